@@ -1,0 +1,1 @@
+"""One Faust agent and app a file."""

@@ -1,0 +1,1 @@
+"""Sofia Streams: live market data on a Kafka-compatible log, replayable to the last digit."""

@@ -1,0 +1,1 @@
+"""Pure market-state functions: no I/O, no clock, no randomness."""

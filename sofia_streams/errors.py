@@ -1,0 +1,47 @@
+"""Every error this project raises on purpose. Each says what was expected, what was found, and what to do.
+
+SofiaError
+├── BadFrame        bad input from a venue: quarantined, the stream goes on
+├── BadCapture      a capture file that cannot be read
+├── BadRecord       a log record that cannot be decoded: quarantined, the worker goes on
+├── ConfigError     a wrong setting: the command stops before anything starts
+├── UnknownSymbol   a symbol a venue does not list, or a name nobody can split
+└── DependencyDown  a broker, database or venue that does not answer: retried, then reported
+"""
+
+from __future__ import annotations
+
+
+class SofiaError(Exception):
+    """Base of everything below; the command line prints its text and exits 1."""
+
+
+class BadFrame(SofiaError, ValueError):
+    """A venue sent bytes that do not match the payload we were built against."""
+
+    def __init__(self, venue: str, expected: str, found: str, frame: bytes) -> None:
+        self.venue, self.expected, self.found, self.frame = venue, expected, found, frame
+        super().__init__(
+            f"{venue}: expected {expected}, found {found}; frame starts {frame[:80]!r}. If the venue "
+            f"changed its format, save the frame in tests/golden/{venue}/ and extend its parse.py."
+        )
+
+
+class BadCapture(SofiaError, ValueError):
+    """A capture file is cut, not gzip, or a line is not a captured frame."""
+
+
+class BadRecord(SofiaError, ValueError):
+    """A log record does not decode as what its topic promises."""
+
+
+class ConfigError(SofiaError, ValueError):
+    """A setting is unknown or has a value outside its bounds."""
+
+
+class UnknownSymbol(SofiaError, ValueError):
+    """A symbol that the venue does not list, or a joined name that cannot be split."""
+
+
+class DependencyDown(SofiaError, ConnectionError):
+    """Something we need does not answer."""

@@ -1,0 +1,162 @@
+"""The records that travel: trades, tickers, punctuation, bars. Plain data, exact decimals, integer nanoseconds.
+
+What it does not do: no I/O, no clock, no venue knowledge. Wire form: `codec.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Literal
+
+import msgspec
+
+Side = Literal["buy", "sell"]
+Market = Literal["spot", "linear", "inverse"]
+IdKind = Literal["trade", "agg"]
+
+NS_PER_SECOND = 1_000_000_000
+NS_PER_MINUTE = 60 * NS_PER_SECOND
+CONSOLIDATED = "all"
+"""The `venue` of a bar that joins every venue of a symbol."""
+
+_DECIMAL = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
+_POSITIVE = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?", re.ASCII)
+
+
+def decimal_from_text(text: str) -> Decimal:
+    """The exact number in `text`: ASCII digits, at most 20 before and after the point, nothing else.
+
+    `Decimal()` itself takes "NaN", "1_000", "1e999999999" and full-width digits; venues never send those.
+    Raises ValueError.
+    """
+    if _DECIMAL.fullmatch(text) is None:
+        raise ValueError(f"expected plain decimal digits, found {text[:40]!r}")
+    return Decimal(text)
+
+
+def positive_from_text(text: str) -> Decimal:
+    """As `decimal_from_text`, above zero: a price or a quantity. Raises ValueError."""
+    if _POSITIVE.fullmatch(text) is None or not (value := Decimal(text)):
+        raise ValueError(f"expected plain decimal digits above zero, found {text[:40]!r}")
+    return value
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False, array_like=True):
+    """One print. Its instrument and receipt stand on the batch that carries it.
+
+    `order` is the venue's own order among trades of one `exchange_ns` (the trade id where ids are numbers, else a
+    sequence), so that the first and last trade of a window do not depend on arrival. `snapshot` marks history that
+    a venue replays on subscribing: stored, but left out of bars.
+    """
+
+    trade_id: str
+    price: Decimal
+    quantity: Decimal
+    taker_side: Side
+    exchange_ns: int
+    order: int
+    id_kind: IdKind = "trade"
+    snapshot: bool = False
+    stale: bool = False
+    """Older than 15 s at receipt."""
+
+
+class TradeBatch(msgspec.Struct, frozen=True, tag_field="kind", tag="trades"):
+    """Trades of one instrument that arrived together: one log record (`trades`)."""
+
+    venue: str
+    market: Market
+    symbol: str
+    received_ns: int
+    line: str
+    trades: list[Trade]
+
+
+class Punctuation(msgspec.Struct, frozen=True, tag_field="kind", tag="punctuation"):
+    """The feed of an instrument was alive, and everything up to `exchange_ns` has been sent (or `alive` is false)."""
+
+    venue: str
+    market: Market
+    symbol: str
+    received_ns: int
+    line: str
+    exchange_ns: int
+    alive: bool = True
+
+
+class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Last price, best bid and ask, 24 h statistics; None where the venue's message does not say."""
+
+    venue: str
+    market: Market
+    symbol: str
+    received_ns: int
+    exchange_ns: int | None = None
+    last: Decimal | None = None
+    bid: Decimal | None = None
+    bid_quantity: Decimal | None = None
+    ask: Decimal | None = None
+    ask_quantity: Decimal | None = None
+    open_24h: Decimal | None = None
+    high_24h: Decimal | None = None
+    low_24h: Decimal | None = None
+    volume_24h: Decimal | None = None
+    quote_volume_24h: Decimal | None = None
+
+
+class ParsedTrade(msgspec.Struct, frozen=True, gc=False):
+    """A trade with the venue's own symbol, as a parser returns it."""
+
+    venue_symbol: str
+    trade: Trade
+
+
+class ParsedTicker(msgspec.Struct, frozen=True):
+    """A ticker update with the venue's own symbol; merged onto the last known one by the caller.
+
+    `fields` holds only what this message said, named as in `Ticker`.
+    """
+
+    venue_symbol: str
+    fields: dict[str, Decimal]
+    exchange_ns: int | None = None
+
+
+class Control(msgspec.Struct, frozen=True):
+    """Anything that is not data: what it was, and what the connection must do about it.
+
+    kind: ack, error, ping, pong, heartbeat, notice (`reconnect` says whether a planned reconnect is asked for),
+    ignored (a known message that carries nothing for us).
+    """
+
+    kind: Literal["ack", "error", "ping", "pong", "heartbeat", "notice", "ignored"]
+    detail: str = ""
+    reply: str | None = None
+    reconnect: bool = False
+
+
+Parsed = ParsedTrade | ParsedTicker | Control
+
+
+class Bar(msgspec.Struct, frozen=True, tag_field="kind", tag="bar"):
+    """One candle. Window [start_ns, start_ns + size_ns) of exchange time; sums are exact."""
+
+    venue: str
+    market: Market
+    symbol: str
+    size_ns: int
+    start_ns: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal
+    buy_volume: Decimal
+    trade_count: int
+    vwap: Decimal
+    first_trade_id: str
+    last_trade_id: str
+    revision: int = 0
+    quality: Literal["complete", "revised"] = "complete"

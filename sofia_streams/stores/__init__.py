@@ -1,0 +1,1 @@
+"""QuestDB and Redis: schema, write and read."""

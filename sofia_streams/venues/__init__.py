@@ -1,0 +1,1 @@
+"""The venues' protocols: bytes to records and back. Pure: no socket, no clock."""

@@ -1,0 +1,1 @@
+"""Binance's public market data: pure functions between frames and records."""

@@ -1,0 +1,1 @@
+"""Bybit's public market data: pure functions between frames and records."""

@@ -1,0 +1,1 @@
+"""OKX's public market data: pure functions between frames and records."""

@@ -1,0 +1,1 @@
+"""One table a file: a contract and a declaration."""

@@ -1,0 +1,23 @@
+"""The set of trade ids against Python's own set."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sofia_streams.core.ids import IdSet
+
+IDS = st.integers(0, 60).map(str) | st.sampled_from(["007", "a1", "20f43950-d8dd", "１"])
+
+
+@given(st.lists(st.sets(IDS, max_size=8), max_size=8), IDS)
+def test_it_holds_what_a_set_holds(parts, probe):
+    ids, model = IdSet(), set()
+    for part in parts:
+        ids, model = ids.union(part), model | part
+    assert len(ids) == len(model)
+    assert (probe in ids) == (probe in model)
+    assert all(trade_id in ids for trade_id in model)
+
+
+def test_consecutive_numbers_take_the_room_of_one():
+    ids = IdSet().union({str(number) for number in range(10_000, 15_000)}).union({"15000", "9999"})
+    assert ids.ranges == [9_999, 15_000]

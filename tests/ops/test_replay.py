@@ -1,0 +1,48 @@
+"""Real captured frames through the parsers and the candle sums, against bars worked out independently."""
+
+import csv
+import gzip
+from pathlib import Path
+
+import pytest
+
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar
+from sofia_streams.ops.replay import replay_in_process
+
+CAPTURES = Path(__file__).parents[3] / "shared" / "captures"
+NAMES = sorted(path.name.removesuffix(".jsonl.gz") for path in CAPTURES.glob("*.jsonl.gz"))
+
+
+def plain(value) -> str:
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def rows(found: list[Bar]) -> list[list[str]]:
+    table = []
+    for bar in found:
+        pair, _, settle = bar.symbol.partition(":")
+        name = pair + ("-" + settle.partition("-")[2] if "-" in settle else "")  # the truth leaves the settle coin out
+        prices = [plain(value) for value in (bar.open, bar.high, bar.low, bar.close)]
+        sums = [plain(value) for value in (bar.volume, bar.quote_volume, bar.buy_volume)]
+        head = [bar.venue, bar.market, name, str(bar.start_ns)]
+        table.append([*head, *prices, *sums, str(bar.trade_count), plain(bar.vwap)])
+    return sorted(table, key=lambda row: (row[2], int(row[3])))
+
+
+@pytest.mark.skipif(not NAMES, reason=f"no captures at {CAPTURES.name}: the larger real recordings are not here")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("size", "size_ns"), [("1s", NS_PER_SECOND), ("1m", NS_PER_MINUTE)])
+def test_bars_of_a_capture_equal_the_truth_to_the_last_digit(name, size, size_ns):
+    with gzip.open(CAPTURES / "truth" / name / f"bars_{size}.csv.gz", "rt") as lines:
+        truth = list(csv.reader(lines))[1:]
+    assert rows(replay_in_process([CAPTURES / f"{name}.jsonl.gz"]).bars(size_ns)) == truth
+
+
+@pytest.mark.skipif(not NAMES, reason=f"no captures at {CAPTURES.name}: the larger real recordings are not here")
+@pytest.mark.parametrize("name", NAMES)
+def test_every_frame_twice_gives_the_same_bars(name):
+    path = CAPTURES / f"{name}.jsonl.gz"
+    once, twice = replay_in_process([path]), replay_in_process([path, path])
+    assert twice.bars_sha256() == once.bars_sha256()
+    assert twice.trades == once.trades
