@@ -160,3 +160,7 @@ class Bar(msgspec.Struct, frozen=True, tag_field="kind", tag="bar"):
     last_trade_id: str
     revision: int = 0
     quality: Literal["complete", "revised"] = "complete"
+
+    def without_revision(self) -> Bar:
+        """The bar as its window's trades alone make it: what hashes and comparisons are taken over."""
+        return msgspec.structs.replace(self, revision=0, quality="complete")

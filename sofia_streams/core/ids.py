@@ -6,6 +6,7 @@ Frozen: adding gives a new set. What it does not do: forget; a set belongs to on
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 
 import msgspec
 
@@ -16,7 +17,7 @@ class IdSet(msgspec.Struct, frozen=True, array_like=True):
     ranges: list[int] = []
     others: list[str] = []
 
-    def union(self, ids: set[str]) -> IdSet:
+    def union(self, ids: Iterable[str]) -> IdSet:
         """The set with `ids` in it."""
         numbers = sorted(int(trade_id) for trade_id in ids if _is_number(trade_id))
         others = sorted({*self.others, *(trade_id for trade_id in ids if not _is_number(trade_id))})

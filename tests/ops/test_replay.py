@@ -36,7 +36,7 @@ def rows(found: list[Bar]) -> list[list[str]]:
 def test_bars_of_a_capture_equal_the_truth_to_the_last_digit(name, size, size_ns):
     with gzip.open(CAPTURES / "truth" / name / f"bars_{size}.csv.gz", "rt") as lines:
         truth = list(csv.reader(lines))[1:]
-    assert rows(replay_in_process([CAPTURES / f"{name}.jsonl.gz"]).bars(size_ns)) == truth
+    assert rows(replay_in_process([CAPTURES / f"{name}.jsonl.gz"]).venue_bars(size_ns)) == truth
 
 
 @pytest.mark.skipif(not NAMES, reason=f"no captures at {CAPTURES.name}: the larger real recordings are not here")
@@ -44,5 +44,5 @@ def test_bars_of_a_capture_equal_the_truth_to_the_last_digit(name, size, size_ns
 def test_every_frame_twice_gives_the_same_bars(name):
     path = CAPTURES / f"{name}.jsonl.gz"
     once, twice = replay_in_process([path]), replay_in_process([path, path])
-    assert twice.bars_sha256() == once.bars_sha256()
+    assert twice.book.sha256() == once.book.sha256()
     assert twice.trades == once.trades

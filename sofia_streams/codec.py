@@ -1,0 +1,76 @@
+"""Records to bytes and back: JSON with exact decimals as numbers, readable in any Kafka console.
+
+Times stay int nanoseconds. What it does not do: venue frames (`venues`), capture lines (`capture`).
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from sofia_streams.core.windows import Row
+from sofia_streams.errors import BadRecord
+from sofia_streams.model import Bar, Punctuation, Ticker, TradeBatch
+
+T = TypeVar("T")
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+_trades: msgspec.json.Decoder[TradeBatch | Punctuation] = msgspec.json.Decoder(TradeBatch | Punctuation)
+_bar = msgspec.json.Decoder(Bar)
+_ticker = msgspec.json.Decoder(Ticker)
+_row: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
+
+
+class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Bytes that could not be understood, and why (`quarantine`). `data` is what came, at most 64 KiB, as text."""
+
+    source: str
+    reason: str
+    data: str
+    received_ns: int
+    place: str = ""
+    """topic/partition/offset where it came from the log."""
+
+
+_quarantined = msgspec.json.Decoder(Quarantined)
+
+
+def encode(record: object) -> bytes:
+    """Any record of ours as JSON."""
+    return _encoder.encode(record)
+
+
+def decode_trades(data: bytes | None) -> TradeBatch | Punctuation:
+    """A record of `trades`. Raises BadRecord."""
+    return _decode(_trades, data, "a record of `trades`")
+
+
+def decode_bar(data: bytes | None) -> Bar:
+    """A record of `bars`. Raises BadRecord."""
+    return _decode(_bar, data, "a record of `bars`")
+
+
+def decode_ticker(data: bytes | None) -> Ticker:
+    """A record of `tickers`. Raises BadRecord."""
+    return _decode(_ticker, data, "a record of `tickers`")
+
+
+def decode_quarantined(data: bytes | None) -> Quarantined:
+    """A record of `quarantine`. Raises BadRecord."""
+    return _decode(_quarantined, data, "a record of `quarantine`")
+
+
+def decode_row(data: bytes | None) -> Row:
+    """A row of the `ohlcv` table. Raises BadRecord."""
+    return _decode(_row, data, "a row of the ohlcv table")
+
+
+def _decode(decoder: msgspec.json.Decoder[T], data: bytes | None, expected: str) -> T:
+    try:
+        return decoder.decode(data or b"")
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BadRecord(
+            f"expected {expected}, found {(data or b'')[:80]!r} ({error}). It is put into `quarantine`; "
+            "`sofia topics tail quarantine` shows it."
+        ) from error

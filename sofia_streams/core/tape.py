@@ -1,0 +1,90 @@
+"""Which prints of a feed are new, and which are history: repeated trades out, replayed ones marked. No clock, no I/O.
+
+A venue may send the last trade of an instrument, seconds or hours old, right after a subscription. Such a print is
+marked `snapshot` (stored, but left out of bars). Where another connection had it live, it is live.
+
+Mutable and bounded, because it stands in the hot path of ingest: at most `ids_max` identities an instrument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from sofia_streams.model import ParsedTrade, Trade
+
+_LATE_ACKS = frozenset({"okx", "bybit"})
+"""Venues whose first trade frame of an instrument on a connection may hold prints from before the subscription."""
+
+
+
+
+class History:
+    """Marks the prints of one connection that are older than its first request. One object a connection."""
+
+    def __init__(self, venue: str, requested_ns: int | None = None) -> None:
+        self._may_replay = venue in _LATE_ACKS
+        self._requested_ns = requested_ns
+        self._begun: set[str] = set()
+        self._replayed: set[tuple[str, str]] = set()
+
+    def requested(self, sent_ns: int) -> None:
+        """The client sent a frame; only the first counts."""
+        if self._requested_ns is None:
+            self._requested_ns = sent_ns
+
+    def mark(self, prints: Sequence[ParsedTrade]) -> list[ParsedTrade]:
+        """The prints of one frame, history marked as `snapshot`; the same print again on this connection likewise."""
+        if not self._may_replay:
+            return list(prints)
+        before_ns = self._requested_ns or 0
+        first = {found.venue_symbol for found in prints} - self._begun
+        self._begun |= first
+        marked = []
+        for found in prints:
+            name = (found.venue_symbol, found.trade.trade_id)
+            if found.venue_symbol in first and found.trade.exchange_ns < before_ns:
+                self._replayed.add(name)
+            is_history = name in self._replayed
+            marked.append(_as_snapshot(found) if is_history else found)
+        return marked
+
+
+def _as_snapshot(found: ParsedTrade) -> ParsedTrade:
+    return ParsedTrade(found.venue_symbol, msgspec.structs.replace(found.trade, snapshot=True))
+
+
+class Tape:
+    """The identities seen lately of one instrument. `ids_max` bounds it; the oldest are forgotten first."""
+
+    def __init__(self, ids_max: int = 200_000) -> None:
+        self._ids_max = ids_max
+        self._was_snapshot: dict[tuple[str, str], bool] = {}
+
+    def __len__(self) -> int:
+        return len(self._was_snapshot)
+
+    @property
+    def snapshots(self) -> int:
+        """How many of them were only ever seen as history."""
+        return sum(self._was_snapshot.values())
+
+    def admit(self, trades: Sequence[Trade]) -> list[Trade]:
+        """Those not seen before, in order; a live copy of a print seen as history is new once more."""
+        new = []
+        seen = self._was_snapshot
+        for trade in trades:
+            name = (trade.id_kind, trade.trade_id)
+            known = seen.get(name)
+            if known is None or (known and not trade.snapshot):
+                seen[name] = trade.snapshot
+                new.append(trade)
+        while len(seen) > self._ids_max:
+            del seen[next(iter(seen))]
+        return new
+
+    def distinct(self, trades: Sequence[Trade]) -> list[Trade]:
+        """As `admit`, but a print is new only once, whether history or live: for sinks with one entry a trade."""
+        known = {name for trade in trades if (name := (trade.id_kind, trade.trade_id)) in self._was_snapshot}
+        return [trade for trade in self.admit(trades) if (trade.id_kind, trade.trade_id) not in known]

@@ -1,0 +1,95 @@
+"""The rows of the `ohlcv` table, and their keys. Plain values: how they change stands in `candles`.
+
+    "venue|market|symbol"               Feed: open seconds, watermark, last applied offset
+    "venue|market|symbol|1s|start_ns"   Window: a closed second, still revisable, with the ids it holds
+    "venue|market|symbol|1m|start_ns"   Window: a closed minute
+    "all|market|symbol"                 Joint: which venues a consolidated bar waits for
+    "all|market|symbol|1s|start_ns"     Window: a closed consolidated second; likewise 1m
+
+Rows are small and change one at a time, so that a changelog stays small.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import msgspec
+
+from sofia_streams.core.ids import IdSet
+from sofia_streams.core.ohlcv import Sums
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Market
+
+SIZE_NAME = {NS_PER_SECOND: "1s", NS_PER_MINUTE: "1m"}
+_COIN_CONTRACTS = {("binance", "linear"), ("bybit", "linear")}
+
+
+class Rules(NamedTuple):
+    """What may be set; all in ns of exchange time.
+
+    lateness_ns   how far behind its newest trade a venue may still be when a second is closed
+    kept_ns       how long a closed second stays revisable from state; whole minutes are kept
+    wait_max_ns   how far the fastest venue may run ahead before a consolidated bar stops waiting for the slowest
+    """
+
+    lateness_ns: int = NS_PER_SECOND
+    kept_ns: int = 2 * NS_PER_MINUTE
+    wait_max_ns: int = NS_PER_MINUTE
+
+
+class Window(msgspec.Struct, frozen=True, array_like=True, tag="w"):
+    """A window's candle, the ids in it by id kind (venue seconds only), and how often it was published again."""
+
+    sums: Sums
+    ids: dict[str, IdSet] = {}
+    revision: int = 0
+
+
+class Feed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
+    """One instrument of one venue.
+
+    Every second before `closed_ns` is closed; rows from `kept_from_ns` on are kept. `late` counts trades that revised
+    a closed window, `repeated` those that were there already, `rebuilt` those older than the kept rows.
+    """
+
+    offset: int = -1
+    newest_ns: int = 0
+    closed_ns: int = 0
+    kept_from_ns: int = 0
+    open: dict[int, Window] = {}
+    trades: int = 0
+    late: int = 0
+    repeated: int = 0
+    rebuilt: int = 0
+
+
+class Joint(msgspec.Struct, frozen=True, array_like=True, tag="j"):
+    """One symbol over its venues.
+
+    `waits_for` has `closed_ns` of each venue alive, `venues` all that ever were; `pending` are seconds that some venue
+    closed and the joint has not published; `reached_ns` is the newest `closed_ns` of any venue.
+    """
+
+    closed_ns: int = 0
+    kept_from_ns: int = 0
+    reached_ns: int = 0
+    waits_for: dict[str, int] = {}
+    venues: list[str] = []
+    pending: list[int] = []
+
+
+Row = Feed | Joint | Window
+
+
+def instrument_key(venue: str, market: Market, symbol: str) -> str:
+    """The name of an instrument everywhere: `venue|market|symbol`."""
+    return f"{venue}|{market}|{symbol}"
+
+
+def window_key(instrument: str, size_ns: int, start_ns: int) -> str:
+    """The key of a closed window of an instrument."""
+    return f"{instrument}|{SIZE_NAME[size_ns]}|{start_ns}"
+
+
+def joins_consolidated(venue: str, market: Market) -> bool:
+    """Whether quantities are in coins, so that venues may be added up (contracts are left per venue, D3)."""
+    return market == "spot" or (venue, market) in _COIN_CONTRACTS

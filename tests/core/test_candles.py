@@ -1,0 +1,213 @@
+"""The candle step over sequences of records: exact, free of order, safe to apply again after a crash anywhere."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sofia_streams import codec
+from sofia_streams.core.candles import apply
+from sofia_streams.core.ohlcv import merge_all, sums_of, window_start_ns
+from sofia_streams.core.windows import Row, Rules
+from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Punctuation, Trade, TradeBatch
+
+S = NS_PER_SECOND
+SYMBOL = "BTC/USDT"
+RULES = Rules()
+KEEP_ALL = Rules(kept_ns=10**18)
+
+
+def trade(number: int, at_ns: int, *, price: str = "10", quantity: str = "1", snapshot: bool = False) -> Trade:
+    return Trade(str(number), Decimal(price), Decimal(quantity), "buy", at_ns, number, snapshot=snapshot)
+
+
+def batch(*trades: Trade, venue: str = "binance") -> TradeBatch:
+    return TradeBatch(venue, "spot", SYMBOL, 0, "1", list(trades))
+
+
+def punctuation(at_ns: int, venue: str = "binance", *, alive: bool = True) -> Punctuation:
+    return Punctuation(venue, "spot", SYMBOL, 0, "1", at_ns, alive)
+
+
+class Table:
+    """Rows and published bars as a worker keeps them; rows go through the wire form, as on a changelog."""
+
+    def __init__(self, rules: Rules = RULES) -> None:
+        self.rows: dict[str, Row] = {}
+        self.rules = rules
+        self.published: list[Bar] = []
+        self.offset = -1
+
+    def feed(self, *records: TradeBatch | Punctuation, crash_after_rows: int | None = None) -> "Table":
+        for record in records:
+            self.offset += 1
+            if crash_after_rows is not None:
+                self._write(record, crash_after_rows)
+            self._write(record, None)
+        return self
+
+    def _write(self, record: TradeBatch | Punctuation, rows_max: int | None) -> None:
+        step = apply(self.rows, record, offset=self.offset, rules=self.rules)
+        self.published += step.bars
+        for key, row in list(step.rows.items())[:rows_max]:
+            if row is None:
+                self.rows.pop(key, None)
+            else:
+                self.rows[key] = codec.decode_row(codec.encode(row))
+
+    def last(self) -> dict[tuple[str, int, int], Bar]:
+        """The last published revision of every window, revision and quality left out."""
+        return {
+            (bar.venue, bar.size_ns, bar.start_ns): codec.decode_bar(codec.encode(bar.without_revision()))
+            for bar in self.published
+        }
+
+
+def expected(records: list[TradeBatch | Punctuation]) -> dict[tuple[str, int, int], tuple[object, ...]]:
+    """Every window by plain grouping of the distinct live trades."""
+    distinct = {
+        (record.venue, found.trade_id): found
+        for record in reversed(records)
+        if isinstance(record, TradeBatch)
+        for found in reversed(record.trades)
+        if not found.snapshot
+    }
+    groups: dict[tuple[str, int, int], dict[str, list[Trade]]] = {}
+    for (venue, _), found in distinct.items():
+        for size_ns in (NS_PER_SECOND, NS_PER_MINUTE):
+            for name in (venue, CONSOLIDATED):
+                window = groups.setdefault((name, size_ns, window_start_ns(found.exchange_ns, size_ns)), {})
+                window.setdefault(venue, []).append(found)
+    sums = {key: merge_all(sums_of(rows, venue) for venue, rows in window.items()) for key, window in groups.items()}
+    return {
+        key: (one.first.price, one.last.price, one.high, one.low, one.volume, one.quote_volume, one.trade_count)
+        for key, one in sums.items()
+        if one is not None
+    }
+
+
+def values(bars: dict[tuple[str, int, int], Bar]) -> dict[tuple[str, int, int], tuple[object, ...]]:
+    return {
+        key: (bar.open, bar.close, bar.high, bar.low, bar.volume, bar.quote_volume, bar.trade_count)
+        for key, bar in bars.items()
+    }
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[TradeBatch | Punctuation]:
+    """Records of three venues over four minutes: late and repeated trades, quiet spells, ends, all of them ended."""
+    records: list[TradeBatch | Punctuation] = []
+    for _ in range(draw(st.integers(1, 25))):
+        venue = draw(st.sampled_from(["binance", "bybit", "okx"]))
+        if draw(st.integers(0, 4)) == 0:
+            records.append(punctuation(draw(st.integers(0, 240)) * S, venue, alive=draw(st.booleans())))
+            continue
+        numbers = draw(st.lists(st.integers(0, 40), min_size=1, max_size=4))
+        places = [(n, (n * 7919 % 240) * S + n * 1000) for n in numbers]
+        found = [trade(n, at_ns, price=str(1 + n % 7), quantity=f"0.{n + 1}") for n, at_ns in places]
+        records.append(batch(*found, venue=venue))
+    return records + [punctuation(0, venue, alive=False) for venue in ("binance", "bybit", "okx")]
+
+
+@given(histories())
+@settings(deadline=None, max_examples=200)
+def test_every_window_equals_the_plain_grouping_of_its_trades(records):
+    assert values(Table(KEEP_ALL).feed(*records).last()) == expected(records)
+
+
+@given(histories(), st.integers(0, 6))
+@settings(deadline=None, max_examples=200)
+def test_a_crash_between_any_two_rows_changes_no_last_revision(records, rows):
+    assert Table(KEEP_ALL).feed(*records, crash_after_rows=rows).last() == Table(KEEP_ALL).feed(*records).last()
+
+
+@given(histories(), st.randoms(use_true_random=False))
+@settings(deadline=None, max_examples=100)
+def test_any_order_of_the_records_gives_the_same_last_revisions(records, random):
+    body, ends = records[:-3], records[-3:]
+    shuffled = list(body)
+    random.shuffle(shuffled)
+    assert Table(KEEP_ALL).feed(*shuffled, *ends).last() == Table(KEEP_ALL).feed(*records).last()
+
+
+@given(histories())
+@settings(deadline=None, max_examples=100)
+def test_every_trade_is_in_a_window_or_named_for_rebuilding(records):
+    table = Table(Rules(kept_ns=0, lateness_ns=0))
+    named: set[int] = set()
+    for record in records:
+        table.offset += 1
+        step = apply(table.rows, record, offset=table.offset, rules=table.rules)
+        named |= step.rebuild
+        table.published += step.bars
+        for key, row in step.rows.items():
+            table.rows[key] = row
+        table.rows = {key: row for key, row in table.rows.items() if row is not None}
+    found, wanted = values(table.last()), expected(records)
+    wrong = {key for key, value in wanted.items() if found.get(key) != value}
+    assert {window_start_ns(start_ns, NS_PER_MINUTE) for _, _, start_ns in wrong} <= named
+
+
+def test_a_second_closes_when_a_trade_passes_its_end_and_the_lateness():
+    table = Table().feed(batch(trade(1, 100 * S)), batch(trade(2, 102 * S - 1)))
+    assert table.published == []
+    table.feed(batch(trade(3, 102 * S)))
+    assert [(bar.venue, bar.start_ns, bar.trade_count) for bar in table.published] == [
+        ("binance", 100 * S, 1),
+        ("all", 100 * S, 1),
+    ]
+
+
+def test_punctuation_closes_a_quiet_second():
+    table = Table().feed(batch(trade(1, 100 * S)), punctuation(101 * S))
+    assert [(bar.venue, bar.start_ns) for bar in table.published] == [("binance", 100 * S), ("all", 100 * S)]
+
+
+def test_a_late_trade_makes_a_revision_of_its_second_its_minute_and_the_consolidated_ones():
+    table = Table().feed(batch(trade(1, 60 * S)), batch(trade(2, 125 * S)))
+    assert {bar.revision for bar in table.published} == {0}
+    before = len(table.published)
+    table.feed(batch(trade(3, 60 * S, price="11")))
+    assert [(bar.venue, bar.size_ns, bar.revision, bar.quality, bar.high) for bar in table.published[before:]] == [
+        ("binance", NS_PER_SECOND, 1, "revised", Decimal(11)),
+        ("binance", NS_PER_MINUTE, 1, "revised", Decimal(11)),
+        ("all", NS_PER_SECOND, 1, "revised", Decimal(11)),
+        ("all", NS_PER_MINUTE, 1, "revised", Decimal(11)),
+    ]
+
+
+def test_a_repeated_trade_and_a_repeated_record_change_nothing():
+    table = Table().feed(batch(trade(1, 60 * S)), batch(trade(1, 60 * S)), batch(trade(2, 125 * S), trade(1, 60 * S)))
+    assert {(bar.trade_count, bar.revision) for bar in table.published} == {(1, 0)}
+    again = apply(table.rows, batch(trade(9, 126 * S)), offset=table.offset, rules=RULES)
+    assert again == ([], {}, 0, frozenset())
+
+
+def test_a_consolidated_bar_waits_for_the_slower_venue_but_not_for_an_ended_one():
+    table = Table().feed(batch(trade(1, 100 * S), venue="okx"), batch(trade(1, 100 * S)), batch(trade(2, 110 * S)))
+    assert {bar.venue for bar in table.published} == {"binance"}
+    table.feed(punctuation(0, "okx", alive=False))
+    joint = [bar for bar in table.published if bar.venue == CONSOLIDATED]
+    assert [(bar.start_ns, bar.trade_count) for bar in joint] == [(100 * S, 2)]
+
+
+def test_a_consolidated_bar_stops_waiting_for_a_venue_too_far_behind():
+    table = Table().feed(batch(trade(1, 100 * S), venue="okx"), batch(trade(1, 100 * S)), batch(trade(2, 161 * S)))
+    assert {bar.venue for bar in table.published} == {"binance"}
+    table.feed(batch(trade(3, 162 * S)))
+    assert (CONSOLIDATED, NS_PER_SECOND, 100 * S) in table.last()
+
+
+def test_history_is_left_out():
+    table = Table().feed(batch(trade(1, 100 * S, snapshot=True)), punctuation(0, alive=False))
+    assert table.published == []
+
+
+@pytest.mark.parametrize("minutes", [10, 60 * 24 * 365])
+def test_rows_stay_few_however_long_a_feed_runs_or_sleeps(minutes):
+    table = Table()
+    for second in range(0, 600, 1):
+        table.feed(batch(trade(second, second * S)))
+    table.feed(batch(trade(1000, minutes * NS_PER_MINUTE + 600 * S)), punctuation(0, alive=False))
+    assert len(table.rows) <= 2 * (180 + 3) + 2
