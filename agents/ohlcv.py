@@ -1,0 +1,67 @@
+"""Trades in, closed candles out.   in trades   state tables.ohlcv   out bars   (keyed by symbol)"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sofia_streams import codec, topics
+from sofia_streams.acks import Acknowledger
+from sofia_streams.app import create_app, quarantine, topic_on
+from sofia_streams.core import candles
+from sofia_streams.core.windows import SIZE_NAME, Rules
+from sofia_streams.errors import BadRecord
+from sofia_streams.model import TradeBatch
+from sofia_streams.obs import metrics
+from sofia_streams.settings import load_settings
+from tables.ohlcv import ohlcv_table
+
+settings = load_settings()
+app = create_app("ohlcv", settings)
+trades = topic_on(app, topics.TRADES, settings)
+bars = topic_on(app, topics.BARS, settings)
+table = ohlcv_table(app, settings.topic_partitions)
+rules = Rules(lateness_ns=settings.lateness_ms * 1_000_000)
+acknowledger = Acknowledger()
+
+
+@app.task
+async def acknowledge() -> None:
+    """Let offsets be committed once bars and rows are in the log."""
+    await acknowledger.run()
+
+
+@app.agent(trades, name="ohlcv")
+async def build_bars(stream: Any) -> None:
+    """Fold each record once; bars are acknowledged by the log before the rows that say so are written."""
+    async for event in stream.noack().events():
+        try:
+            record = codec.decode_trades(event.value)
+        except BadRecord as error:
+            await quarantine(app, settings, event, error)
+            event.ack()
+            continue
+        step = candles.apply(table, record, offset=event.message.offset, rules=rules)
+        sent = [await bars.send(key=event.key, value=codec.encode(bar)) for bar in step.bars]
+        for future in sent:
+            await future
+        for key, row in step.rows.items():
+            if row is not None:
+                table[key] = row
+            else:
+                del table[key]
+        await acknowledger.add(event, table.take_unacknowledged())
+        _count(record, step)
+
+
+def _count(record: Any, step: candles.Step) -> None:
+    metrics.RECORDS.labels("trades").inc()
+    for bar in step.bars:
+        metrics.BARS.labels(SIZE_NAME[bar.size_ns]).inc()
+    if isinstance(record, TradeBatch):
+        metrics.TRADES_APPLIED.inc(step.applied)
+        metrics.STAGE_MS.labels("applied").observe((time.time_ns() - record.received_ns) / 1e6)
+
+
+if __name__ == "__main__":
+    app.main()

@@ -1,0 +1,116 @@
+"""Makes the Faust app of one worker: broker, raw codecs, partitions, timeouts, metrics page, set once (D1).
+
+What it does not do: make topics (`ops.topics` does, before any worker starts), hold agents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+import faust
+from faust.serializers import codecs
+from faust.web import Response, View
+
+from sofia_streams import codec, topics
+from sofia_streams.obs import logs, metrics
+from sofia_streams.settings import Settings
+
+_RECORD_BYTES_MAX = topics.TRADES.record_bytes_max
+
+
+class AckedTable(faust.Table):
+    """A table that hands out the futures of its changelog writes, so that an event is acknowledged after them."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.value_serializer = "sofia-row"
+        self._unacknowledged: list[Awaitable[Any]] = []
+
+    def send_changelog(self, *arguments: Any, **options: Any) -> Any:
+        """As Faust's; the future is kept for `take_unacknowledged`."""
+        future = super().send_changelog(*arguments, **options)
+        self._unacknowledged.append(future)
+        return future
+
+    def take_unacknowledged(self) -> list[Awaitable[Any]]:
+        """The futures of all writes since the last call."""
+        taken, self._unacknowledged = self._unacknowledged, []
+        return taken
+
+
+class _RowCodec(codecs.Codec):
+    def _dumps(self, row: Any) -> bytes:
+        return codec.encode(row)
+
+    def _loads(self, data: bytes) -> Any:
+        return codec.decode_row(data)
+
+
+codecs.register("sofia-row", _RowCodec())
+
+
+def create_app(worker: str, settings: Settings) -> faust.App:
+    """The app of one worker. Raises ConfigError when no broker address is set."""
+    logs.configure(settings.log_level, as_json=settings.log_json)
+    app = faust.App(
+        topics.app_id(worker, settings.namespace),
+        broker=settings.broker(),
+        store="memory://",
+        key_serializer="raw",
+        value_serializer="raw",
+        topic_partitions=settings.topic_partitions,
+        topic_replication_factor=1,
+        topic_disable_leader=True,
+        broker_session_timeout=6.0,
+        broker_heartbeat_interval=2.0,
+        broker_commit_interval=0.5,
+        broker_request_timeout=30.0,
+        consumer_auto_offset_reset="earliest",
+        consumer_max_fetch_size=_RECORD_BYTES_MAX,
+        producer_acks=-1,
+        producer_linger=0.002,
+        producer_max_request_size=_RECORD_BYTES_MAX,
+        stream_wait_empty=False,
+        web_host=settings.web_host,
+        web_port=settings.web_port,
+        web_enabled=settings.web_port > 0,
+        worker_redirect_stdouts=False,
+        loghandlers=[],
+        logging_config={"version": 1, "disable_existing_loggers": False},
+        autodiscover=False,
+        Table=AckedTable,
+    )
+
+    @app.page("/metrics")
+    class Metrics(View):
+        async def get(self, request: Any) -> Response:
+            return self.bytes(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return app
+
+
+def topic_on(app: faust.App, topic: topics.Topic, settings: Settings) -> Any:
+    """The Faust channel of a topic of the catalogue."""
+    return app.topic(
+        topics.wire_name(topic, settings.namespace),
+        key_type=bytes,
+        value_type=bytes,
+        key_serializer="raw",
+        value_serializer="raw",
+    )
+
+
+async def quarantine(app: faust.App, settings: Settings, event: Any, error: Exception) -> None:
+    """Put a record that cannot be read into `quarantine`, acknowledged, with its place and the reason."""
+    message = event.message
+    record = codec.Quarantined(
+        source=message.topic,
+        reason=str(error),
+        data=bytes(message.value or b"")[:65_536].decode("utf-8", "replace"),
+        received_ns=int(message.timestamp * 1e9),
+        place=f"{message.topic}/{message.partition}/{message.offset}",
+    )
+    metrics.QUARANTINED.labels(message.topic).inc()
+    channel = topic_on(app, topics.QUARANTINE, settings)
+    await (await channel.send(key=message.topic.encode(), value=codec.encode(record)))

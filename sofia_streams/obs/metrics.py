@@ -1,0 +1,35 @@
+"""The Prometheus metrics of every worker: the only list. One process is one worker, so the default registry serves."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram, generate_latest
+
+_MS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 250, 500, 1_000, 2_500, 5_000, 15_000, 60_000)
+
+TRADES = Counter("sofia_trades", "Trades taken in", ["venue"])
+FRAMES = Counter("sofia_frames", "Frames received", ["venue"])
+DUPLICATES = Counter("sofia_duplicates", "Trades received again", ["venue"])
+STALE = Counter("sofia_stale", "Trades older than the limit at receipt", ["venue"])
+QUARANTINED = Counter("sofia_quarantined", "Inputs that could not be understood", ["source"])
+RECONNECTS = Counter("sofia_reconnects", "Connections opened after the first", ["venue"])
+CONNECTED = Gauge("sofia_connected", "Connections that are live", ["venue"])
+LAST_FRAME_SECONDS = Gauge("sofia_last_frame_seconds", "Unix time of the last frame", ["venue"])
+RECEIVE_LATENCY_MS = Histogram("sofia_receive_latency_ms", "Exchange time to receipt", ["venue"], buckets=_MS)
+QUEUE_FRAMES = Gauge("sofia_queue_frames", "Frames waiting to be parsed", ["venue"])
+
+RECORDS = Counter("sofia_records", "Log records applied", ["topic"])
+TRADES_APPLIED = Counter("sofia_trades_applied", "Trades folded into candles")
+TRADES_LATE = Counter("sofia_trades_late", "Trades that revised a closed window")
+BARS = Counter("sofia_bars", "Bars published", ["size"])
+STAGE_MS = Histogram("sofia_stage_ms", "Receipt at the socket to done, by stage", ["stage"], buckets=_MS)
+
+SINK_QUEUE = Gauge("sofia_writer_queue", "Records waiting for a sink", ["sink"])
+SINK_ROWS = Counter("sofia_sink_rows", "Rows or entries acknowledged by a sink", ["sink"])
+SINK_ERRORS = Counter("sofia_sink_errors", "Writes that a sink refused or missed", ["sink"])
+SINK_WRITE_SECONDS = Histogram("sofia_sink_write_seconds", "One write to a sink until its ack", ["sink"])
+BUS_LAG_MS = Gauge("sofia_bus_lag_ms", "Age of the record just written, from its receipt", ["sink"])
+
+
+def text() -> bytes:
+    """All metrics in the exposition format."""
+    return generate_latest()

@@ -1,0 +1,101 @@
+"""Brings the topics of the catalogue onto a broker, any broker: makes what is missing, sets what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
+
+from sofia_streams import topics
+from sofia_streams.errors import ConfigError, DependencyDown
+from sofia_streams.settings import Settings
+
+
+def bootstrap(settings: Settings) -> str:
+    """The broker's address as clients want it, host:port. Raises ConfigError."""
+    return settings.broker().removeprefix("kafka://")
+
+
+async def apply_topics(settings: Settings) -> list[str]:
+    """Make every topic of the namespace; the names of those that were new.
+
+    Raises DependencyDown, and ConfigError where a topic has other partitions than configured: they cannot change,
+    because a symbol would move to another partition.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap(settings))
+    try:
+        await admin.start()
+    except KafkaConnectionError as error:
+        raise DependencyDown(f"expected a broker at {settings.broker()}, found none: {error}. Is it up?") from error
+    try:
+        wanted = {_name(topic, settings): topic for topic in topics.TOPICS.values()}
+        there = set(await admin.list_topics())
+        await _check_partitions(admin, {name: wanted[name] for name in wanted if name in there}, settings)
+        new = [name for name in wanted if name not in there]
+        await _create(admin, [_new(name, wanted[name], settings) for name in new])
+        await _set(admin, {name: topic for name, topic in wanted.items() if name in there}, settings)
+        return new
+    finally:
+        await admin.close()
+
+
+async def delete_namespace(settings: Settings) -> None:
+    """Delete all topics of a namespace, changelogs included. Raises ValueError for the live (empty) namespace."""
+    if not settings.namespace:
+        raise ValueError("expected a namespace, found the live one, which is never deleted")
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap(settings))
+    await admin.start()
+    try:
+        marks = (f"sofia.{settings.namespace}.", f"sofia-{settings.namespace}-")
+        await admin.delete_topics([name for name in await admin.list_topics() if name.startswith(marks)])
+    finally:
+        await admin.close()
+
+
+def _name(topic: topics.Topic, settings: Settings) -> str:
+    return topics.wire_name(topic, settings.namespace)
+
+
+def _partitions(topic: topics.Topic, settings: Settings) -> int:
+    return settings.topic_partitions if topic.keyed else 1
+
+
+def _configs(topic: topics.Topic, settings: Settings) -> dict[str, str]:
+    return topics.settings_of(topic, retention_hours=settings.topic_retention_hours)
+
+
+def _new(name: str, topic: topics.Topic, settings: Settings) -> NewTopic:
+    return NewTopic(name, _partitions(topic, settings), 1, topic_configs=_configs(topic, settings))
+
+
+async def _create(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> None:
+    if not new:
+        return
+    answer = await admin.create_topics(new)
+    for name, code, *rest in answer.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            raise DependencyDown(f"expected to make topic {name}, found {error.__name__} {rest}; see the broker's log")
+
+
+async def _check_partitions(admin: AIOKafkaAdminClient, there: dict[str, topics.Topic], settings: Settings) -> None:
+    if not there:
+        return
+    for found in await admin.describe_topics(list(there)):
+        wanted, count = _partitions(there[found["topic"]], settings), len(found["partitions"])
+        if count != wanted:
+            raise ConfigError(
+                f"TOPIC_PARTITIONS: expected {wanted} partitions of {found['topic']}, found {count}. Set it so, "
+                "or start with an empty data folder: a symbol must stay in its partition."
+            )
+
+
+async def _set(admin: AIOKafkaAdminClient, there: dict[str, topics.Topic], settings: Settings) -> None:
+    resources: Iterable[ConfigResource] = [
+        ConfigResource(ConfigResourceType.TOPIC, name, configs=_configs(topic, settings))
+        for name, topic in there.items()
+    ]
+    if there:
+        await admin.alter_configs(list(resources))

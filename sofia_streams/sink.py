@@ -1,0 +1,95 @@
+"""Batches for sinks: by size or time, written, retried while the sink is down, acknowledged after. Knows no sink.
+
+Nothing is dropped: while a write is retried, the bounded queue fills and the log waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+import structlog
+
+from sofia_streams.acks import Acknowledgeable
+from sofia_streams.errors import DependencyDown
+from sofia_streams.obs import metrics
+
+_log = structlog.get_logger("sink")
+_RETRY_S_MAX = 5.0
+
+
+class Item(NamedTuple):
+    """One log record on its way to a sink; `event` is None for one that is read again and was acknowledged before."""
+
+    event: Acknowledgeable | None
+    topic: str
+    offset: int
+    record: Any
+    rows: int
+
+
+class Sink:
+    """Collects items and hands them to `write` in batches of about `rows_max` rows or after `wait_s_max`."""
+
+    def __init__(
+        self, name: str, write: Callable[[list[Item]], Awaitable[None]], *, rows_max: int, wait_s_max: float
+    ) -> None:
+        self._name, self._write = name, write
+        self._rows_max, self._wait_s_max = rows_max, wait_s_max
+        self._queue: asyncio.Queue[Item] = asyncio.Queue(max(64, rows_max // 4))
+
+    async def put(self, item: Item) -> None:
+        """Queue one record; waits while the sink is behind."""
+        await self._queue.put(item)
+        metrics.SINK_QUEUE.labels(self._name).set(self._queue.qsize())
+
+    async def run(self) -> None:
+        """Write for ever. Raises anything that is not DependencyDown."""
+        while True:
+            batch = await self._collect()
+            began_s = time.monotonic()
+            await self._write_surely(batch)
+            metrics.SINK_WRITE_SECONDS.labels(self._name).observe(time.monotonic() - began_s)
+            metrics.SINK_ROWS.labels(self._name).inc(sum(item.rows for item in batch))
+            for item in batch:
+                if item.event is not None:
+                    item.event.ack()
+
+    async def _collect(self) -> list[Item]:
+        batch = [await self._queue.get()]
+        rows = batch[0].rows
+        deadline_s = time.monotonic() + self._wait_s_max
+        while rows < self._rows_max:
+            try:
+                item = self._queue.get_nowait()
+            except asyncio.QueueEmpty:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    break
+                try:
+                    item = await asyncio.wait_for(self._queue.get(), left_s)
+                except TimeoutError:
+                    break
+            batch.append(item)
+            rows += item.rows
+        return batch
+
+    async def _write_surely(self, batch: list[Item]) -> None:
+        pause_s = 0.1
+        down_since_s: float | None = None
+        while True:
+            try:
+                await self._write(batch)
+            except DependencyDown as error:
+                metrics.SINK_ERRORS.labels(self._name).inc()
+                if down_since_s is None:
+                    down_since_s = time.monotonic()
+                    _log.warning("sink is down, waiting; nothing is lost", sink=self._name, error=str(error))
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _RETRY_S_MAX)
+                continue
+            if down_since_s is not None:
+                _log.warning("sink is back", sink=self._name, down_s=round(time.monotonic() - down_since_s, 1))
+            return

@@ -1,0 +1,50 @@
+"""The catalogue of topics: the only list. Names, keys, partitions, retention. Talks to no broker."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+
+class Topic(NamedTuple):
+    """One topic. `keyed` ones are spread over the configured partitions by symbol; the others have one partition.
+
+    retention_ms is how long the broker keeps records (-1: for ever); records_bytes_max bounds one record.
+    """
+
+    name: str
+    key: str
+    holds: str
+    keyed: bool = True
+    cleanup: Literal["delete", "compact"] = "delete"
+    keeps_for_ever: bool = False
+    record_bytes_max: int = 4 * 1024 * 1024
+
+
+TRADES = Topic("trades", "symbol", "trades of one instrument that arrived together, and punctuation")
+TICKERS = Topic("tickers", "symbol", "last price, best bid and ask, 24 h statistics, conflated")
+BARS = Topic("bars", "symbol", "1 s and 1 m candles, per venue and consolidated; a later revision replaces")
+GAPS = Topic("gaps", "symbol", "a hole or staleness and its end")
+QUARANTINE = Topic("quarantine", "source", "bytes that could not be understood, and why", keyed=False)
+
+TOPICS = {topic.name: topic for topic in (TRADES, TICKERS, BARS, GAPS, QUARANTINE)}
+
+
+def wire_name(topic: Topic, namespace: str) -> str:
+    """The topic's name on the broker: `sofia.trades.v1`, in a namespace `sofia.demo.trades.v1`."""
+    return ".".join(["sofia", *filter(None, [namespace]), topic.name, "v1"])
+
+
+def app_id(worker: str, namespace: str) -> str:
+    """The consumer group of a worker, and the first part of its changelog topics."""
+    return "-".join(["sofia", *filter(None, [namespace]), worker])
+
+
+def settings_of(topic: Topic, *, retention_hours: int) -> dict[str, str]:
+    """The broker's per-topic settings. In a replay the record times are the recording's, so nothing expires there
+    when `retention_hours` is 0."""
+    forever = topic.keeps_for_ever or retention_hours == 0
+    return {
+        "cleanup.policy": topic.cleanup,
+        "retention.ms": "-1" if forever else str(retention_hours * 3_600_000),
+        "max.message.bytes": str(topic.record_bytes_max),
+    }
