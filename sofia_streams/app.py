@@ -5,7 +5,7 @@ What it does not do: make topics (`ops.topics` does, before any worker starts), 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import faust
@@ -13,8 +13,11 @@ from faust.serializers import codecs
 from faust.web import Response, View
 
 from sofia_streams import codec, topics
+from sofia_streams.errors import BadRecord
+from sofia_streams.model import TradeBatch
 from sofia_streams.obs import logs, metrics
 from sofia_streams.settings import Settings
+from sofia_streams.sink import Item, Sink
 
 _RECORD_BYTES_MAX = topics.TRADES.record_bytes_max
 
@@ -50,9 +53,11 @@ class _RowCodec(codecs.Codec):
 codecs.register("sofia-row", _RowCodec())
 
 
-def create_app(worker: str, settings: Settings) -> faust.App:
-    """The app of one worker. Raises ConfigError when no broker address is set."""
-    logs.configure(settings.log_level, as_json=settings.log_json)
+def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> faust.App:
+    """The app of one worker; one that does not read the log has no consumer group.
+
+    Raises ConfigError when no broker address is set."""
+    logging_config = logs.configure(settings.log_level, as_json=settings.log_json)
     app = faust.App(
         topics.app_id(worker, settings.namespace),
         broker=settings.broker(),
@@ -73,14 +78,16 @@ def create_app(worker: str, settings: Settings) -> faust.App:
         producer_max_request_size=_RECORD_BYTES_MAX,
         stream_wait_empty=False,
         web_host=settings.web_host,
-        web_port=settings.web_port,
+        web_port=settings.web_port or 6066,
         web_enabled=settings.web_port > 0,
         worker_redirect_stdouts=False,
-        loghandlers=[],
-        logging_config={"version": 1, "disable_existing_loggers": False},
+        logging_config=logging_config,
+        datadir=settings.data_dir / "faust",
         autodiscover=False,
         Table=AckedTable,
     )
+
+    app.producer_only = not reads_log
 
     @app.page("/metrics")
     class Metrics(View):
@@ -99,6 +106,36 @@ def topic_on(app: faust.App, topic: topics.Topic, settings: Settings) -> Any:
         key_serializer="raw",
         value_serializer="raw",
     )
+
+
+def sink_agent(
+    app: faust.App,
+    settings: Settings,
+    channel: Any,
+    decode: Callable[[bytes | None], Any],
+    sink: Sink,
+    *,
+    name: str,
+    prepare: Callable[[Any, int], Any] | None = None,
+) -> None:
+    """An agent that hands every record of a topic to a sink, which acknowledges it; unreadable ones are quarantined.
+
+    `prepare(record, offset)` turns a record into what the sink writes, once, before it is queued.
+    """
+
+    @app.agent(channel, name=name)
+    async def feed(stream: Any) -> None:
+        async for event in stream.noack().events():
+            try:
+                record = decode(event.value)
+            except BadRecord as error:
+                await quarantine(app, settings, event, error)
+                event.ack()
+                continue
+            received_ns = getattr(record, "received_ns", 0)
+            rows = len(record.trades) if isinstance(record, TradeBatch) else 1
+            offset = event.message.offset
+            await sink.put(Item(event, received_ns, prepare(record, offset) if prepare else record, rows))
 
 
 async def quarantine(app: faust.App, settings: Settings, event: Any, error: Exception) -> None:

@@ -33,6 +33,16 @@ class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
     """topic/partition/offset where it came from the log."""
 
 
+class Progress(msgspec.Struct, frozen=True):
+    """What a worker has counted so far (`health`); `finished` when its input has an end and it was reached."""
+
+    component: str
+    at_ns: int
+    counts: dict[str, dict[str, int]]
+    finished: bool = False
+
+
+_progress = msgspec.json.Decoder(Progress)
 _quarantined = msgspec.json.Decoder(Quarantined)
 
 
@@ -59,6 +69,11 @@ def decode_ticker(data: bytes | None) -> Ticker:
 def decode_quarantined(data: bytes | None) -> Quarantined:
     """A record of `quarantine`. Raises BadRecord."""
     return _decode(_quarantined, data, "a record of `quarantine`")
+
+
+def decode_progress(data: bytes | None) -> Progress:
+    """A record of `health`. Raises BadRecord."""
+    return _decode(_progress, data, "a record of `health`")
 
 
 def decode_row(data: bytes | None) -> Row:

@@ -128,6 +128,37 @@ class Settings(BaseSettings):
             raise ConfigError("BROKER_URL: expected kafka://host:port, found nothing. `sofia up` starts a broker.")
         return self.broker_url
 
+    def questdb_address(self) -> str:
+        """QuestDB's HTTP address, host:port. Raises ConfigError where none is set."""
+        if self.questdb_host is None:
+            raise ConfigError(
+                "QUESTDB_HOST: expected a host name, found nothing. `sofia up` starts an embedded QuestDB."
+            )
+        return f"{self.questdb_host}:{self.questdb_http_port}"
+
+    def redis_address(self) -> str:
+        """The Redis URL, password included. Raises ConfigError where none is set."""
+        if self.redis_url is None:
+            raise ConfigError("REDIS_URL: expected redis://host:port/0, found nothing. `sofia up` starts a server.")
+        return self.redis_url.get_secret_value()
+
+    def table_prefix(self) -> str:
+        """What goes before a database table's name: the namespace as a label."""
+        return f"{self.namespace.replace('-', '_')}_" if self.namespace else ""
+
+    def stream_prefix(self) -> str:
+        """What goes before a Redis stream's name."""
+        return f"{self.namespace}:" if self.namespace else ""
+
+    def retention_days(self) -> dict[str, int]:
+        """Days that each database table keeps; 0 for ever."""
+        return {
+            "trades": self.retention_trades_days,
+            "bars_1s": self.retention_bars_1s_days,
+            "bars_1m": self.retention_bars_1m_days,
+            "tickers": self.retention_tickers_days,
+        }
+
 
 def unified_name(name: str) -> str:
     """`BTCUSDT`, `BTC-USDT` or `BTC/USDT` to `BTC/USDT`. Raises ValueError."""

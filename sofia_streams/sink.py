@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
@@ -18,16 +19,36 @@ from sofia_streams.obs import metrics
 
 _log = structlog.get_logger("sink")
 _RETRY_S_MAX = 5.0
+T = TypeVar("T")
 
 
 class Item(NamedTuple):
-    """One log record on its way to a sink; `event` is None for one that is read again and was acknowledged before."""
+    """One log record on its way to a sink: what to write, how many rows, when its data came in (0: unknown)."""
 
-    event: Acknowledgeable | None
-    topic: str
-    offset: int
+    event: Acknowledgeable
+    received_ns: int
     record: Any
     rows: int
+
+
+async def retry(action: Callable[[], Awaitable[T]], name: str) -> T:
+    """The action's result, tried again with growing pauses while it raises DependencyDown."""
+    pause_s = 0.1
+    down_since_s: float | None = None
+    while True:
+        try:
+            result = await action()
+        except DependencyDown as error:
+            metrics.SINK_ERRORS.labels(name).inc()
+            if down_since_s is None:
+                down_since_s = time.monotonic()
+                _log.warning("sink is down, waiting; nothing is lost", sink=name, error=str(error))
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, _RETRY_S_MAX)
+            continue
+        if down_since_s is not None:
+            _log.warning("sink is back", sink=name, down_s=round(time.monotonic() - down_since_s, 1))
+        return result
 
 
 class Sink:
@@ -50,12 +71,16 @@ class Sink:
         while True:
             batch = await self._collect()
             began_s = time.monotonic()
-            await self._write_surely(batch)
+            await retry(partial(self._write, batch), self._name)
             metrics.SINK_WRITE_SECONDS.labels(self._name).observe(time.monotonic() - began_s)
             metrics.SINK_ROWS.labels(self._name).inc(sum(item.rows for item in batch))
+            now_ns = time.time_ns()
             for item in batch:
-                if item.event is not None:
-                    item.event.ack()
+                item.event.ack()
+                if item.received_ns:
+                    metrics.STAGE_MS.labels(self._name).observe((now_ns - item.received_ns) / 1e6)
+            if batch[-1].received_ns:
+                metrics.BUS_LAG_MS.labels(self._name).set((now_ns - batch[-1].received_ns) / 1e6)
 
     async def _collect(self) -> list[Item]:
         batch = [await self._queue.get()]
@@ -75,21 +100,3 @@ class Sink:
             batch.append(item)
             rows += item.rows
         return batch
-
-    async def _write_surely(self, batch: list[Item]) -> None:
-        pause_s = 0.1
-        down_since_s: float | None = None
-        while True:
-            try:
-                await self._write(batch)
-            except DependencyDown as error:
-                metrics.SINK_ERRORS.labels(self._name).inc()
-                if down_since_s is None:
-                    down_since_s = time.monotonic()
-                    _log.warning("sink is down, waiting; nothing is lost", sink=self._name, error=str(error))
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _RETRY_S_MAX)
-                continue
-            if down_since_s is not None:
-                _log.warning("sink is back", sink=self._name, down_s=round(time.monotonic() - down_since_s, 1))
-            return

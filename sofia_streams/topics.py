@@ -25,8 +25,9 @@ TICKERS = Topic("tickers", "symbol", "last price, best bid and ask, 24 h statist
 BARS = Topic("bars", "symbol", "1 s and 1 m candles, per venue and consolidated; a later revision replaces")
 GAPS = Topic("gaps", "symbol", "a hole or staleness and its end")
 QUARANTINE = Topic("quarantine", "source", "bytes that could not be understood, and why", keyed=False)
+HEALTH = Topic("health", "component", "what a worker has done so far", keyed=False)
 
-TOPICS = {topic.name: topic for topic in (TRADES, TICKERS, BARS, GAPS, QUARANTINE)}
+TOPICS = {topic.name: topic for topic in (TRADES, TICKERS, BARS, GAPS, QUARANTINE, HEALTH)}
 
 
 def wire_name(topic: Topic, namespace: str) -> str:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from sofia_streams.capture import read_capture
+from sofia_streams.embedded.stack import Ports
 from sofia_streams.errors import SofiaError
 from sofia_streams.ops.replay import replay_in_process
+from sofia_streams.ops.stack import running_stack
+from sofia_streams.ops.stream_replay import replay_streaming
+from sofia_streams.settings import load_settings
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -23,18 +30,34 @@ def root() -> None:
 @app.command()
 def replay(
     captures: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl.gz")],
-    in_process: Annotated[bool, typer.Option("--in-process", help="Without a broker; the only way yet")] = False,
+    in_process: Annotated[
+        bool, typer.Option("--in-process", help="Fold in this process: no broker, no stores")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
 ) -> None:
-    """Fold recordings into candles.  Example: sofia replay --in-process FILE.jsonl.gz --json."""
-    if not in_process:
-        raise typer.BadParameter("expected --in-process, found nothing: a replay through the log is not built yet.")
-    summary = replay_in_process(captures).summary()
+    """Run recordings through the whole pipeline into candles.  Example: sofia replay FILE.jsonl.gz --json."""
+    summary = replay_in_process(captures).summary() if in_process else _through_everything(captures)
     if as_json:
         print(json.dumps(summary))
         return
     for name, value in summary.items():
         print(f"{name}: {json.dumps(value, indent=2) if isinstance(value, dict) else value}")
+
+
+def _through_everything(captures: list[Path]) -> dict[str, object]:
+    settings = load_settings()
+    for path in captures:
+        for _ in read_capture(path):  # a damaged file is refused before anything starts
+            pass
+    with (
+        tempfile.TemporaryDirectory(prefix="sofia-replay-") as folder,
+        running_stack(settings, Path(folder) / "data", say=_say, ports=Ports(0, 0, 0, 0)) as addressed,
+    ):
+        return asyncio.run(replay_streaming(captures, addressed, addressed.data_dir, _say))
+
+
+def _say(message: str) -> None:
+    print(f"sofia: {message}", file=sys.stderr, flush=True)
 
 
 def main() -> int:

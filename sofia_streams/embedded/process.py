@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,8 +68,12 @@ class Child:
         self._record.unlink(missing_ok=True)
 
 
-def start(name: str, command: list[str], *, port: int, data_dir: Path, cwd: Path) -> Child:
+def start(
+    name: str, command: list[str], *, port: int, data_dir: Path, cwd: Path, env: Mapping[str, str] | None = None
+) -> Child:
     """Start `command` in a session of its own with its own log file, and record it under `data_dir`/run.
+
+    `env` replaces the environment.
 
     Call it from the main thread: the kernel ends the child when the thread that started it ends.
     """
@@ -84,7 +88,7 @@ def start(name: str, command: list[str], *, port: int, data_dir: Path, cwd: Path
     launcher = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *command]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            launcher, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd, start_new_session=True
+            launcher, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd, env=env, start_new_session=True
         )
     path = data_dir / "run" / f"{name}.json"
     child = Child(name, process, port, log, path)

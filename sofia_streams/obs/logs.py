@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import sys
+import logging.config
+from typing import Any
 
 import structlog
 
 
-def configure(level: str, *, as_json: bool) -> None:
-    """Send everything through one formatter on stderr. Calling it again replaces the first."""
+def configure(level: str, *, as_json: bool) -> dict[str, Any]:
+    """Send everything through one formatter on stderr; returns the dictionary, for Faust to set it again."""
     shared: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -17,24 +18,28 @@ def configure(level: str, *, as_json: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: structlog.types.Processor = (
-        structlog.processors.JSONRenderer() if as_json else structlog.processors.LogfmtRenderer(sort_keys=False)
-    )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-            foreign_pre_chain=shared,
-        )
+    render: structlog.types.Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.processors.LogfmtRenderer(sort_keys=False)
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for name in ("aiokafka", "faust", "mode", "websockets", "asyncio"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    formatter = {
+        "()": structlog.stdlib.ProcessorFormatter,
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        "foreign_pre_chain": shared,
+    }
+    quiet = {"level": max(logging.WARNING, logging.getLevelName(level.upper()))}
+    settings = {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"line": formatter},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+        "loggers": dict.fromkeys(("aiokafka", "faust", "mode", "websockets", "asyncio"), quiet),
+        "root": {"level": level.upper(), "handlers": ["stderr"]},
+    }
+    logging.config.dictConfig(settings)
+    return settings

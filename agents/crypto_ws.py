@@ -1,0 +1,29 @@
+"""Exchange sockets in, the log out.   in WebSockets (or a replay)   out trades, tickers, quarantine, health"""
+
+from __future__ import annotations
+
+from sofia_streams import topics
+from sofia_streams.app import create_app
+from sofia_streams.ingest.intake import Intake, Limits
+from sofia_streams.ingest.replayed import replay
+from sofia_streams.ingest.trade_log import TradeLog
+from sofia_streams.logtail import read_tail
+from sofia_streams.settings import load_settings
+
+settings = load_settings()
+app = create_app("crypto_ws", settings, reads_log=False)
+intake = Intake(Limits(stale_after_ns=settings.stale_after_s * 1_000_000_000, ids_max=settings.dedup_ids_max))
+
+
+@app.task
+async def run() -> None:
+    """Remember the end of the log, then take frames."""
+    async for _, batch in read_tail(settings, topics.TRADES):
+        intake.remember(batch)
+    async with TradeLog(settings) as log:
+        if settings.replay_url:
+            await replay(settings.replay_url, intake, log)
+
+
+if __name__ == "__main__":
+    app.main()

@@ -1,0 +1,62 @@
+"""Trades, bars and tickers to Redis Streams.   in trades, bars, tickers   out Redis   (one entry a trade, once)"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from sofia_streams import codec, topics
+from sofia_streams.app import create_app, sink_agent, topic_on
+from sofia_streams.core.tape import Tape
+from sofia_streams.core.windows import instrument_key
+from sofia_streams.logtail import read_tail
+from sofia_streams.model import Bar, Ticker, TradeBatch
+from sofia_streams.settings import load_settings
+from sofia_streams.sink import Item, Sink
+from sofia_streams.stores.redis_streams import Entry, RedisStreams, bar_entry, ticker_entry, trade_entries
+
+settings = load_settings()
+app = create_app("redis_bridge", settings)
+store = RedisStreams(settings.redis_address(), settings.redis_maxlen)
+prefix = settings.stream_prefix()
+tapes: dict[str, Tape] = defaultdict(lambda: Tape(settings.dedup_ids_max))
+
+
+def entries(record: object, offset: int) -> list[Entry]:
+    """What one record becomes; a trade that stands in the log twice becomes one entry."""
+    if isinstance(record, TradeBatch):
+        tape = tapes[instrument_key(record.venue, record.market, record.symbol)]
+        new = {(trade.id_kind, trade.trade_id) for trade in tape.distinct(record.trades)}
+        kept = [(index, trade) for index, trade in enumerate(record.trades) if (trade.id_kind, trade.trade_id) in new]
+        return trade_entries(record, kept, offset, prefix)
+    if isinstance(record, Bar):
+        return [bar_entry(record, offset, prefix)]
+    return [ticker_entry(record, offset, prefix)] if isinstance(record, Ticker) else []
+
+
+async def write(batch: list[Item]) -> None:
+    """One pipeline a batch."""
+    await store.publish([entry for item in batch for entry in item.record])
+
+
+sink = Sink("redis", write, rows_max=settings.writer_rows_max, wait_s_max=settings.writer_wait_ms_max / 1e3)
+
+
+@app.task
+async def run() -> None:
+    """Remember the trades before the committed offsets, then publish for ever."""
+    async for offset, record in read_tail(settings, topics.TRADES, group=app.conf.id):
+        entries(record, offset)
+    await sink.run()
+
+
+for topic, decode in (
+    (topics.TRADES, codec.decode_trades),
+    (topics.BARS, codec.decode_bar),
+    (topics.TICKERS, codec.decode_ticker),
+):
+    sink_agent(
+        app, settings, topic_on(app, topic, settings), decode, sink, name=f"bridge_{topic.name}", prepare=entries
+    )
+
+if __name__ == "__main__":
+    app.main()

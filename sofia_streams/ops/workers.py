@@ -1,0 +1,109 @@
+"""Workers as processes, by name: started from settings, asked how far they are, stopped. Restarts nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from sofia_streams import topics
+from sofia_streams.embedded import process
+from sofia_streams.errors import ConfigError, DependencyDown
+from sofia_streams.settings import Settings, worker_environment
+
+INPUTS = {
+    "crypto_ws": (),
+    "ohlcv": (topics.TRADES,),
+    "timeseries_writer": (topics.TRADES, topics.BARS, topics.TICKERS),
+    "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS),
+}
+"""Every worker and the topics it reads; the only list."""
+_ROOT = Path(__file__).resolve().parents[2]
+STOP_GRACE_S = 10.0
+
+
+def check_name(name: str) -> None:
+    """Raise ConfigError unless there is such a worker."""
+    if name not in INPUTS:
+        raise ConfigError(f"worker: expected one of {', '.join(INPUTS)}, found {name!r}.")
+
+
+def start_worker(name: str, settings: Settings, data_dir: Path) -> process.Child:
+    """Start one worker; its log is `data_dir`/log/<name>.log. Call it from the main thread."""
+    check_name(name)
+    inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TZ", "TMPDIR")}
+    env = {**inherited, **worker_environment(settings), "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", f"agents.{name}", "worker", "--without-web"]
+    if settings.web_port:
+        command = [*command[:-1], f"--web-port={settings.web_port}"]
+    return process.start(name, command, port=settings.web_port, data_dir=data_dir, cwd=_ROOT, env=env)
+
+
+def check_alive(children: list[process.Child]) -> None:
+    """Raise DependencyDown for a worker that ended, with the end of its log."""
+    for child in children:
+        if child.exit_code() is not None:
+            raise DependencyDown(
+                f"{child.name}: expected it to run, found it ended with code {child.exit_code()}. "
+                f"The end of its log, {child.log}, says:\n{child.log_tail()}"
+            )
+
+
+class Lag:
+    """Counts the records that worker groups have not committed. A context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._address = settings.broker().removeprefix("kafka://")
+
+    async def __aenter__(self) -> Lag:
+        """Connect."""
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._address)
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=self._address)
+        await self._admin.start()
+        await self._consumer.start()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._consumer.stop()
+        await self._admin.close()
+
+    def places(self, topic: topics.Topic) -> list[TopicPartition]:
+        """The partitions of a topic."""
+        name = topics.wire_name(topic, self._settings.namespace)
+        count = self._settings.topic_partitions if topic.keyed else 1
+        return [TopicPartition(name, number) for number in range(count)]
+
+    async def of(self, worker: str) -> int:
+        """Records between what a worker has committed and the end of its topics."""
+        places = [place for topic in INPUTS[worker] for place in self.places(topic)]
+        ends = await self._consumer.end_offsets(places)
+        group = topics.app_id(worker, self._settings.namespace)
+        try:
+            committed = await self._admin.list_consumer_group_offsets(group, partitions=places)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            committed = {}  # a new broker makes the groups' own topic first
+        done = {place: max(0, found.offset) for place, found in committed.items()}
+        return sum(end - done.get(place, 0) for place, end in ends.items())
+
+
+async def wait_drained(settings: Settings, children: list[process.Child], *, timeout_s: float) -> None:
+    """Until every worker has committed the end of its input, in the order data flows. Raises DependencyDown."""
+    deadline_s = time.monotonic() + timeout_s
+    async with Lag(settings) as lag:
+        for name in ("ohlcv", "timeseries_writer", "redis_bridge"):
+            while (left := await lag.of(name)) > 0:
+                check_alive(children)
+                if time.monotonic() > deadline_s:
+                    raise DependencyDown(
+                        f"{name}: expected to be done within {timeout_s:.0f} s, found {left} records left"
+                    )
+                await asyncio.sleep(0.1)
