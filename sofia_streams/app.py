@@ -84,6 +84,7 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> fa
         logging_config=logging_config,
         datadir=settings.data_dir / "faust",
         autodiscover=False,
+        agent_supervisor="mode.CrashingSupervisor",  # else Faust goes on behind the record that failed
         Table=AckedTable,
     )
 

@@ -33,10 +33,11 @@ def replay(
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Fold in this process: no broker, no stores")
     ] = False,
+    speed: Annotated[float | None, typer.Option(min=0.01, help="Multiple of the recorded pace; default: full")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout")] = False,
 ) -> None:
     """Run recordings through the whole pipeline into candles.  Example: sofia replay FILE.jsonl.gz --json."""
-    summary = replay_in_process(captures).summary() if in_process else _through_everything(captures)
+    summary = replay_in_process(captures).summary() if in_process else _through_everything(captures, speed)
     if as_json:
         print(json.dumps(summary))
         return
@@ -44,7 +45,7 @@ def replay(
         print(f"{name}: {json.dumps(value, indent=2) if isinstance(value, dict) else value}")
 
 
-def _through_everything(captures: list[Path]) -> dict[str, object]:
+def _through_everything(captures: list[Path], speed: float | None) -> dict[str, object]:
     settings = load_settings()
     for path in captures:
         for _ in read_capture(path):  # a damaged file is refused before anything starts
@@ -53,7 +54,7 @@ def _through_everything(captures: list[Path]) -> dict[str, object]:
         tempfile.TemporaryDirectory(prefix="sofia-replay-") as folder,
         running_stack(settings, Path(folder) / "data", say=_say, ports=Ports(0, 0, 0, 0)) as addressed,
     ):
-        return asyncio.run(replay_streaming(captures, addressed, addressed.data_dir, _say))
+        return asyncio.run(replay_streaming(captures, addressed, addressed.data_dir, _say, speed))
 
 
 def _say(message: str) -> None:

@@ -247,6 +247,8 @@ class _Work:
         for start_ns in {*known, *(start_ns for start_ns in done if start_ns < until_ns)}:
             for size_ns in (NS_PER_SECOND, NS_PER_MINUTE):
                 key = self.key(venue, size_ns, start_ns)
-                if start_ns % size_ns == 0 and self.get(key) is not None:
+                if start_ns % size_ns == 0 and self.stored.get(key) is not None:
                     self.changed[key] = None
+                else:
+                    self.changed.pop(key, None)  # made and forgotten in one step
         return until_ns

@@ -18,8 +18,6 @@ _LATE_ACKS = frozenset({"okx", "bybit"})
 """Venues whose first trade frame of an instrument on a connection may hold prints from before the subscription."""
 
 
-
-
 class History:
     """Marks the prints of one connection that are older than its first request. One object a connection."""
 

@@ -35,6 +35,7 @@ class TradeLog:
         self._sent_s: dict[str, float] = {}
         self._unacknowledged: set[asyncio.Future[object]] = set()
         self._failed: BaseException | None = None
+        self._in_order = asyncio.Lock()  # what is put first is in the log first, whoever flushes
 
     async def __aenter__(self) -> Self:
         """Connect."""
@@ -61,15 +62,16 @@ class TradeLog:
 
     async def put(self, record: Record) -> None:
         """Send one record, trades perhaps a little later. Waits while the broker is behind."""
-        if isinstance(record, TradeBatch):
-            await self._put_trades(record)
-        elif isinstance(record, Punctuation):
-            await self._flush(instrument_key(record.venue, record.market, record.symbol))  # never overtakes a trade
-            await self._send(topics.TRADES, record.symbol, record, record.received_ns)
-        elif isinstance(record, Ticker):
-            await self._send(topics.TICKERS, record.symbol, record, record.received_ns)
-        elif isinstance(record, Quarantined):
-            await self._send(topics.QUARANTINE, record.source, record, record.received_ns)
+        async with self._in_order:
+            if isinstance(record, TradeBatch):
+                await self._put_trades(record)
+            elif isinstance(record, Punctuation):
+                await self._flush(instrument_key(record.venue, record.market, record.symbol))
+                await self._send(topics.TRADES, record.symbol, record, record.received_ns)
+            elif isinstance(record, Ticker):
+                await self._send(topics.TICKERS, record.symbol, record, record.received_ns)
+            elif isinstance(record, Quarantined):
+                await self._send(topics.QUARANTINE, record.source, record, record.received_ns)
 
     async def report(self, progress: Progress) -> None:
         """Say what was counted so far."""
@@ -77,8 +79,9 @@ class TradeLog:
 
     async def drain(self) -> None:
         """Send everything and wait until the log has it."""
-        for name in list(self._pending):
-            await self._flush(name)
+        async with self._in_order:
+            for name in list(self._pending):
+                await self._flush(name)
         while self._unacknowledged:
             await asyncio.wait(self._unacknowledged)
         self._raise_failure()
@@ -98,8 +101,9 @@ class TradeLog:
         while True:
             await asyncio.sleep(self._wait_s / 2 or 0.001)
             now_s = time.monotonic()
-            for name in [name for name in self._pending if now_s - self._sent_s.get(name, 0.0) >= self._wait_s]:
-                await self._flush(name)
+            async with self._in_order:
+                for name in [name for name in self._pending if now_s - self._sent_s.get(name, 0.0) >= self._wait_s]:
+                    await self._flush(name)
 
     async def _flush(self, name: str) -> None:
         batches = self._pending.pop(name, None)

@@ -9,13 +9,14 @@ import asyncio
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from websockets.asyncio.server import serve
 
 from sofia_streams import codec, topics
+from sofia_streams.capture import CapturedFrame
 from sofia_streams.embedded import process
 from sofia_streams.errors import DependencyDown
 from sofia_streams.ops.replay import BarBook, merged_frames
@@ -36,6 +37,7 @@ async def replay_streaming(
     settings: Settings,
     data_dir: Path,
     say: Say,
+    speed: float | None = None,
     meddle: Callable[[Settings, list[process.Child]], asyncio.Task[None]] | None = None,
 ) -> dict[str, object]:
     """The summary of one replay (architecture §6). `settings` has the addresses of a running broker and stores.
@@ -43,8 +45,12 @@ async def replay_streaming(
     `meddle` may start a task that hurts workers while the replay runs: for tests of recovery.
     Raises BadCapture, DependencyDown.
     """
+
+    def frames() -> Iterable[CapturedFrame]:
+        return merged_frames(paths)
+
     namespace = f"replay-{uuid.uuid4().hex[:8]}"
-    async with serve(lambda socket: serve_recording(socket, lambda: merged_frames(paths)), "127.0.0.1", 0) as server:
+    async with serve(lambda socket: serve_recording(socket, frames, speed), "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         url = f"ws://127.0.0.1:{port}/replay"
         chosen = {

@@ -82,17 +82,26 @@ class Lag:
 
     async def of(self, worker: str) -> int:
         """Records between what a worker has committed and the end of its topics."""
-        places = [place for topic in INPUTS[worker] for place in self.places(topic)]
-        ends = await self._consumer.end_offsets(places)
+        places = self._inputs(worker)
+        done = await self._committed(worker, places)
+        return sum(end - done.get(place, 0) for place, end in (await self._consumer.end_offsets(places)).items())
+
+    async def committed(self, worker: str) -> int:
+        """Records a worker has committed, over all its topics."""
+        return sum((await self._committed(worker, self._inputs(worker))).values())
+
+    def _inputs(self, worker: str) -> list[TopicPartition]:
+        return [place for topic in INPUTS[worker] for place in self.places(topic)]
+
+    async def _committed(self, worker: str, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         group = topics.app_id(worker, self._settings.namespace)
         try:
-            committed = await self._admin.list_consumer_group_offsets(group, partitions=places)
+            found = await self._admin.list_consumer_group_offsets(group, partitions=places)
         except KafkaError as error:
             if not error.retriable:
                 raise
-            committed = {}  # a new broker makes the groups' own topic first
-        done = {place: max(0, found.offset) for place, found in committed.items()}
-        return sum(end - done.get(place, 0) for place, end in ends.items())
+            return {}  # a new broker makes the groups' own topic first
+        return {place: max(0, entry.offset) for place, entry in found.items()}
 
 
 async def wait_drained(settings: Settings, children: list[process.Child], *, timeout_s: float) -> None:

@@ -1,7 +1,9 @@
-"""Serves recorded frames on `/replay`: one CapturedFrame a message, captures in one receive order, at full speed."""
+"""Serves recorded frames on `/replay`: one CapturedFrame a message, captures in one receive order."""
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -12,12 +14,21 @@ from sofia_streams.capture import CapturedFrame
 _encoder = msgspec.json.Encoder()
 
 
-async def serve_recording(socket: ServerConnection, frames: Callable[[], Iterable[CapturedFrame]]) -> None:
-    """Wait for "start", send every frame, then `{"end": true, "frames": N}`; back-pressure by the socket."""
+async def serve_recording(
+    socket: ServerConnection, frames: Callable[[], Iterable[CapturedFrame]], speed: float | None = None
+) -> None:
+    """Wait for "start", send every frame, then `{"end": true, "frames": N}`; back-pressure by the socket.
+
+    `speed` is a multiple of the recorded pace; None is as fast as the other side reads.
+    """
     async for message in socket:
         if message == "start":
-            sent = 0
+            sent, first_ns, began_s = 0, 0, time.monotonic()
             for frame in frames():
+                if speed is not None:
+                    first_ns = first_ns or frame.received_ns
+                    due_s = began_s + (frame.received_ns - first_ns) / 1e9 / speed
+                    await asyncio.sleep(max(0.0, due_s - time.monotonic()))
                 await socket.send(_encoder.encode(frame))
                 sent += 1
             await socket.send(_encoder.encode({"end": True, "frames": sent}))
