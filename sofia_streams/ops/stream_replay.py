@@ -81,8 +81,8 @@ async def replay_streaming(
 async def _wait_finished(settings: Settings, children: list[process.Child]) -> codec.Progress:
     name = topics.wire_name(topics.HEALTH, settings.namespace)
     deadline_s = time.monotonic() + _TIMEOUT_S
-    consumer = AIOKafkaConsumer(name, bootstrap_servers=bootstrap(settings), auto_offset_reset="earliest")
-    async with consumer:
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap(settings), auto_offset_reset="earliest") as consumer:
+        consumer.assign([TopicPartition(name, 0)])
         while time.monotonic() < deadline_s:
             for messages in (await consumer.getmany(timeout_ms=500)).values():
                 for message in messages:

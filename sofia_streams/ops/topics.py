@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterable
+from typing import Any
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -11,6 +14,8 @@ from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_c
 from sofia_streams import topics
 from sofia_streams.errors import ConfigError, DependencyDown
 from sofia_streams.settings import Settings
+
+_LEADERS_WITHIN_S = 30.0
 
 
 def bootstrap(settings: Settings) -> str:
@@ -35,6 +40,7 @@ async def apply_topics(settings: Settings) -> list[str]:
         await _check_partitions(admin, {name: wanted[name] for name in wanted if name in there}, settings)
         new = [name for name in wanted if name not in there]
         await _create(admin, [_new(name, wanted[name], settings) for name in new])
+        await _wait_led(admin, new)
         await _set(admin, {name: topic for name, topic in wanted.items() if name in there}, settings)
         return new
     finally:
@@ -78,6 +84,25 @@ async def _create(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> None:
         error = for_code(code)
         if code and error is not TopicAlreadyExistsError:
             raise DependencyDown(f"expected to make topic {name}, found {error.__name__} {rest}; see the broker's log")
+
+
+async def _wait_led(admin: AIOKafkaAdminClient, names: list[str]) -> None:
+    """Until every partition has a leader: a client that subscribes before sees no partition for minutes."""
+    deadline_s = time.monotonic() + _LEADERS_WITHIN_S
+    while names:
+        found = await admin.describe_topics(names)
+        names = [topic["topic"] for topic in found if not _is_led(topic)]
+        if names and time.monotonic() > deadline_s:
+            raise DependencyDown(
+                f"expected leaders for {', '.join(names)} within {_LEADERS_WITHIN_S:.0f} s, found none; "
+                "see the broker's log"
+            )
+        await asyncio.sleep(0.02 if names else 0)
+
+
+def _is_led(topic: dict[str, Any]) -> bool:
+    places = topic["partitions"]
+    return bool(places) and not topic["error_code"] and all(place["leader"] >= 0 for place in places)
 
 
 async def _check_partitions(admin: AIOKafkaAdminClient, there: dict[str, topics.Topic], settings: Settings) -> None:
