@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +28,7 @@ _OURS = (
     *("WHALE_", "TELEGRAM_", "PAPER_", "AI_"),
 )
 _NEAR = 0.85
+_OVERRIDE = re.compile(rf"(?P<venue>{'|'.join(get_args(Exchange))}):(?P<pair>[A-Z0-9]+/[A-Z0-9]+)=(?P<listing>\S+)")
 
 
 def _listed(value: object) -> object:
@@ -81,6 +83,12 @@ class Settings(BaseSettings):
         "SOL/USDT",
     )
     crypto_market: Market = "spot"
+    symbol_overrides: Annotated[
+        tuple[str, ...],
+        NoDecode,
+        BeforeValidator(_listed),
+        Field(description="venue:BASE/QUOTE=LISTING, where a venue's own name does not follow its rule"),
+    ] = ()
     coalesce_ms_max: Annotated[
         int, Field(ge=0, le=50, description="trades of an instrument wait at most this long")
     ] = 20
@@ -121,6 +129,19 @@ class Settings(BaseSettings):
     @classmethod
     def _unified(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(unified_name(name) for name in names)
+
+    @field_validator("symbol_overrides")
+    @classmethod
+    def _overrides(cls, overrides: tuple[str, ...]) -> tuple[str, ...]:
+        for text in overrides:
+            if _OVERRIDE.fullmatch(text) is None:
+                raise ValueError(f"expected venue:BASE/QUOTE=LISTING, like coinbase:BTC/USDT=BTC-USD, found {text!r}")
+        return overrides
+
+    def listings(self) -> dict[tuple[str, str], str]:
+        """`symbol_overrides` as {(venue, unified pair): the venue's name}."""
+        found = [_OVERRIDE.fullmatch(text) for text in self.symbol_overrides]
+        return {(match["venue"], match["pair"]): match["listing"] for match in found if match}
 
     def broker(self) -> str:
         """The broker's address. Raises ConfigError where none is set."""

@@ -12,12 +12,14 @@ from typing import NamedTuple
 
 import msgspec
 
+from sofia_streams.capture import CapturedFrame
 from sofia_streams.codec import Quarantined
 from sofia_streams.core.tape import History, Tape
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, UnknownSymbol
+from sofia_streams.ingest.names import Names
 from sofia_streams.model import Control, Market, ParsedTicker, ParsedTrade, Punctuation, Ticker, Trade, TradeBatch
-from sofia_streams.venues.registry import PARSE, UNIFIED
+from sofia_streams.venues.registry import VENUES
 
 Record = TradeBatch | Punctuation | Ticker | Quarantined
 _TICKER_EVERY_NS = 100_000_000
@@ -27,31 +29,43 @@ _FRAME_BYTES_KEPT = 65_536
 
 
 class Limits(NamedTuple):
-    """Times in ns of the receiver's clock. `lag_ns`: how far punctuation stays behind it."""
+    """Times in ns of the receiver's clock.
+
+    lag_ns       how far punctuation stays behind it
+    silent_ns    a connection that was silent for so long says nothing about quiet instruments
+    """
 
     stale_after_ns: int = 15_000_000_000
+    silent_ns: int = 35_000_000_000
     lag_ns: int = 2_000_000_000
     ids_max: int = 50_000
 
 
 class Line(NamedTuple):
-    """One connection."""
+    """One connection. Connections of one `shard` replace one another: they carry the same instruments."""
 
     venue: str
     market: Market
     connection: str
+    shard: str = ""
+
+    def feed(self) -> tuple[str, str, str]:
+        """What stays the same when the connection is replaced."""
+        return self.venue, self.market, self.shard
 
 
 class Intake:
     """Turns frames into records. `counts` by "venue|market|symbol"; `totals` for what has no instrument."""
 
-    def __init__(self, limits: Limits = Limits()) -> None:  # noqa: B008
-        self._limits = limits
+    def __init__(self, limits: Limits = Limits(), names: Names = Names()) -> None:  # noqa: B008
+        self._limits, self._names = limits, names
         self._tapes: dict[str, Tape] = defaultdict(lambda: Tape(limits.ids_max))
         self._histories: dict[Line, History] = {}
         self._tickers: dict[str, Ticker] = {}
         self._ticker_sent_ns: dict[str, int] = {}
         self._feeds: dict[str, TradeBatch] = {}
+        self._lines: dict[str, Line] = {}
+        self._heard_ns: dict[tuple[str, str, str], int] = {}
         self._spoken_ns: dict[str, int] = {}
         self._ticked_ns = 0
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -72,8 +86,9 @@ class Intake:
     def take(self, line: Line, frame: bytes, received_ns: int) -> tuple[list[Record], list[Control]]:
         """The records of one frame, and what else the venue said."""
         self.totals["frames"] += 1
+        self._heard_ns[line.feed()] = received_ns
         try:
-            parsed = PARSE[line.venue](frame, received_ns=received_ns)
+            parsed = VENUES[line.venue].parse(frame, received_ns=received_ns)
         except BadFrame as error:
             return [self._quarantine(line, frame, received_ns, error)], []
         records: list[Record] = []
@@ -88,22 +103,34 @@ class Intake:
             records.append(self._quarantine(line, frame, received_ns, error))
         return records, [found for found in parsed if isinstance(found, Control)]
 
+    def captured(self, frame: CapturedFrame) -> list[Record]:
+        """The records of one recorded frame; its `received_ns` is the clock."""
+        line, now_ns = Line(frame.venue, frame.market, frame.connection), frame.received_ns
+        if frame.direction == "out":
+            self.requested(line, now_ns)
+            return []
+        records, _ = self.take(line, frame.frame.encode("utf-8", "surrogatepass"), now_ns)
+        return [*records, *self.tick(now_ns)]
+
     def tick(self, now_ns: int) -> Iterator[Record]:
         """Once a second or so: punctuation for quiet instruments, tickers that were held back."""
         if now_ns - self._ticked_ns < _PUNCTUATE_AFTER_NS:
             return
         self._ticked_ns = now_ns
         for name, feed in self._feeds.items():
-            if now_ns - self._spoken_ns.get(name, 0) >= _PUNCTUATE_AFTER_NS:
+            heard_ns = self._heard_ns.get(self._lines[name].feed(), 0)
+            is_quiet = now_ns - self._spoken_ns.get(name, 0) >= _PUNCTUATE_AFTER_NS
+            if is_quiet and now_ns - heard_ns < self._limits.silent_ns:
                 yield self._punctuation(feed, now_ns, now_ns - self._limits.lag_ns, alive=True)
         for name, ticker in self._tickers.items():
             if self._ticker_sent_ns.get(name, 0) < ticker.received_ns:
                 self._ticker_sent_ns[name] = ticker.received_ns
                 yield ticker
 
-    def ended(self, now_ns: int, venue: str | None = None) -> list[Record]:
-        """The feeds (of a venue) are dead: their windows close and nobody waits for them."""
-        names = [name for name, feed in self._feeds.items() if venue is None or feed.venue == venue]
+    def ended(self, now_ns: int, line: Line | None = None) -> list[Record]:
+        """The instruments (of a connection and those it replaced) are dead: windows close and nobody waits for them."""
+        names = [name for name, found in self._lines.items() if line is None or found.feed() == line.feed()]
+        names = [name for name in names if name in self._feeds]
         records: list[Record] = [*self.tick(max(now_ns, self._ticked_ns + _PUNCTUATE_AFTER_NS))]
         for name in names:
             records.append(self._punctuation(self._feeds.pop(name), now_ns, now_ns, alive=False))
@@ -125,13 +152,13 @@ class Intake:
             by_symbol.setdefault(found.venue_symbol, []).append(found.trade)
         records: list[Record] = []
         for venue_symbol, trades in by_symbol.items():
-            symbol = UNIFIED[line.venue](venue_symbol, line.market)
+            symbol = self._names.unified(line.venue, line.market, venue_symbol)
             name = instrument_key(line.venue, line.market, symbol)
             new = self._tapes[name].admit(trades)
             counts = self.counts[name]
             counts["duplicates"] += len(trades) - len(new)
             batch = TradeBatch(line.venue, line.market, symbol, received_ns, line.connection, [])
-            self._feeds[name] = batch
+            self._feeds[name], self._lines[name] = batch, line
             if new:
                 marked = [self._aged(trade, received_ns, counts) for trade in new]
                 self._spoken_ns[name] = received_ns
@@ -145,7 +172,7 @@ class Intake:
         return msgspec.structs.replace(trade, stale=True)
 
     def _ticker(self, line: Line, found: ParsedTicker, received_ns: int) -> list[Record]:
-        symbol = UNIFIED[line.venue](found.venue_symbol, line.market)
+        symbol = self._names.unified(line.venue, line.market, found.venue_symbol)
         name = instrument_key(line.venue, line.market, symbol)
         self.counts[name]["tickers"] += 1
         known = self._tickers.get(name) or Ticker(line.venue, line.market, symbol, received_ns)

@@ -8,7 +8,7 @@ import websockets
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.codec import Progress
 from sofia_streams.errors import DependencyDown
-from sofia_streams.ingest.intake import Intake, Line
+from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.obs import metrics
 
@@ -38,7 +38,11 @@ async def replay(url: str, intake: Intake, log: TradeLog) -> None:
                     raise DependencyDown(f"replay: expected {sent} frames, found {received}. Start it again.")
                 break
             received += 1
-            now_ns = await _take(_frame.decode(text), intake, log)
+            frame = _frame.decode(text)
+            now_ns = frame.received_ns
+            metrics.FRAMES.labels(frame.venue).inc()
+            for record in intake.captured(frame):
+                await log.put(record)
         else:
             raise DependencyDown(f"replay: expected the end of the recording, found the socket closed after {received}")
     for record in intake.ended(now_ns):
@@ -46,16 +50,3 @@ async def replay(url: str, intake: Intake, log: TradeLog) -> None:
     await log.drain()
     await log.report(Progress("crypto_ws", now_ns, intake.summary(), finished=True))
     await log.drain()
-
-
-async def _take(frame: CapturedFrame, intake: Intake, log: TradeLog) -> int:
-    line = Line(frame.venue, frame.market, frame.connection)
-    now_ns = frame.received_ns
-    if frame.direction == "out":
-        intake.requested(line, now_ns)
-        return now_ns
-    metrics.FRAMES.labels(frame.venue).inc()
-    records, _ = intake.take(line, frame.frame.encode("utf-8", "surrogatepass"), now_ns)
-    for record in (*records, *intake.tick(now_ns)):
-        await log.put(record)
-    return now_ns

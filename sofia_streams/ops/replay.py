@@ -8,28 +8,16 @@ from __future__ import annotations
 import hashlib
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from sofia_streams.capture import CapturedFrame, read_capture
 from sofia_streams.core import candles
-from sofia_streams.core.tape import History, Tape
-from sofia_streams.core.windows import Row, Rules, instrument_key
-from sofia_streams.errors import BadFrame
-from sofia_streams.model import (
-    CONSOLIDATED,
-    NS_PER_MINUTE,
-    NS_PER_SECOND,
-    Bar,
-    Market,
-    ParsedTrade,
-    Punctuation,
-    Trade,
-    TradeBatch,
-)
-from sofia_streams.venues.registry import PARSE, UNIFIED
+from sofia_streams.core.windows import Row, Rules
+from sofia_streams.ingest.intake import Intake, Limits, Record
+from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Market, Punctuation, TradeBatch
 
 _KEEP_ALL = Rules(kept_ns=2**62)
 """Nothing is ever too old here, so no window has to be rebuilt from a log."""
@@ -68,89 +56,66 @@ class Replay:
 
     def __init__(self) -> None:
         self.book = BarBook()
-        self.counts: Counter[str] = Counter()
-        self.trades: Counter[str] = Counter()
-        self.duplicates: Counter[str] = Counter()
-        self.snapshots: Counter[str] = Counter()
-        self._histories: dict[tuple[str, str], History] = {}
-        self._tapes: dict[str, Tape] = {}
+        self._intake = Intake(Limits(ids_max=2**62))
         self._rows: dict[str, Row] = {}
-        self._feeds: dict[str, TradeBatch] = {}
         self._offset = 0
+        self._now_ns = 0
 
     def apply(self, frame: CapturedFrame) -> None:
         """One frame, in receive order."""
-        line = (frame.venue, frame.connection)
-        history = self._histories.setdefault(line, History(frame.venue))
-        if frame.direction == "out":
-            history.requested(frame.received_ns)
-            return
-        self.counts["frames"] += 1
-        try:
-            records = PARSE[frame.venue](frame.frame.encode("utf-8", "surrogatepass"), received_ns=frame.received_ns)
-        except BadFrame:
-            self.counts["quarantined"] += 1
-            return
-        by_symbol: dict[str, list[Trade]] = {}
-        for found in history.mark([record for record in records if isinstance(record, ParsedTrade)]):
-            by_symbol.setdefault(found.venue_symbol, []).append(found.trade)
-        for venue_symbol, trades in by_symbol.items():
-            symbol = UNIFIED[frame.venue](venue_symbol, frame.market)
-            batch = TradeBatch(frame.venue, frame.market, symbol, frame.received_ns, frame.connection, trades)
-            self._take(batch)
+        self._now_ns = frame.received_ns
+        self._fold(self._intake.captured(frame))
 
     def finish(self) -> None:
         """The recording is over: every feed ends, every window closes."""
-        for batch in self._feeds.values():
-            end = Punctuation(
-                batch.venue, batch.market, batch.symbol, batch.received_ns, batch.line, batch.received_ns, alive=False
-            )
-            self._fold(end)
+        self._fold(self._intake.ended(self._now_ns))
 
-    def _take(self, batch: TradeBatch) -> None:
-        name = instrument_key(batch.venue, batch.market, batch.symbol)
-        tape = self._tapes.setdefault(name, Tape(ids_max=2**62))
-        known = len(tape)
-        new = tape.admit(batch.trades)
-        self.trades[name] += len(tape) - known
-        self.duplicates[name] += len(batch.trades) - len(new)
-        self.snapshots[name] = tape.snapshots
-        self._feeds[name] = batch
-        if new:
-            self._fold(msgspec.structs.replace(batch, trades=new))
-
-    def _fold(self, record: TradeBatch | Punctuation) -> None:
-        step = candles.apply(self._rows, record, offset=self._offset, rules=_KEEP_ALL)
-        self._offset += 1
-        for bar in step.bars:
-            self.book.add(bar)
-        for key, row in step.rows.items():
-            if row is not None:
-                self._rows[key] = row
+    def _fold(self, records: Iterable[Record]) -> None:
+        for record in records:
+            if not isinstance(record, TradeBatch | Punctuation):
+                continue
+            step = candles.apply(self._rows, record, offset=self._offset, rules=_KEEP_ALL)
+            self._offset += 1
+            for bar in step.bars:
+                self.book.add(bar)
+            for key, row in step.rows.items():
+                if row is not None:
+                    self._rows[key] = row
 
     def summary(self) -> dict[str, object]:
-        """Counts as `sofia replay --json` prints them."""
-        return {
-            "schema": 1,
-            "frames": self.counts["frames"],
-            "trades": self.trades.total(),
-            "duplicates": self.duplicates.total(),
-            "snapshot_trades": self.snapshots.total(),
-            "quarantined": self.counts["quarantined"],
-            "hashes": {"bars": self.book.sha256()},
-            "instruments": {
-                name: {
-                    "trades": count,
-                    "duplicates": self.duplicates[name],
-                    **self.book.count(*name.split("|")),
-                }
-                for name, count in sorted(self.trades.items())
-            },
-        }
+        """What `sofia replay --in-process --json` prints: the streaming summary without what needs servers."""
+        return summarised(self._intake.summary(), self.book)
 
     def venue_bars(self, size_ns: int) -> list[Bar]:
         """The bars of single venues, as the recording's own truth has them."""
         return [bar for bar in self.book.bars(size_ns) if bar.venue != CONSOLIDATED]
+
+
+def summarised(counts: Mapping[str, Mapping[str, int]], book: BarBook) -> dict[str, object]:
+    """Counts of ingest and bars as one summary; `counts` as `Intake.summary` gives them."""
+    instruments = {name: found for name, found in sorted(counts.items()) if name.count("|") == 2 and "trades" in found}
+    totals: Counter[str] = Counter()
+    for found in instruments.values():
+        totals.update(found)
+    everything = counts.get("", {})
+    return {
+        "schema": 1,
+        "frames": everything.get("frames", 0),
+        "trades": totals["trades"],
+        "duplicates": totals["duplicates"],
+        "stale": totals["stale"],
+        "snapshot_trades": totals["snapshot_trades"],
+        "quarantined": everything.get("quarantined", 0),
+        "hashes": {"bars": book.sha256()},
+        "instruments": {
+            name: {
+                "trades": found["trades"],
+                "duplicates": found.get("duplicates", 0),
+                **book.count(*name.split("|")),
+            }
+            for name, found in instruments.items()
+        },
+    }
 
 
 def merged_frames(paths: Sequence[Path]) -> Iterable[CapturedFrame]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from sofia_streams import codec, topics
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.embedded import process
 from sofia_streams.errors import DependencyDown
-from sofia_streams.ops.replay import BarBook, merged_frames
+from sofia_streams.ops.replay import BarBook, merged_frames, summarised
 from sofia_streams.ops.topics import apply_topics, bootstrap, delete_namespace
 from sofia_streams.ops.workers import STOP_GRACE_S, check_alive, start_worker, wait_drained
 from sofia_streams.settings import Settings
@@ -114,37 +113,18 @@ async def read_bars(settings: Settings) -> BarBook:
 
 async def _summary(settings: Settings, progress: codec.Progress, elapsed_s: float) -> dict[str, object]:
     book = await read_bars(settings)
-    counts = {name: found for name, found in progress.counts.items() if name}
-    totals: Counter[str] = Counter()
-    for found in counts.values():
-        totals.update(found)
     store = QuestDb(settings.questdb_address(), settings.table_prefix())
     streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
     questdb_rows = await _settled_counts(store)
     redis_entries = await streams.counts(settings.stream_prefix())
     await streams.close()
+    trades = sum(found.get("trades", 0) for found in progress.counts.values())
     return {
-        "schema": 1,
-        "frames": progress.counts[""].get("frames", 0),
-        "trades": totals["trades"],
-        "duplicates": totals["duplicates"],
-        "stale": totals["stale"],
-        "snapshot_trades": totals["snapshot_trades"],
-        "quarantined": progress.counts[""].get("quarantined", 0),
+        **summarised(progress.counts, book),
         "elapsed_s": round(elapsed_s, 3),
-        "trades_per_s": round(totals["trades"] / elapsed_s, 1),
+        "trades_per_s": round(trades / elapsed_s, 1),
         "questdb_rows": questdb_rows,
         "redis_entries": redis_entries,
-        "hashes": {"bars": book.sha256()},
-        "instruments": {
-            name: {
-                "trades": found.get("trades", 0),
-                "duplicates": found.get("duplicates", 0),
-                **book.count(*name.split("|")),
-            }
-            for name, found in sorted(counts.items())
-            if "trades" in found
-        },
     }
 
 

@@ -1,21 +1,14 @@
-"""What every venue module gives: one object of pure functions. No socket, no clock.
+"""What every venue module gives: one object of pure functions and limits. No socket, no clock.
 
-Ingest and the simulator use venues only through it.
+Ingest and the simulator use venues only through it; `venues.registry` lists them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from sofia_streams.model import Market, Parsed, ParsedTicker, ParsedTrade
-
-
-class UnifiedSymbol(NamedTuple):
-    """A symbol as ccxt writes it; `guessed` when a joined name was split at the longest known quote."""
-
-    symbol: str
-    guessed: bool = False
 
 
 class Parse(Protocol):
@@ -24,39 +17,55 @@ class Parse(Protocol):
     def __call__(self, frame: bytes, *, received_ns: int) -> list[Parsed]: ...  # noqa: D102
 
 
+class Answer(NamedTuple):
+    """What a venue does with a client's frame: what it sends back, and whose data it sends from now on."""
+
+    frames: list[str]
+    symbols: Sequence[str] = ()
+
+
+class Limits(NamedTuple):
+    """What the venue allows and expects of one connection.
+
+    ping             the text a client must send when idle; None where protocol-level pings suffice
+    ping_every_s     how often
+    silence_s        nothing received for so long means that the connection is dead
+    age_s_max        planned reconnect before this age
+    connects_per_s   new connections a second
+    symbols_max      instruments one connection carries
+    requests_per_s   client messages a second
+    """
+
+    ping: str | None
+    ping_every_s: float
+    silence_s: float
+    age_s_max: float
+    connects_per_s: float
+    symbols_max: int
+    requests_per_s: float
+
+
 class Venue(NamedTuple):
     """One venue's protocol as pure functions.
 
-    url             the public market-data WebSocket of a market
-    requests        subscribe frames for these venue symbols (trades, ticker, best bid/ask), within the venue's limits
     parse           one received frame to records
-    encode_trades   wire frames that parse back to exactly these trades (for the simulator)
-    encode_tickers  wire frames that parse back to these ticker fields
-    acknowledge     what the venue answers to a client's frame (acks, errors for symbols not in `listed`, pongs)
-    to_venue        unified symbol and market to the venue's name; raises UnknownSymbol
-    from_venue      the venue's name to the unified symbol; raises UnknownSymbol
-    ping            the text the client must send when idle, or None where protocol-level pings suffice
-    ping_interval_s how long a connection may idle before `ping`
-    heartbeat       what the server sends by itself each second, given (now_ns, venue symbols, {symbol: last trade id})
-    connection_age_max_s  planned reconnect before this age
-    connects_per_s  new connections a second the venue allows
-    symbols_per_connection  instruments one connection carries at most
-    requests_per_s  client messages a second the venue allows
+    url             the public market-data WebSocket of a market; raises UnknownSymbol for a market we do not read
+    requests        subscribe frames for these listings: trades, ticker, best bid and ask
+    to_listing      unified symbol and market to the venue's own name
+    from_listing    the venue's name to (unified symbol, guessed); raises UnknownSymbol
+    encode_trade    the wire frame that parses back to exactly this trade (for the simulator)
+    encode_ticker   wire frames that together parse back to these ticker fields
+    answer          what the venue answers to a client's frame, given the names it lists
+    heartbeat       what the venue sends by itself each second: (now_ns, {listing: last trade id})
     """
 
-    name: str
+    parse: Parse
     url: Callable[[Market], str]
     requests: Callable[[Sequence[str], Market], list[str]]
-    parse: Parse
-    encode_trades: Callable[[Sequence[ParsedTrade], Market], list[str]]
-    encode_tickers: Callable[[Sequence[ParsedTicker], Market], list[str]]
-    acknowledge: Callable[[str, frozenset[str]], list[str]]
-    to_venue: Callable[[str, Market], str]
-    from_venue: Callable[[str, Market], UnifiedSymbol]
-    ping: str | None
-    ping_interval_s: float
-    heartbeat: Callable[[int, Sequence[str], dict[str, str]], list[str]]
-    connection_age_max_s: float
-    connects_per_s: float
-    symbols_per_connection: int
-    requests_per_s: float
+    to_listing: Callable[[str, Market], str]
+    from_listing: Callable[[str, Market], tuple[str, bool]]
+    encode_trade: Callable[[ParsedTrade], str]
+    encode_ticker: Callable[[ParsedTicker], list[str]]
+    answer: Callable[[str, frozenset[str]], Answer]
+    heartbeat: Callable[[int, Mapping[str, str]], list[str]]
+    limits: Limits

@@ -1,26 +1,77 @@
-"""Each venue's parser and symbol rule by name; the only list."""
+"""Each venue's protocol by name; the only list."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from sofia_streams.model import Market
-from sofia_streams.venues.base import Parse
+from sofia_streams.errors import ConfigError
+from sofia_streams.venues import symbols
+from sofia_streams.venues.base import Venue
+from sofia_streams.venues.binance import encode as binance_encode
+from sofia_streams.venues.binance import subscribe as binance_subscribe
 from sofia_streams.venues.binance.parse import parse as parse_binance
+from sofia_streams.venues.bybit import encode as bybit_encode
+from sofia_streams.venues.bybit import subscribe as bybit_subscribe
 from sofia_streams.venues.bybit.parse import parse as parse_bybit
+from sofia_streams.venues.coinbase import encode as coinbase_encode
+from sofia_streams.venues.coinbase import subscribe as coinbase_subscribe
 from sofia_streams.venues.coinbase.parse import parse as parse_coinbase
+from sofia_streams.venues.okx import encode as okx_encode
+from sofia_streams.venues.okx import subscribe as okx_subscribe
 from sofia_streams.venues.okx.parse import parse as parse_okx
-from sofia_streams.venues.symbols import from_dashed, from_joined
 
-PARSE: dict[str, Parse] = {
-    "binance": parse_binance,
-    "okx": parse_okx,
-    "coinbase": parse_coinbase,
-    "bybit": parse_bybit,
+VENUES: dict[str, Venue] = {
+    "binance": Venue(
+        parse=parse_binance,
+        url=binance_subscribe.url,
+        requests=binance_subscribe.requests,
+        to_listing=symbols.to_binance,
+        from_listing=symbols.from_joined,
+        encode_trade=binance_encode.encode_trade,
+        encode_ticker=binance_encode.encode_ticker,
+        answer=binance_encode.answer,
+        heartbeat=binance_encode.heartbeat,
+        limits=binance_subscribe.LIMITS,
+    ),
+    "okx": Venue(
+        parse=parse_okx,
+        url=okx_subscribe.url,
+        requests=okx_subscribe.requests,
+        to_listing=symbols.to_okx,
+        from_listing=symbols.from_dashed,
+        encode_trade=okx_encode.encode_trade,
+        encode_ticker=okx_encode.encode_ticker,
+        answer=okx_encode.answer,
+        heartbeat=okx_encode.heartbeat,
+        limits=okx_subscribe.LIMITS,
+    ),
+    "coinbase": Venue(
+        parse=parse_coinbase,
+        url=coinbase_subscribe.url,
+        requests=coinbase_subscribe.requests,
+        to_listing=symbols.to_coinbase,
+        from_listing=symbols.from_dashed,
+        encode_trade=coinbase_encode.encode_trade,
+        encode_ticker=coinbase_encode.encode_ticker,
+        answer=coinbase_encode.answer,
+        heartbeat=coinbase_encode.heartbeat,
+        limits=coinbase_subscribe.LIMITS,
+    ),
+    "bybit": Venue(
+        parse=parse_bybit,
+        url=bybit_subscribe.url,
+        requests=bybit_subscribe.requests,
+        to_listing=symbols.to_bybit,
+        from_listing=symbols.from_bybit,
+        encode_trade=bybit_encode.encode_trade,
+        encode_ticker=bybit_encode.encode_ticker,
+        answer=bybit_encode.answer,
+        heartbeat=bybit_encode.heartbeat,
+        limits=bybit_subscribe.LIMITS,
+    ),
 }
-UNIFIED: dict[str, Callable[[str, Market], str]] = {
-    "binance": from_joined,
-    "okx": from_dashed,
-    "coinbase": from_dashed,
-    "bybit": from_joined,
-}
+
+
+def check_venue(name: str) -> Venue:
+    """The venue of that name. Raises ConfigError that lists all."""
+    if name not in VENUES:
+        raise ConfigError(f"venue: expected one of {', '.join(VENUES)}, found {name[:40]!r}.")
+    return VENUES[name]

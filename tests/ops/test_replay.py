@@ -46,7 +46,9 @@ def test_every_frame_twice_gives_the_same_bars(name):
     path = CAPTURES / f"{name}.jsonl.gz"
     once, twice = replay_in_process([path]), replay_in_process([path, path])
     assert twice.book.sha256() == once.book.sha256()
-    assert twice.trades == once.trades
+    found, expected = twice.summary(), once.summary()
+    assert found["trades"] == expected["trades"]
+    assert found["frames"] == 2 * expected["frames"]
 
 
 @pytest.mark.skipif(not LARGER.exists(), reason="the larger recordings are not beside this checkout; 5 of 12 were run")
