@@ -5,6 +5,8 @@ from __future__ import annotations
 from sofia_streams import topics
 from sofia_streams.app import create_app
 from sofia_streams.ingest.intake import Intake, Limits
+from sofia_streams.ingest.live import run_live
+from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.replayed import replay
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.logtail import read_tail
@@ -12,7 +14,8 @@ from sofia_streams.settings import load_settings
 
 settings = load_settings()
 app = create_app("crypto_ws", settings, reads_log=False)
-intake = Intake(Limits(stale_after_ns=settings.stale_after_s * 1_000_000_000, ids_max=settings.dedup_ids_max))
+names = Names(settings.listings(), guesses=settings.replay_url is not None)
+intake = Intake(Limits(stale_after_ns=settings.stale_after_s * 1_000_000_000, ids_max=settings.dedup_ids_max), names)
 
 
 @app.task
@@ -23,6 +26,8 @@ async def run() -> None:
     async with TradeLog(settings) as log:
         if settings.replay_url:
             await replay(settings.replay_url, intake, log)
+        else:
+            await run_live(settings, intake, names, log)
 
 
 if __name__ == "__main__":

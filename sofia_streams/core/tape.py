@@ -59,6 +59,8 @@ class Tape:
     def __init__(self, ids_max: int = 200_000) -> None:
         self._ids_max = ids_max
         self._was_snapshot: dict[tuple[str, str], bool] = {}
+        self.total = 0
+        """Distinct prints ever seen, those forgotten included."""
 
     def __len__(self) -> int:
         return len(self._was_snapshot)
@@ -76,6 +78,7 @@ class Tape:
             name = (trade.id_kind, trade.trade_id)
             known = seen.get(name)
             if known is None or (known and not trade.snapshot):
+                self.total += known is None
                 seen[name] = trade.snapshot
                 new.append(trade)
         while len(seen) > self._ids_max:

@@ -139,7 +139,7 @@ class Intake:
     def summary(self) -> dict[str, dict[str, int]]:
         """All counts; those of an instrument by its name, the others under ""."""
         for name, tape in self._tapes.items():
-            self.counts[name]["trades"], self.counts[name]["snapshot_trades"] = len(tape), tape.snapshots
+            self.counts[name]["trades"], self.counts[name]["snapshot_trades"] = tape.total, tape.snapshots
         return {"": dict(self.totals), **{name: dict(counts) for name, counts in sorted(self.counts.items())}}
 
     def _trades(self, line: Line, prints: list[ParsedTrade], received_ns: int) -> list[Record]:
