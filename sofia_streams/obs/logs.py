@@ -38,7 +38,10 @@ def configure(level: str, *, as_json: bool) -> dict[str, Any]:
         "disable_existing_loggers": False,
         "formatters": {"line": formatter},
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
-        "loggers": dict.fromkeys(("aiokafka", "faust", "mode", "websockets", "asyncio"), quiet),
+        "loggers": {
+            **dict.fromkeys(("aiokafka", "faust", "mode", "websockets", "asyncio"), quiet),
+            "faust.transport.producer": {"level": "ERROR"},  # warns of every hundred records on their way
+        },
         "root": {"level": level.upper(), "handlers": ["stderr"]},
     }
     logging.config.dictConfig(settings)

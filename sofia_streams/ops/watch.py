@@ -1,0 +1,123 @@
+"""What the log says right now: progress of ingest, newest bars. Reads `health` and `bars`; commits nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import NamedTuple, Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from sofia_streams import codec, topics
+from sofia_streams.errors import BadRecord
+from sofia_streams.model import NS_PER_SECOND, Bar
+from sofia_streams.ops.topics import bootstrap
+from sofia_streams.settings import Settings
+
+_BARS_MAX = 2_000
+
+
+class Line(NamedTuple):
+    """One connection of ingest, as the last progress report has it."""
+
+    name: str
+    connected: bool
+    reconnects: int
+    frames_per_s: float
+    age_s: float
+
+
+class Instrument(NamedTuple):
+    """One instrument: its rate, and its newest bar of each size."""
+
+    name: str
+    trades: int
+    trades_per_s: float
+    second: Bar | None
+    minute: Bar | None
+
+
+class Watcher:
+    """Follows the log from the moment it is entered (and `health` from its last record). A context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._reports: list[codec.Progress] = []
+        self._bars: dict[tuple[str, int], Bar] = {}
+
+    async def __aenter__(self) -> Self:
+        """Connect. Raises KafkaError."""
+        namespace = self._settings.namespace
+        self._health = topics.wire_name(topics.HEALTH, namespace)
+        bars = topics.wire_name(topics.BARS, namespace)
+        health = TopicPartition(self._health, 0)
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap(self._settings), auto_offset_reset="latest")
+        await self._consumer.start()
+        places = [TopicPartition(bars, number) for number in range(self._settings.topic_partitions)]
+        self._consumer.assign([health, *places])
+        ends = await self._consumer.end_offsets([health])
+        self._consumer.seek(health, max(0, ends[health] - 2))
+        await self._consumer.seek_to_end(*places)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._consumer.stop()
+
+    async def poll(self, timeout_s: float) -> None:
+        """Take what is there, waiting for the first record at most so long. Raises KafkaError."""
+        for place, messages in (await self._consumer.getmany(timeout_ms=int(timeout_s * 1e3))).items():
+            for message in messages:
+                try:
+                    self._take(place.topic, message.value)
+                except BadRecord:
+                    continue  # its readers quarantine it
+
+    def _take(self, topic: str, value: bytes) -> None:
+        if topic == self._health:
+            self._reports = [*self._reports[-1:], codec.decode_progress(value)]
+            return
+        bar = codec.decode_bar(value)
+        key = (f"{bar.venue}|{bar.market}|{bar.symbol}", bar.size_ns)
+        known = self._bars.get(key)
+        if (known is None or bar.start_ns >= known.start_ns) and len(self._bars) < _BARS_MAX:
+            self._bars[key] = bar
+
+    @property
+    def has_bar(self) -> bool:
+        """Whether any candle was seen."""
+        return bool(self._bars)
+
+    def lines(self) -> list[Line]:
+        """Ingest's connections."""
+        found = []
+        for name, counts in self._latest().items():
+            if "connected" in counts:
+                age_s = max(0.0, time.time() - counts["heard_ns"] / 1e9) if counts["heard_ns"] else -1.0
+                rate = self._rate(name, "frames")
+                found.append(Line(name, bool(counts["connected"]), counts["reconnects"], rate, age_s))
+        return sorted(found)
+
+    def instruments(self) -> list[Instrument]:
+        """All instruments that ingest or a bar named."""
+        latest = self._latest()
+        names = {name for name, counts in latest.items() if "trades" in counts} | {name for name, _ in self._bars}
+        return [
+            Instrument(
+                name,
+                latest.get(name, {}).get("trades", 0),
+                self._rate(name, "trades"),
+                self._bars.get((name, NS_PER_SECOND)),
+                self._bars.get((name, 60 * NS_PER_SECOND)),
+            )
+            for name in sorted(names)
+        ]
+
+    def _latest(self) -> dict[str, dict[str, int]]:
+        return self._reports[-1].counts if self._reports else {}
+
+    def _rate(self, name: str, what: str) -> float:
+        if len(self._reports) < 2:
+            return 0.0
+        before, after = self._reports
+        elapsed_s = (after.at_ns - before.at_ns) / 1e9
+        grown = after.counts.get(name, {}).get(what, 0) - before.counts.get(name, {}).get(what, 0)
+        return max(0.0, grown / elapsed_s) if elapsed_s > 0 else 0.0
