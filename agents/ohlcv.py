@@ -7,8 +7,8 @@ from typing import Any
 
 from sofia_streams import codec, topics
 from sofia_streams.acks import Acknowledger
-from sofia_streams.app import create_app, quarantine, topic_on
-from sofia_streams.core import candles
+from sofia_streams.app import add_table_pages, create_app, quarantine, topic_on
+from sofia_streams.core import candles, view
 from sofia_streams.core.windows import SIZE_NAME, Rules
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import TradeBatch
@@ -23,6 +23,7 @@ bars = topic_on(app, topics.BARS, settings)
 table = ohlcv_table(app, settings.topic_partitions)
 rules = Rules(lateness_ns=settings.lateness_ms * 1_000_000)
 acknowledger = Acknowledger()
+add_table_pages(app, "ohlcv", lambda: view.instruments(dict(table)), lambda key: view.instrument(dict(table), key))
 
 
 @app.task

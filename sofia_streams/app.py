@@ -93,9 +93,27 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> fa
     @app.page("/metrics")
     class Metrics(View):
         async def get(self, request: Any) -> Response:
-            return self.bytes(metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+            return self.bytes(metrics.text(), content_type="text/plain")
 
     return app
+
+
+def add_table_pages(app: faust.App, name: str, listed: Callable[[], Any], one: Callable[[str], Any]) -> None:
+    """`/tables/<name>/` shows `listed()`, `/tables/<name>/<key>` shows `one(key)`, or 404 where that is None. JSON."""
+
+    @app.page(f"/tables/{name}/")
+    class Listed(View):
+        async def get(self, request: Any) -> Response:
+            return self.bytes(codec.encode(listed()), content_type="application/json")
+
+    @app.page(f"/tables/{name}/{{key:.+}}")
+    class One(View):
+        async def get(self, request: Any, key: str) -> Response:
+            found = one(key)
+            body = codec.encode(
+                found if found is not None else {"error": f"expected a key of {name}, found {key[:100]!r}"}
+            )
+            return self.bytes(body, content_type="application/json", status=200 if found is not None else 404)
 
 
 def topic_on(app: faust.App, topic: topics.Topic, settings: Settings) -> Any:

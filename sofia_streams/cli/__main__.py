@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from sofia_streams.cli import data, run
+from sofia_streams.cli import data, look, manage, run
 from sofia_streams.errors import SofiaError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -21,8 +21,22 @@ def root() -> None:
     """Sofia Streams: live market data, exact candles, replayable to the last digit."""
 
 
-for command in (run.up, run.down, run.worker, run.simulate, data.replay):
+for command in (
+    run.up,
+    run.down,
+    look.doctor,
+    look.logs,
+    run.worker,
+    run.simulate,
+    data.replay,
+    data.capture,
+    data.export,
+):
     app.command()(command)
+app.command("status")(look.show_status)
+app.add_typer(look.debug, name="debug")
+app.add_typer(look.config, name="config")
+app.add_typer(manage.topics, name="topics")
 
 
 def main() -> int:

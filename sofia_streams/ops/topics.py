@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
@@ -45,6 +46,65 @@ async def apply_topics(settings: Settings) -> list[str]:
         return new
     finally:
         await admin.close()
+
+
+async def describe_topics(settings: Settings) -> list[dict[str, object]]:
+    """Every topic of the namespace, changelogs included: partitions and records. Raises DependencyDown."""
+    marks = [f"sofia{mark}{settings.namespace}{mark}" if settings.namespace else f"sofia{mark}" for mark in ".-"]
+    consumer, admin = await _consumer(settings), AIOKafkaAdminClient(bootstrap_servers=bootstrap(settings))
+    await admin.start()
+    try:
+        rows: list[dict[str, object]] = []
+        for found in await admin.describe_topics():
+            name = found["topic"]
+            if not name.startswith(tuple(marks)):
+                continue
+            places = [TopicPartition(name, place["partition"]) for place in found["partitions"]]
+            first, last = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+            records = sum(last[place] - first[place] for place in places)
+            rows.append({"topic": name, "partitions": len(places), "records": records})
+        return sorted(rows, key=lambda row: str(row["topic"]))
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+
+async def _consumer(settings: Settings) -> AIOKafkaConsumer:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap(settings))
+    try:
+        await consumer.start()
+    except KafkaConnectionError as error:
+        raise DependencyDown(f"expected a broker at {settings.broker()}, found none: {error}. Is it up?") from error
+    return consumer
+
+
+async def tail_topic(settings: Settings, topic: topics.Topic, count: int) -> list[dict[str, object]]:
+    """The last records of a topic, oldest first: place, key and JSON value. Raises DependencyDown."""
+    name = topics.wire_name(topic, settings.namespace)
+    consumer = await _consumer(settings)
+    try:
+        places = [TopicPartition(name, number) for number in range(_partitions(topic, settings))]
+        consumer.assign(places)
+        first, last = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+        for place in places:
+            consumer.seek(place, max(first[place], last[place] - count))
+        found, waiting = [], {place for place in places if first[place] < last[place]}
+        while waiting:
+            for place, messages in (await consumer.getmany(*waiting, timeout_ms=500)).items():
+                found += [message for message in messages if message.offset < last[place]]
+                if await consumer.position(place) >= last[place]:
+                    waiting.discard(place)
+    finally:
+        await consumer.stop()
+    found.sort(key=lambda message: (message.timestamp, message.partition, message.offset))
+    return [
+        {
+            "place": f"{message.partition}/{message.offset}",
+            "key": (message.key or b"").decode("utf-8", "replace"),
+            "value": (message.value or b"").decode("utf-8", "replace"),
+        }
+        for message in found[-count:]
+    ]
 
 
 async def delete_namespace(settings: Settings) -> None:

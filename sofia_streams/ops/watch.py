@@ -71,6 +71,12 @@ class Watcher:
                 except BadRecord:
                     continue  # its readers quarantine it
 
+    async def listen(self, seconds: float) -> None:
+        """Poll for so long. Raises KafkaError."""
+        until_s = time.monotonic() + seconds
+        while (left_s := until_s - time.monotonic()) > 0:
+            await self.poll(left_s)
+
     def _take(self, topic: str, value: bytes) -> None:
         if topic == self._health:
             self._reports = [*self._reports[-1:], codec.decode_progress(value)]

@@ -1,0 +1,119 @@
+"""Tables to Parquet, exact: prices and sums as decimals, times as int64 ns. From QuestDB, or from a replay's log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sofia_streams.errors import ConfigError
+from sofia_streams.model import Bar, TradeBatch
+from sofia_streams.stores.questdb import SCHEMA, QuestDb
+
+_ROWS_A_GROUP = 50_000
+_BAR_DECIMALS = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "vwap")
+BARS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("venue", "market", "symbol")),
+        ("start_ns", pa.int64()),
+        *((name, pa.string()) for name in _BAR_DECIMALS[:7]),
+        ("trade_count", pa.int64()),
+        ("vwap", pa.string()),
+        *((name, pa.string()) for name in ("first_trade_id", "last_trade_id")),
+        ("revision", pa.int64()),
+        ("quality", pa.string()),
+    ]
+)
+"""Prices and sums as decimal strings: every digit, whatever the venue sends."""
+TRADES = pa.schema(
+    [
+        *((name, pa.string()) for name in ("venue", "market", "symbol", "id_kind", "trade_id")),
+        ("exchange_ns", pa.int64()),
+        ("received_ns", pa.int64()),
+        *((name, pa.string()) for name in ("price", "quantity", "taker_side")),
+        ("is_snapshot", pa.bool_()),
+        ("is_stale", pa.bool_()),
+    ]
+)
+
+
+def write_bars(path: Path, bars: Iterable[Bar]) -> int:
+    """The rows written."""
+    return _write(path, BARS, (_bar_row(bar) for bar in bars))
+
+
+def write_trades(path: Path, batches: Iterable[TradeBatch]) -> int:
+    """One row a trade; the rows written."""
+    return _write(path, TRADES, (row for batch in batches for row in _trade_rows(batch)))
+
+
+def export_table(store: QuestDb, table: str, path: Path) -> int:
+    """Any table of QuestDB as it is, in pages; the rows written. Raises ConfigError for an unknown table."""
+    if table not in SCHEMA:
+        raise ConfigError(f"export: expected one of {', '.join(SCHEMA)}, found {table!r}.")
+    columns = [(str(row[0]), str(row[1])) for row in store.query(f"SHOW COLUMNS FROM '{store.table(table)}'")]
+    schema = pa.schema([(name, _arrow_type(kind)) for name, kind in columns])
+    chosen = ", ".join(f"cast({name} as varchar) {name}" if kind.startswith("DECIMAL") else
+                       f"cast({name} as long) {name}" if kind.startswith("TIMESTAMP") else name
+                       for name, kind in columns)  # fmt: skip
+    return _write(path, schema, _pages(store, table, chosen, [name for name, _ in columns]))
+
+
+def _pages(store: QuestDb, table: str, chosen: str, names: Sequence[str]) -> Iterable[dict[str, Any]]:
+    first = 0
+    while True:
+        sql = f"SELECT {chosen} FROM '{store.table(table)}' LIMIT {first},{first + _ROWS_A_GROUP}"  # noqa: S608
+        rows = store.query(sql)
+        yield from (dict(zip(names, row, strict=True)) for row in rows)
+        if len(rows) < _ROWS_A_GROUP:
+            return
+        first += _ROWS_A_GROUP
+
+
+def _arrow_type(kind: str) -> pa.DataType:
+    if kind.startswith("TIMESTAMP") or kind == "LONG":
+        return pa.int64()
+    return pa.bool_() if kind == "BOOLEAN" else pa.string()
+
+
+def _write(path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> int:
+    written, waiting = 0, []
+    with pq.ParquetWriter(path, schema) as writer:
+        for row in rows:
+            waiting.append(row)
+            if len(waiting) >= _ROWS_A_GROUP:
+                writer.write_table(pa.Table.from_pylist(waiting, schema=schema))
+                written, waiting = written + len(waiting), []
+        writer.write_table(pa.Table.from_pylist(waiting, schema=schema))
+    return written + len(waiting)
+
+
+def _bar_row(bar: Bar) -> dict[str, Any]:
+    row = {name: getattr(bar, name) for name in BARS.names}
+    return row | {name: _plain(row[name]) for name in _BAR_DECIMALS}
+
+
+def _trade_rows(batch: TradeBatch) -> Iterable[dict[str, Any]]:
+    same = {"venue": batch.venue, "market": batch.market, "symbol": batch.symbol, "received_ns": batch.received_ns}
+    for trade in batch.trades:
+        yield {
+            **same,
+            "id_kind": trade.id_kind,
+            "trade_id": trade.trade_id,
+            "exchange_ns": trade.exchange_ns,
+            "price": _plain(trade.price),
+            "quantity": _plain(trade.quantity),
+            "taker_side": trade.taker_side,
+            "is_snapshot": trade.snapshot,
+            "is_stale": trade.stale,
+        }
+
+
+def _plain(value: Decimal) -> str:
+    """Decimal text without trailing zeros, as the truth files of recordings have it."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

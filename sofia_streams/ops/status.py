@@ -1,0 +1,60 @@
+"""What runs on a data directory: processes, how far they are, how fast the venues come in. Only looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from sofia_streams.embedded.process import find_process, read_record
+from sofia_streams.ops.watch import Line, Watcher
+from sofia_streams.ops.workers import INPUTS, Lag
+from sofia_streams.settings import Settings
+
+
+def processes(data_dir: Path) -> list[dict[str, Any]]:
+    """Every process that was started here: name, pid, port, whether it runs."""
+    found = []
+    for path in sorted((data_dir / "run").glob("*.json")):
+        record = read_record(path)
+        if record is not None:
+            runs = find_process(record) is not None
+            found.append({"name": record.name, "pid": record.pid, "port": record.port or None, "runs": runs})
+    return found
+
+
+async def status(settings: Settings, *, listen_s: float = 2.5) -> dict[str, Any]:
+    """Processes, lag, connections and instruments; `settings` are those of the running stack.
+
+    Listens for `listen_s` to know the rates. `broker` says why the rest is missing where it does not answer.
+    """
+    found: dict[str, Any] = {"namespace": settings.namespace, "processes": processes(settings.data_dir), "broker": "ok"}
+    try:
+        async with Watcher(settings) as watcher:
+            await watcher.listen(listen_s)
+            found["connections"] = [_rounded(line) for line in watcher.lines()]
+            found["instruments"] = [
+                {"instrument": one.name, "trades": one.trades, "trades_per_s": round(one.trades_per_s, 1)}
+                for one in watcher.instruments()
+                if one.trades
+            ]
+        async with Lag(settings) as lag:
+            found["lag"] = {name: await lag.of(name) for name, inputs in INPUTS.items() if inputs}
+    except KafkaError as error:
+        found["broker"] = f"no answer: {error}"
+    return found
+
+
+def _rounded(line: Line) -> dict[str, Any]:
+    return {**line._asdict(), "frames_per_s": round(line.frames_per_s, 1), "age_s": round(line.age_s, 2)}
+
+
+def is_well(found: dict[str, Any]) -> bool:
+    """Whether every process runs, the broker answers, and every connection is live."""
+    return (
+        found["broker"] == "ok"
+        and bool(found["processes"])
+        and all(one["runs"] for one in found["processes"])
+        and all(line["connected"] for line in found.get("connections", []))
+    )
