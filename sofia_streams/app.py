@@ -18,6 +18,7 @@ from sofia_streams.model import TradeBatch
 from sofia_streams.obs import logs, metrics
 from sofia_streams.settings import Settings
 from sofia_streams.sink import Item, Sink
+from sofia_streams.transport import PromptTransport
 
 _RECORD_BYTES_MAX = topics.TRADES.record_bytes_max
 
@@ -88,6 +89,7 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> fa
         Table=AckedTable,
     )
 
+    app.transport = PromptTransport(app.conf.broker_consumer, app)
     app.producer_only = not reads_log
 
     @app.page("/metrics")

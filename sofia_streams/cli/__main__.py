@@ -10,7 +10,7 @@ import sys
 
 import typer
 
-from sofia_streams.cli import data, look, manage, run
+from sofia_streams.cli import benchmarks, data, look, manage, run
 from sofia_streams.errors import SofiaError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -37,6 +37,7 @@ app.command("status")(look.show_status)
 app.add_typer(look.debug, name="debug")
 app.add_typer(look.config, name="config")
 app.add_typer(manage.topics, name="topics")
+app.add_typer(benchmarks.bench, name="bench")
 
 
 def main() -> int:

@@ -43,7 +43,7 @@ class TradeLog:
             bootstrap_servers=self._settings.broker().removeprefix("kafka://"),
             acks="all",
             enable_idempotence=True,
-            linger_ms=2,
+            linger_ms=5,
             max_request_size=topics.TRADES.record_bytes_max,
         )
         await self._producer.start()

@@ -74,7 +74,7 @@ async def replay_streaming(
             return await _summary(settings, progress, elapsed_s)
         finally:
             process.stop(children, grace_s=STOP_GRACE_S)
-            await _clean(settings)
+            await remove_namespace(settings)
 
 
 async def _wait_finished(settings: Settings, children: list[process.Child]) -> codec.Progress:
@@ -139,7 +139,8 @@ async def _settled_counts(store: QuestDb) -> dict[str, int]:
         await asyncio.sleep(0.05)
 
 
-async def _clean(settings: Settings) -> None:
+async def remove_namespace(settings: Settings) -> None:
+    """Delete everything of a namespace: streams, tables, topics. Raises ValueError for the live (empty) one."""
     streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
     try:
         await streams.delete(settings.stream_prefix())

@@ -54,11 +54,14 @@ def run_up(settings: Settings, *, demo: bool, show: Show, say: Callable[[str], N
                 process.stop([simulator], grace_s=2.0)
 
 
-def start_simulator(settings: Settings, data_dir: Path, port: int) -> process.Child:
-    """The simulator as a process, serving what the settings ask for."""
+def start_simulator(
+    settings: Settings, data_dir: Path, port: int, *, rate: float = _DEMO_RATE, even: bool = False
+) -> process.Child:
+    """The simulator as a process, serving what the settings ask for at `rate` trades a second and venue."""
     command = [
-        *(sys.executable, "-m", "sofia_streams.cli", "simulate", "--port", str(port), "--rate", str(_DEMO_RATE)),
+        *(sys.executable, "-m", "sofia_streams.cli", "simulate", "--port", str(port), "--rate", str(rate)),
         *("--venues", ",".join(settings.crypto_exchanges), "--symbols", ",".join(settings.crypto_symbols)),
+        *(["--even"] if even else []),
     ]
     root = Path(__file__).resolve().parents[2]
     env = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,1 @@
+"""Benchmarks: figures of one run on one machine, never tests."""

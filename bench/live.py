@@ -1,0 +1,107 @@
+"""The whole pipeline under a steady load: simulated exchanges at a given rate, every worker, both stores.
+
+What it gives: lag of every worker over time, latency from receipt to each stage, CPU and memory of each process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import urllib.request
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]  # it ships no types
+
+from sofia_streams.embedded import process
+from sofia_streams.embedded.ports import HOST, pick_ports
+from sofia_streams.ops.status import processes
+from sofia_streams.ops.stream_replay import remove_namespace
+from sofia_streams.ops.supervise import Supervisor
+from sofia_streams.ops.topics import apply_topics
+from sofia_streams.ops.up import start_simulator
+from sofia_streams.ops.workers import INPUTS, Lag
+from sofia_streams.settings import Settings
+
+_WARM_UP_S, _SAMPLE_S = 15.0, 5.0
+_BUCKET = re.compile(r'sofia_stage_ms_bucket\{le="([^"]+)",stage="(\w+)"\} (\S+)')
+_PYTHON = {"simulator", *INPUTS}
+
+
+async def run(
+    settings: Settings, data_dir: Path, say: Callable[[str], None], *, rate: float, seconds: float
+) -> dict[str, Any]:
+    """`settings` has the addresses of running servers; `rate` is trades a second and venue. Leaves nothing behind."""
+    port = pick_ports([0])[0]
+    chosen = {"namespace": f"bench-{uuid.uuid4().hex[:8]}", "simulator_url": f"ws://{HOST}:{port}"}
+    settings = settings.model_copy(update=chosen)
+    await apply_topics(settings)
+    simulator = start_simulator(settings, data_dir, port, rate=rate, even=True)
+    supervisor = Supervisor(list(INPUTS), settings, data_dir, say)
+    try:
+        say(f"warming up for {_WARM_UP_S:.0f} s")
+        await asyncio.sleep(_WARM_UP_S)
+        return await _measure(settings, supervisor, data_dir, say, rate=rate, seconds=seconds)
+    finally:
+        supervisor.stop()
+        process.stop([simulator], grace_s=2.0)
+        await remove_namespace(settings)
+
+
+async def _measure(
+    settings: Settings,
+    supervisor: Supervisor,
+    data_dir: Path,
+    say: Callable[[str], None],
+    *,
+    rate: float,
+    seconds: float,
+) -> dict[str, Any]:
+    ports = {kept.name: kept.settings.web_port for kept in supervisor.kept}
+    running = {found["name"]: psutil.Process(found["pid"]) for found in processes(data_dir)}
+    before = await asyncio.to_thread(_stages, ports)
+    cpu_s = {name: sum(one.cpu_times()[:2]) for name, one in running.items()}
+    began_s, lags = time.monotonic(), []
+    async with Lag(settings) as lag:
+        while (elapsed_s := time.monotonic() - began_s) < seconds:
+            lags.append({name: await lag.of(name) for name, inputs in INPUTS.items() if inputs})
+            say(f"{elapsed_s:4.0f} s, lag in records {lags[-1]}")
+            await asyncio.sleep(_SAMPLE_S)
+    elapsed_s = time.monotonic() - began_s
+    after = await asyncio.to_thread(_stages, ports)
+    memory_mb = {name: round(one.memory_info().rss / 2**20) for name, one in running.items()}
+    return {
+        "rate_asked": rate * len(settings.crypto_exchanges),
+        "seconds": round(elapsed_s, 1),
+        "latency_ms": {stage: _quantiles(before.get(stage, {}), found) for stage, found in sorted(after.items())},
+        "lag_records": lags,
+        "cpu_percent": {
+            name: round(100 * (sum(one.cpu_times()[:2]) - cpu_s[name]) / elapsed_s) for name, one in running.items()
+        },
+        "memory_mb": memory_mb,
+        "python_memory_mb": sum(found for name, found in memory_mb.items() if name in _PYTHON),
+        "restarts": sum(kept.restarts for kept in supervisor.kept),
+    }
+
+
+def _stages(ports: dict[str, int]) -> dict[str, dict[float, float]]:
+    """Cumulative counts by upper bound in ms, of every stage of every worker."""
+    found: dict[str, dict[float, float]] = {}
+    for port in ports.values():
+        with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=10) as answer:
+            for bound, stage, count in _BUCKET.findall(answer.read().decode()):
+                found.setdefault(stage, {})[float(bound)] = float(count)
+    return found
+
+
+def _quantiles(before: dict[float, float], after: dict[float, float]) -> dict[str, float]:
+    """Upper bounds of the buckets that hold p50, p95 and p99 of what came between, and how many that were."""
+    counts = {bound: count - before.get(bound, 0.0) for bound, count in sorted(after.items())}
+    total = max(counts.values(), default=0.0)
+    found = {"records": total}
+    for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
+        found[name] = next((bound for bound, count in counts.items() if count >= share * total), 0.0)
+    return found
