@@ -11,8 +11,9 @@ from sofia_streams.app import add_table_pages, create_app, quarantine, topic_on
 from sofia_streams.core import candles, view
 from sofia_streams.core.windows import SIZE_NAME, Rules
 from sofia_streams.errors import BadRecord
-from sofia_streams.model import TradeBatch
+from sofia_streams.model import Bar, TradeBatch
 from sofia_streams.obs import metrics
+from sofia_streams.rebuilding import Rebuilder
 from sofia_streams.settings import load_settings
 from tables.ohlcv import ohlcv_table
 
@@ -22,8 +23,16 @@ trades = topic_on(app, topics.TRADES, settings)
 bars = topic_on(app, topics.BARS, settings)
 table = ohlcv_table(app, settings.topic_partitions)
 rules = Rules(lateness_ns=settings.lateness_ms * 1_000_000)
-acknowledger = Acknowledger()
+acknowledger = Acknowledger(table.write)
 add_table_pages(app, "ohlcv", lambda: view.instruments(dict(table)), lambda key: view.instrument(dict(table), key))
+
+
+async def publish(bar: Bar) -> Any:
+    """Send a bar; the future of its acknowledgement."""
+    return await bars.send(key=bar.symbol.encode(), value=codec.encode(bar))
+
+
+rebuilder = Rebuilder(settings, publish)
 
 
 @app.task
@@ -32,36 +41,43 @@ async def acknowledge() -> None:
     await acknowledger.run()
 
 
+@app.on_partitions_revoked.connect
+async def hand_over(*_: Any, **__: Any) -> None:
+    """What is under way is finished before another worker takes over."""
+    await acknowledger.drain()
+
+
 @app.agent(trades, name="ohlcv")
 async def build_bars(stream: Any) -> None:
-    """Fold each record once; bars are acknowledged by the log before the rows that say so are written."""
+    """Fold each record once; bars reach the log before the rows that say so, rows before the acknowledgement."""
     async for event in stream.noack().events():
+        message = event.message
         try:
             record = codec.decode_trades(event.value)
         except BadRecord as error:
             await quarantine(app, settings, event, error)
             event.ack()
             continue
-        step = candles.apply(table, record, offset=event.message.offset, rules=rules)
-        sent = [await bars.send(key=event.key, value=codec.encode(bar)) for bar in step.bars]
-        for future in sent:
-            await future
+        step = candles.apply(table, record, offset=message.offset, rules=rules)
+        outputs = [await publish(bar) for bar in step.bars]
+        if step.rebuild:
+            outputs.append(rebuilder.rebuild(step.rebuild, message.partition, message.offset))
         for key, row in step.rows.items():
             if row is not None:
                 table[key] = row
             else:
                 del table[key]
-        await acknowledger.add(event, table.take_unacknowledged())
-        _count(record, step)
+        await acknowledger.add(event, outputs, table.take_changes())
+        _count(record, step, message.timestamp)
 
 
-def _count(record: Any, step: candles.Step) -> None:
+def _count(record: Any, step: candles.Step, logged_s: float) -> None:
     metrics.RECORDS.labels("trades").inc()
     for bar in step.bars:
         metrics.BARS.labels(SIZE_NAME[bar.size_ns]).inc()
     if isinstance(record, TradeBatch):
         metrics.TRADES_APPLIED.inc(step.applied)
-        metrics.STAGE_MS.labels("applied").observe((time.time_ns() - record.received_ns) / 1e6)
+        metrics.STAGE_MS.labels("applied").observe((time.time() - logged_s) * 1e3)
 
 
 if __name__ == "__main__":

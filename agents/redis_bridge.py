@@ -38,7 +38,7 @@ async def write(batch: list[Item]) -> None:
     await store.publish([entry for item in batch for entry in item.record])
 
 
-sink = Sink("redis", write, rows_max=settings.writer_rows_max, wait_s_max=settings.writer_wait_ms_max / 1e3)
+sink = Sink("redis", write, rows_max=settings.writer_rows_max, wait_s_max=settings.bridge_wait_ms_max / 1e3)
 
 
 @app.task

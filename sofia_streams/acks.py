@@ -1,13 +1,14 @@
-"""Acknowledges log records in order, once everything they caused is in the log itself. Knows no Faust.
+"""Lets a log record be acknowledged once everything it caused is in the log itself, without holding up the next one.
 
-Faust commits the offset of an event whose changelog writes may still be on their way; a kill at that moment would
-lose state. Here an event is acknowledged after its futures are done.
+What a record publishes comes first, then the table rows that say so, then its acknowledgement (D7): a crash in between
+sends the same outputs again and loses none. Records overlap: the outputs of many may be on their way at once. Knows no
+Faust.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
 
@@ -17,20 +18,48 @@ class Acknowledgeable(Protocol):
     def ack(self) -> bool: ...  # noqa: D102
 
 
+Effects = tuple[Acknowledgeable, Sequence[Awaitable[Any]], Sequence[Any]]
+
+
 class Acknowledger:
-    """A bounded queue of processed events; `run` must be running."""
+    """Two bounded queues; `run` must be running. `write` sends one table row and returns the future of its ack."""
 
-    def __init__(self, waiting_max: int = 2_000) -> None:
-        self._waiting: asyncio.Queue[tuple[Acknowledgeable, Sequence[Awaitable[Any]]]] = asyncio.Queue(waiting_max)
+    def __init__(self, write: Callable[[Any], Awaitable[Any]], waiting_max: int = 2_000) -> None:
+        self._write = write
+        self._published: asyncio.Queue[Effects] = asyncio.Queue(waiting_max)
+        self._stored: asyncio.Queue[tuple[Acknowledgeable, Sequence[Awaitable[Any]]]] = asyncio.Queue(waiting_max)
 
-    async def add(self, event: Acknowledgeable, caused: Sequence[Awaitable[Any]]) -> None:
-        """The event is done once all of `caused` is; waits while too many are not."""
-        await self._waiting.put((event, caused))
+    async def add(self, event: Acknowledgeable, outputs: Sequence[Awaitable[Any]], rows: Sequence[Any]) -> None:
+        """`outputs` are awaited in order, then `rows` are written in order, then the event is acknowledged.
+
+        Waits while too many records are under way. A coroutine among the outputs runs when its turn comes, when all
+        outputs of earlier records are in the log.
+        """
+        await self._published.put((event, outputs, rows))
 
     async def run(self) -> None:
-        """Acknowledge for ever. Raises what a future raised: then the worker must stop and begin from the log."""
+        """For ever. Raises what an output or a write raised: then the worker must stop and begin from the log."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._store())
+            group.create_task(self._acknowledge())
+
+    async def drain(self) -> None:
+        """Until nothing is under way."""
+        await self._published.join()
+        await self._stored.join()
+
+    async def _store(self) -> None:
         while True:
-            event, caused = await self._waiting.get()
-            for future in caused:
+            event, outputs, rows = await self._published.get()
+            for output in outputs:
+                await output
+            await self._stored.put((event, [self._write(row) for row in rows]))
+            self._published.task_done()
+
+    async def _acknowledge(self) -> None:
+        while True:
+            event, written = await self._stored.get()
+            for future in written:
                 await future
             event.ack()
+            self._stored.task_done()

@@ -6,7 +6,7 @@ What it does not do: make topics (`ops.topics` does, before any worker starts), 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import faust
 from faust.serializers import codecs
@@ -23,24 +23,42 @@ from sofia_streams.transport import PromptTransport
 _RECORD_BYTES_MAX = topics.TRADES.record_bytes_max
 
 
-class AckedTable(faust.Table):
-    """A table that hands out the futures of its changelog writes, so that an event is acknowledged after them."""
+class Change(NamedTuple):
+    """A row of a table that is changed in memory and not yet in the changelog; None deletes."""
+
+    partition: int
+    key: str
+    row: Any
+
+
+class DeferredTable(faust.Table):
+    """A table whose changelog is written by `write`, when what the rows follow from is in the log."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.value_serializer = "sofia-row"
-        self._unacknowledged: list[Awaitable[Any]] = []
+        self._changes: list[Change] = []
 
-    def send_changelog(self, *arguments: Any, **options: Any) -> Any:
-        """As Faust's; the future is kept for `take_unacknowledged`."""
-        future = super().send_changelog(*arguments, **options)
-        self._unacknowledged.append(future)
-        return future
+    def on_key_set(self, key: str, value: Any) -> None:
+        """Instead of Faust's, which sends at once."""
+        self._changes.append(Change(self.partition_for_key(key), key, value))
 
-    def take_unacknowledged(self) -> list[Awaitable[Any]]:
-        """The futures of all writes since the last call."""
-        taken, self._unacknowledged = self._unacknowledged, []
+    def on_key_del(self, key: str) -> None:
+        """As `on_key_set`."""
+        self._changes.append(Change(self.partition_for_key(key), key, None))
+
+    def take_changes(self) -> list[Change]:
+        """All changes since the last call, in order; each must be given to `write`."""
+        taken, self._changes = self._changes, []
         return taken
+
+    def write(self, change: Change) -> Awaitable[Any]:
+        """Send one change to the changelog; the future of its acknowledgement."""
+        serializer = "raw" if change.row is None else self.value_serializer
+        future: Awaitable[Any] = self.send_changelog(
+            change.partition, change.key, change.row, value_serializer=serializer
+        )
+        return future
 
 
 class _RowCodec(codecs.Codec):
@@ -86,7 +104,7 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> fa
         datadir=settings.data_dir / "faust",
         autodiscover=False,
         agent_supervisor="mode.CrashingSupervisor",  # else Faust goes on behind the record that failed
-        Table=AckedTable,
+        Table=DeferredTable,
     )
 
     app.transport = PromptTransport(app.conf.broker_consumer, app)
@@ -153,7 +171,8 @@ def sink_agent(
                 await quarantine(app, settings, event, error)
                 event.ack()
                 continue
-            received_ns = getattr(record, "received_ns", 0)
+            # the record's time: receipt when live; in a replay, whose receipts are old, the append to the log
+            received_ns = int(event.message.timestamp * 1e9) if hasattr(record, "received_ns") else 0
             rows = len(record.trades) if isinstance(record, TradeBatch) else 1
             offset = event.message.offset
             await sink.put(Item(event, received_ns, prepare(record, offset) if prepare else record, rows))

@@ -109,7 +109,10 @@ class Settings(BaseSettings):
     retention_tickers_days: Annotated[int, Field(ge=0, le=36_500)] = 7
     redis_maxlen: Annotated[int, Field(ge=100, description="entries kept a stream, about")] = 100_000
     writer_rows_max: Annotated[int, Field(ge=1, le=100_000)] = 5_000
-    writer_wait_ms_max: Annotated[int, Field(ge=1, le=10_000)] = 50
+    writer_wait_ms_max: Annotated[
+        int, Field(ge=1, le=10_000, description="each commit costs QuestDB about 5 ms of a core, however few its rows")
+    ] = 500
+    bridge_wait_ms_max: Annotated[int, Field(ge=1, le=10_000)] = 20
     web_host: str = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535, description="0: no web view")] = 0
     log_level: Literal["debug", "info", "warning", "error"] = "info"

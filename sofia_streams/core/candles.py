@@ -23,6 +23,7 @@ from sofia_streams.core.ohlcv import Sums, bar_of, merge, merge_all, sums_of, wi
 from sofia_streams.core.windows import (
     Feed,
     Joint,
+    Minute,
     Row,
     Rules,
     Window,
@@ -38,13 +39,13 @@ _replace = msgspec.structs.replace
 class Step(NamedTuple):
     """What one record did: bars to publish, then rows to store in this order (None deletes).
 
-    `rebuild` names minutes (start_ns) older than the kept rows that got a trade: their bars come from the log.
+    `rebuild` names minutes older than the kept rows that got a trade: their bars come from the log.
     """
 
     bars: list[Bar]
     rows: dict[str, Row | None]
     applied: int = 0
-    rebuild: frozenset[int] = frozenset()
+    rebuild: frozenset[Minute] = frozenset()
 
 
 def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation, *, offset: int, rules: Rules) -> Step:
@@ -85,7 +86,9 @@ def _take(work: _Work, feed: Feed, trades: list[Trade]) -> Feed:
     applied = repeated = late = rebuilt = 0
     for start_ns, group in seconds.items():
         if start_ns < feed.kept_from_ns:
-            work.rebuild.add(window_start_ns(start_ns, NS_PER_MINUTE))
+            work.name_old(work.venue, start_ns)
+            if joins_consolidated(work.venue, work.market):
+                work.name_old(CONSOLIDATED, start_ns)
             rebuilt += len(group)
             continue
         is_open = start_ns >= feed.closed_ns
@@ -168,7 +171,7 @@ def _consolidate(work: _Work, feed: Feed, *, ended: bool) -> int:
     due = sorted(start_ns for start_ns in waiting | late if start_ns < closed_ns)
     for start_ns in due:
         if start_ns < joint.kept_from_ns:
-            work.rebuild.add(window_start_ns(start_ns, NS_PER_MINUTE))
+            work.name_old(CONSOLIDATED, start_ns)
         else:
             work.publish_joint_second(venues, start_ns)
     kept = (start_ns for start_ns in due if start_ns >= joint.kept_from_ns)
@@ -190,7 +193,11 @@ class _Work:
         self.changed: dict[str, Row | None] = {}
         self.bars: list[Bar] = []
         self.touched: set[int] = set()  # venue seconds that closed or changed after closing
-        self.rebuild: set[int] = set()
+        self.rebuild: set[Minute] = set()
+
+    def name_old(self, venue: str, start_ns: int) -> None:
+        """A window that is no longer kept has changed: its minute must be made again from the log."""
+        self.rebuild.add(Minute(venue, self.market, self.symbol, window_start_ns(start_ns, NS_PER_MINUTE)))
 
     def get(self, key: str) -> Row | None:
         return self.changed[key] if key in self.changed else self.stored.get(key)

@@ -80,6 +80,15 @@ class Joint(msgspec.Struct, frozen=True, array_like=True, tag="j"):
 Row = Feed | Joint | Window
 
 
+class Minute(NamedTuple):
+    """A minute of one venue's, or of the consolidated, candles of a symbol; its seconds go with it."""
+
+    venue: str
+    market: Market
+    symbol: str
+    start_ns: int
+
+
 def instrument_key(venue: str, market: Market, symbol: str) -> str:
     """The name of an instrument everywhere: `venue|market|symbol`."""
     return f"{venue}|{market}|{symbol}"

@@ -1,0 +1,100 @@
+"""Reads old minutes from the log again and publishes what changed: for trades later than the kept rows of the table.
+
+One read serves every late record that it reached. A minute whose first trades the log no longer has is left as it is,
+and that is said. What it does not do: anything about windows that are still kept (`core.candles`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from sofia_streams import codec, topics
+from sofia_streams.core.rebuild import MinuteTrades, Place, changed_bars, place_of
+from sofia_streams.core.windows import Minute
+from sofia_streams.errors import BadRecord
+from sofia_streams.model import NS_PER_MINUTE, Bar, TradeBatch
+from sofia_streams.obs import metrics
+from sofia_streams.settings import Settings
+
+_log = structlog.get_logger("rebuilding")
+_EARLY_NS = 5 * NS_PER_MINUTE
+"""A record of a minute's trades stands in the log at most so long before that minute by the record's own time."""
+
+
+class Rebuilder:
+    """`publish` sends a bar and returns the future of its acknowledgement."""
+
+    def __init__(self, settings: Settings, publish: Callable[[Bar], Awaitable[Awaitable[Any]]]) -> None:
+        self._settings, self._publish = settings, publish
+        self._reached: dict[Minute, int] = {}
+
+    async def rebuild(self, minutes: Iterable[Minute], partition: int, offset: int) -> None:
+        """Publish the bars of these minutes, in which the record at `offset` has trades, and wait for the log's ack."""
+        wanted = [minute for minute in minutes if self._reached.get(minute, -1) < offset]
+        if not wanted:
+            return
+        trades, bars = (self._place(topic, partition) for topic in (topics.TRADES, topics.BARS))
+        since_ms = (min(minute.start_ns for minute in wanted) - _EARLY_NS) // 1_000_000
+        address = self._settings.broker().removeprefix("kafka://")
+        async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer:
+            consumer.assign([trades, bars])
+            ends = await consumer.end_offsets([trades, bars])
+            if not await self._is_whole(consumer, trades, since_ms):
+                _log.error("too late to revise: the log no longer holds those minutes", minutes=wanted[:5])
+                metrics.BARS_NOT_REBUILT.inc(len(wanted))
+                return
+            collected = MinuteTrades(wanted)
+            async for data in _between(consumer, trades, since_ms, ends[trades]):
+                _add(collected, data)
+            published: dict[Place, Bar] = {}
+            async for data in _between(consumer, bars, since_ms, ends[bars]):
+                _remember(published, data)
+        sent = [await self._publish(bar) for bar in changed_bars(collected.sums(), published)]
+        for future in sent:
+            await future
+        self._reached |= dict.fromkeys(wanted, ends[trades] - 1)
+        _log.warning("revised old bars from the log", minutes=len(wanted), bars=len(sent))
+
+    def _place(self, topic: topics.Topic, partition: int) -> TopicPartition:
+        return TopicPartition(topics.wire_name(topic, self._settings.namespace), partition)
+
+    async def _is_whole(self, consumer: AIOKafkaConsumer, trades: TopicPartition, since_ms: int) -> bool:
+        """Whether nothing as new as `since_ms` was dropped by retention."""
+        first = (await consumer.beginning_offsets([trades]))[trades]
+        if first == 0:
+            return True
+        found = (await consumer.offsets_for_times({trades: max(0, since_ms)}))[trades]
+        return found is not None and found.offset > first
+
+
+async def _between(consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int, end: int) -> Any:
+    """The values of a partition from about `since_ms` to before `end`."""
+    found = (await consumer.offsets_for_times({place: max(0, since_ms)}))[place]
+    if found is None or found.offset >= end:
+        return
+    consumer.seek(place, found.offset)
+    while await consumer.position(place) < end:
+        for message in (await consumer.getmany(place, timeout_ms=1_000)).get(place, []):
+            if message.offset < end:
+                yield message.value
+
+
+def _add(collected: MinuteTrades, data: bytes) -> None:
+    try:
+        record = codec.decode_trades(data)
+    except BadRecord:
+        return  # its reader has quarantined it
+    if isinstance(record, TradeBatch):
+        collected.add(record)
+
+
+def _remember(published: dict[Place, Bar], data: bytes) -> None:
+    try:
+        bar = codec.decode_bar(data)
+    except BadRecord:
+        return
+    published[place_of(bar)] = bar
