@@ -55,7 +55,7 @@ class Line(NamedTuple):
 
 
 class Intake:
-    """Turns frames into records. `counts` by "venue|market|symbol"; `totals` for what has no instrument."""
+    """Turns frames into records. `counts` by "venue|market|symbol" and by venue; `totals` over everything."""
 
     def __init__(self, limits: Limits = Limits(), names: Names = Names()) -> None:  # noqa: B008
         self._limits, self._names = limits, names
@@ -68,6 +68,7 @@ class Intake:
         self._heard_ns: dict[tuple[str, str, str], int] = {}
         self._spoken_ns: dict[str, int] = {}
         self._ticked_ns = 0
+        self._named: set[str] = set()  # the instruments of the frame at hand
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self.totals: Counter[str] = Counter()
 
@@ -86,6 +87,8 @@ class Intake:
     def take(self, line: Line, frame: bytes, received_ns: int) -> tuple[list[Record], list[Control]]:
         """The records of one frame, and what else the venue said."""
         self.totals["frames"] += 1
+        self.counts[line.venue]["frames"] += 1
+        self._named.clear()
         self._heard_ns[line.feed()] = received_ns
         try:
             parsed = VENUES[line.venue].parse(frame, received_ns=received_ns)
@@ -101,6 +104,10 @@ class Intake:
                     records += self._ticker(line, found, received_ns)
         except (UnknownSymbol, BadFrame) as error:
             records.append(self._quarantine(line, frame, received_ns, error))
+            for name in self._named:
+                self.counts[name]["quarantined"] += 1
+        for name in self._named:
+            self.counts[name]["frames"] += 1
         return records, [found for found in parsed if isinstance(found, Control)]
 
     def captured(self, frame: CapturedFrame) -> list[Record]:
@@ -147,6 +154,8 @@ class Intake:
         by_symbol: dict[str, list[Trade]] = {}
         for found in history.mark(prints):
             if found.trade.exchange_ns - received_ns > _FUTURE_NS_MAX:
+                symbol = self._names.unified(line.venue, line.market, found.venue_symbol)
+                self._named.add(instrument_key(line.venue, line.market, symbol))
                 ahead_s = (found.trade.exchange_ns - received_ns) / 1e9
                 raise BadFrame(line.venue, "a trade that has happened", f"one {ahead_s:.0f} s ahead of our clock", b"")
             by_symbol.setdefault(found.venue_symbol, []).append(found.trade)
@@ -154,6 +163,7 @@ class Intake:
         for venue_symbol, trades in by_symbol.items():
             symbol = self._names.unified(line.venue, line.market, venue_symbol)
             name = instrument_key(line.venue, line.market, symbol)
+            self._named.add(name)
             new = self._tapes[name].admit(trades)
             counts = self.counts[name]
             counts["duplicates"] += len(trades) - len(new)
@@ -174,6 +184,7 @@ class Intake:
     def _ticker(self, line: Line, found: ParsedTicker, received_ns: int) -> list[Record]:
         symbol = self._names.unified(line.venue, line.market, found.venue_symbol)
         name = instrument_key(line.venue, line.market, symbol)
+        self._named.add(name)
         self.counts[name]["tickers"] += 1
         known = self._tickers.get(name) or Ticker(line.venue, line.market, symbol, received_ns)
         exchange_ns = found.exchange_ns if found.exchange_ns is not None else known.exchange_ns
@@ -190,5 +201,6 @@ class Intake:
 
     def _quarantine(self, line: Line, frame: bytes, received_ns: int, error: Exception) -> Quarantined:
         self.totals["quarantined"] += 1
+        self.counts[line.venue]["quarantined"] += 1
         data = frame[:_FRAME_BYTES_KEPT].decode("utf-8", "backslashreplace")
         return Quarantined(f"{line.venue}|{line.market}|{line.connection}", str(error), data, received_ns)
