@@ -97,6 +97,7 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> fa
         producer_max_request_size=_RECORD_BYTES_MAX,
         stream_wait_empty=False,
         web_host=settings.web_host,
+        web_bind=settings.web_host,  # where it listens; `web_host` is only what it calls itself
         web_port=settings.web_port or 6066,
         web_enabled=settings.web_port > 0,
         worker_redirect_stdouts=False,

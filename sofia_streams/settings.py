@@ -5,40 +5,35 @@ Importing this module reads nothing. What it does not do: start servers where an
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, get_args
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from sofia_streams.errors import ConfigError, UnknownSymbol
+from sofia_streams.env_keys import Found, collect
+from sofia_streams.errors import ConfigError
 from sofia_streams.model import Market
-from sofia_streams.venues.symbols import split_joined
+from sofia_streams.setting_values import SERVER, override, plain_number, secret_like, split_list, unified_name
+from sofia_streams.wrong_values import expected, explain, redacted
 
 Exchange = Literal["binance", "okx", "coinbase", "bybit"]
-COMPOSE_PREFIXES = ("COMPOSE_", "REDPANDA_", "GRAFANA_", "PROMETHEUS_")
-"""Keys that belong to docker-compose and may stand in the same .env."""
-_OURS = (
-    *("BROKER_", "REDIS_", "QUESTDB_", "CRYPTO_", "SYMBOL_", "SIMULATOR_", "TOPIC_", "RETENTION_", "WRITER_"),
-    *("WHALE_", "TELEGRAM_", "PAPER_", "AI_"),
-)
-_NEAR = 0.85
-_OVERRIDE = re.compile(rf"(?P<venue>{'|'.join(get_args(Exchange))}):(?P<pair>[A-Z0-9]+/[A-Z0-9]+)=(?P<listing>\S+)")
-
-
-def _listed(value: object) -> object:
-    """`a, b` to ("a", "b"); refuses an empty list and repeated members."""
-    if not isinstance(value, str):
-        return value
-    parts = tuple(part.strip() for part in value.split(",") if part.strip())
-    if not parts or len(set(parts)) != len(parts):
-        raise ValueError("expected a comma list without repeats, like binance,okx")
-    return parts
+_LIST = BeforeValidator(split_list)
+_REDIS = AfterValidator(secret_like(r"(rediss?|unix)://\S+"))
+_HTTP = AfterValidator(secret_like(r"https?://\S+"))
+_BOT = AfterValidator(secret_like(r"[0-9]+:[A-Za-z0-9_-]+"))
 
 
 class Settings(BaseSettings):
@@ -58,93 +53,137 @@ class Settings(BaseSettings):
         """Only what `load_settings` hands over: it alone reads files and the environment, and checks the keys."""
         return (init_settings,)
 
-    broker_url: Annotated[
-        str | None, Field(pattern=r"^kafka://[^/\s]+$", description="kafka://host:port; unset: embedded")
+    redis_url: Annotated[
+        SecretStr | None, _REDIS, Field(description="Redis; unset: embedded", examples=["redis://localhost:6379/0"])
     ] = None
-    redis_url: Annotated[SecretStr | None, Field(description="redis://host:port/0; unset: embedded")] = None
-    questdb_host: Annotated[str | None, Field(description="unset: embedded")] = None
-    questdb_port: Annotated[int, Field(ge=1, le=65535, description="PostgreSQL wire, for queries")] = 8812
-    questdb_http_port: Annotated[int, Field(ge=1, le=65535, description="HTTP, for writes")] = 9000
-    data_dir: Annotated[Path, Field(description="everything the embedded servers keep")] = Path(".sofia")
+    crypto_exchanges: Annotated[tuple[Exchange, ...], _LIST, Field(description="venues to read")] = get_args(Exchange)
+    crypto_symbols: Annotated[
+        tuple[str, ...], _LIST, Field(description="pairs to read at every venue", examples=["BTC/USDT,ETH/USDT"])
+    ] = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+    questdb_host: Annotated[
+        str | None, Field(pattern=rf"^({SERVER})$", description="QuestDB; unset: embedded", examples=["localhost"])
+    ] = None
+    questdb_port: Annotated[int, Field(ge=1, le=65535, description="QuestDB's PostgreSQL wire, for queries")] = 8812
+    ai_model_types: Annotated[
+        tuple[Literal["lightgbm", "logistic"], ...], _LIST, Field(description="models that score")
+    ] = ("lightgbm", "logistic")
+    ai_min_signal_confidence: Annotated[
+        Decimal, Field(ge=0, le=1, description="no order below this calibrated probability")
+    ] = Decimal("0.6")
+    paper_initial_balance: Annotated[Decimal, Field(gt=0, description="paper account at the start, in USDT")] = Decimal(
+        10_000
+    )
+    paper_max_position_size_pct: Annotated[
+        Decimal, Field(gt=0, le=100, description="largest position, percent of the account")
+    ] = Decimal(10)
+    whale_webhook_url: Annotated[
+        SecretStr | None,
+        _HTTP,
+        Field(description="where whale alerts are posted", examples=["https://example.com/hook"]),
+    ] = None
+    telegram_bot_token: Annotated[
+        SecretStr | None, _BOT, Field(description="bot that sends alerts", examples=["123456:replace-me"])
+    ] = None
+
+    broker_url: Annotated[
+        str | None,
+        Field(pattern=r"^kafka://[^/\s@]+$", description="Kafka; unset: embedded", examples=["kafka://localhost:9092"]),
+    ] = None
+    questdb_http_port: Annotated[int, Field(ge=1, le=65535, description="QuestDB's HTTP, for writes")] = 9000
+    data_dir: Annotated[Path, Field(description="where everything on this machine is kept")] = Path(".sofia")
     namespace: Annotated[
-        str, Field(pattern=r"^[a-z0-9-]{0,40}$", description="label of topics, tables and streams")
+        str,
+        Field(
+            pattern=r"^[a-z0-9-]{0,40}$",
+            description="label of topics, tables and streams: a-z, 0-9 and -, at most 40",
+            examples=["demo-2"],
+        ),
     ] = ""
     simulator_url: Annotated[
-        str | None, Field(pattern=r"^ws://", description="ws://host:port instead of the exchanges")
+        str | None,
+        Field(pattern=r"^ws://[^/\s]+$", description="stands in for the exchanges", examples=["ws://localhost:8765"]),
     ] = None
     replay_url: Annotated[
-        str | None, Field(pattern=r"^ws://", description="ws://host:port/replay of recorded frames")
+        str | None,
+        Field(
+            pattern=r"^ws://\S+$",
+            description="recorded frames, set by replays",
+            examples=["ws://localhost:8765/replay"],
+        ),
     ] = None
 
-    crypto_exchanges: Annotated[tuple[Exchange, ...], NoDecode, BeforeValidator(_listed)] = get_args(Exchange)
-    crypto_symbols: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = (
-        "BTC/USDT",
-        "ETH/USDT",
-        "SOL/USDT",
-    )
-    crypto_market: Market = "spot"
+    crypto_market: Annotated[Market, Field(description="kind of instrument; coinbase has spot only")] = "spot"
     symbol_overrides: Annotated[
         tuple[str, ...],
-        NoDecode,
-        BeforeValidator(_listed),
-        Field(description="venue:BASE/QUOTE=LISTING, where a venue's own name does not follow its rule"),
+        _LIST,
+        Field(description="where a venue's own name does not follow its rule", examples=["coinbase:BTC/USDT=BTC-USD"]),
     ] = ()
-    coalesce_ms_max: Annotated[
-        int, Field(ge=0, le=50, description="trades of an instrument wait at most this long")
-    ] = 20
-    lateness_ms: Annotated[int, Field(ge=0, le=60_000, description="how late a trade may be before a bar closes")] = (
+    coalesce_ms_max: Annotated[int, Field(ge=0, le=50, description="trades wait for others at most this long, ms")] = 20
+    lateness_ms: Annotated[int, Field(ge=0, le=60_000, description="a candle closes this long after its end, ms")] = (
         1_000
     )
-    stale_after_s: Annotated[int, Field(ge=1, le=3600)] = 15
-    dedup_ids_max: Annotated[int, Field(ge=1_000, le=10_000_000, description="trade ids remembered an instrument")] = (
-        50_000
-    )
-    queue_frames_max: Annotated[int, Field(ge=100, le=1_000_000)] = 10_000
-
-    topic_partitions: Annotated[int, Field(ge=1, le=64)] = 4
-    topic_retention_hours: Annotated[int, Field(ge=0, le=87_600, description="0: for ever")] = 168
-    retention_trades_days: Annotated[int, Field(ge=0, le=36_500, description="0: for ever")] = 30
-    retention_bars_1s_days: Annotated[int, Field(ge=0, le=36_500)] = 30
-    retention_bars_1m_days: Annotated[int, Field(ge=0, le=36_500)] = 0
-    retention_tickers_days: Annotated[int, Field(ge=0, le=36_500)] = 7
-    redis_maxlen: Annotated[int, Field(ge=100, description="entries kept a stream, about")] = 100_000
-    writer_rows_max: Annotated[int, Field(ge=1, le=100_000)] = 5_000
+    stale_after_s: Annotated[
+        int, Field(ge=1, le=3600, description="a trade older than this at receipt is marked stale, s")
+    ] = 15
+    dedup_ids_max: Annotated[
+        int, Field(ge=1_000, le=10_000_000, description="trade ids remembered for each instrument")
+    ] = 50_000
+    topic_partitions: Annotated[
+        int, Field(ge=1, le=64, description="partitions of every topic that is keyed by symbol; cannot change later")
+    ] = 4
+    topic_retention_hours: Annotated[int, Field(ge=0, le=87_600, description="log kept, hours; 0: for ever")] = 168
+    retention_trades_days: Annotated[int, Field(ge=0, le=36_500, description="rows kept, days; 0: for ever")] = 30
+    retention_bars_1s_days: Annotated[int, Field(ge=0, le=36_500, description="rows kept, days; 0: for ever")] = 30
+    retention_bars_1m_days: Annotated[int, Field(ge=0, le=36_500, description="rows kept, days; 0: for ever")] = 0
+    retention_tickers_days: Annotated[int, Field(ge=0, le=36_500, description="rows kept, days; 0: for ever")] = 7
+    redis_maxlen: Annotated[int, Field(ge=100, description="entries kept in a stream, about")] = 100_000
+    writer_rows_max: Annotated[int, Field(ge=1, le=100_000, description="log records in one write to a sink")] = 5_000
     writer_wait_ms_max: Annotated[
-        int, Field(ge=1, le=10_000, description="each commit costs QuestDB about 5 ms of a core, however few its rows")
+        int, Field(ge=1, le=10_000, description="a write to QuestDB waits at most, ms; each costs about 5 ms of a core")
     ] = 500
-    bridge_wait_ms_max: Annotated[int, Field(ge=1, le=10_000)] = 20
-    web_host: str = "127.0.0.1"
-    web_port: Annotated[int, Field(ge=0, le=65535, description="0: no web view")] = 0
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_json: bool = False
+    bridge_wait_ms_max: Annotated[int, Field(ge=1, le=10_000, description="a write to Redis waits at most, ms")] = 20
+    web_host: Annotated[
+        str, Field(pattern=rf"^({SERVER})$", description="address worker pages listen on", examples=["127.0.0.1"])
+    ] = "127.0.0.1"
+    web_port: Annotated[int, Field(ge=0, le=65535, description="port of a worker's pages; 0: none")] = 0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Field(description="least severe line that is logged")
+    ] = "info"
+    log_json: Annotated[bool, Field(description="one JSON object a log line")] = False
 
-    ai_model_types: Annotated[tuple[Literal["lightgbm", "logistic"], ...], NoDecode, BeforeValidator(_listed)] = (
-        "lightgbm",
-        "logistic",
-    )
-    ai_min_signal_confidence: Annotated[Decimal, Field(ge=0, le=1)] = Decimal("0.6")
-    paper_initial_balance: Annotated[Decimal, Field(gt=0)] = Decimal(10_000)
-    paper_max_position_size_pct: Annotated[Decimal, Field(gt=0, le=100)] = Decimal(10)
-    whale_webhook_url: SecretStr | None = None
-    telegram_bot_token: SecretStr | None = None
+    @field_validator("*", mode="before")
+    @classmethod
+    def _plain_number(cls, value: object, info: ValidationInfo) -> object:
+        return plain_number(value, cls.model_fields[str(info.field_name)].annotation)
 
     @field_validator("crypto_symbols")
     @classmethod
     def _unified(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(unified_name(name) for name in names)
+        found = tuple(unified_name(name) for name in names)
+        if len(set(found)) != len(found):
+            raise ValueError(f"expected each pair once, found {', '.join(names)}")
+        return found
 
     @field_validator("symbol_overrides")
     @classmethod
     def _overrides(cls, overrides: tuple[str, ...]) -> tuple[str, ...]:
         for text in overrides:
-            if _OVERRIDE.fullmatch(text) is None:
-                raise ValueError(f"expected venue:BASE/QUOTE=LISTING, like coinbase:BTC/USDT=BTC-USD, found {text!r}")
+            override(text, get_args(Exchange))
         return overrides
+
+    @model_validator(mode="after")
+    def _listed_market(self) -> Settings:
+        if self.crypto_market != "spot" and "coinbase" in self.crypto_exchanges:
+            others = ",".join(venue for venue in self.crypto_exchanges if venue != "coinbase") or "binance"
+            raise ValueError(
+                f"CRYPTO_MARKET: expected spot while coinbase is among CRYPTO_EXCHANGES, since it lists nothing else, "
+                f"found {self.crypto_market}. Set CRYPTO_EXCHANGES={others}, or leave CRYPTO_MARKET out."
+            )
+        return self
 
     def listings(self) -> dict[tuple[str, str], str]:
         """`symbol_overrides` as {(venue, unified pair): the venue's name}."""
-        found = [_OVERRIDE.fullmatch(text) for text in self.symbol_overrides]
-        return {(match["venue"], match["pair"]): match["listing"] for match in found if match}
+        return dict(override(text, get_args(Exchange)) for text in self.symbol_overrides)
 
     def broker(self) -> str:
         """The broker's address. Raises ConfigError where none is set."""
@@ -184,21 +223,6 @@ class Settings(BaseSettings):
         }
 
 
-def unified_name(name: str) -> str:
-    """`BTCUSDT`, `BTC-USDT` or `BTC/USDT` to `BTC/USDT`. Raises ValueError."""
-    base, slash, quote = name.upper().replace("-", "/").partition("/")
-    if not slash:
-        try:
-            base, quote, guessed = split_joined(base)
-        except UnknownSymbol as error:
-            raise ValueError(str(error)) from error
-        if guessed:
-            raise ValueError(f"expected a pair like BTC/USDT, found {name!r}, which could be split in several ways")
-    if not base or not quote:
-        raise ValueError(f"expected a pair like BTC/USDT, found {name!r}")
-    return f"{base}/{quote}"
-
-
 class ShownSetting(NamedTuple):
     """One line of `sofia config show`; secrets are masked."""
 
@@ -210,23 +234,21 @@ class ShownSetting(NamedTuple):
 
 def load_settings(env_file: Path | None = Path(".env"), environ: Mapping[str, str] | None = None) -> Settings:
     """Settings from a file, then the environment over it. Raises ConfigError that names every wrong key."""
-    found, _ = _collect(env_file, os.environ if environ is None else environ)
-    try:
-        return Settings.model_validate(found)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_problem(problem) for problem in error.errors())) from None
+    return _checked(_collect(env_file, environ))
 
 
 def shown(env_file: Path | None = Path(".env"), environ: Mapping[str, str] | None = None) -> list[ShownSetting]:
     """Every setting as it is in force, and where it comes from. Raises ConfigError."""
-    environ = os.environ if environ is None else environ
-    settings, (_, origins) = load_settings(env_file, environ), _collect(env_file, environ)
-    fields = Settings.model_fields.items()
+    found = _collect(env_file, environ)
+    settings = _checked(found)
     return [
         ShownSetting(
-            name.upper(), _text(getattr(settings, name)), origins.get(name, "default"), field.description or ""
+            name.upper(),
+            redacted(_text(getattr(settings, name))),
+            found.origins.get(name.upper(), "default"),
+            f"{field.description} ({expected(field)})",
         )
-        for name, field in fields
+        for name, field in Settings.model_fields.items()
     ]
 
 
@@ -241,50 +263,30 @@ def worker_environment(settings: Settings) -> dict[str, str]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # str() may write 1E+4, which is refused
+    if isinstance(value, bool):
+        return str(value).lower()
     return ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
 
 
-def _collect(env_file: Path | None, environ: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    known = {name.upper(): name for name in Settings.model_fields}
-    values: dict[str, str] = {}
-    origins: dict[str, str] = {}
-    problems = []
-    sources = [(str(env_file), read_env_file(env_file), True)] if env_file and env_file.exists() else []
-    for source, pairs, strict in [*sources, ("environment", environ, False)]:
-        for key, value in pairs.items():
-            if key in known:
-                values[known[key]], origins[known[key]] = value, source
-            elif not key.startswith(COMPOSE_PREFIXES) and (strict or _looks_ours(key, known)):
-                near = difflib.get_close_matches(key.upper(), known, n=1, cutoff=0)
-                problems.append(f"{key}: unknown key in {source}; the nearest is {near[0]}. See .env.example for all.")
+def _collect(env_file: Path | None, environ: Mapping[str, str] | None) -> Found:
+    known = [name.upper() for name in Settings.model_fields]
+    return collect(env_file, os.environ if environ is None else environ, known)
+
+
+def _checked(found: Found) -> Settings:
+    fields = Settings.model_fields
+    problems = [
+        f"{key}: unknown key in {source}; the nearest is {nearest}, {expected(fields[nearest.lower()])}. Rename it, "
+        f"or {'unset it if it belongs to another program' if source == 'environment' else 'remove it'}; "
+        "all keys stand in .env.example."
+        for key, source, nearest in found.unknown
+    ]
+    try:
+        settings = Settings.model_validate({key.lower(): value for key, value in found.values.items()})
+    except ValidationError as error:
+        problems += [explain(problem, fields) for problem in error.errors()]
     if problems:
         raise ConfigError("\n".join(problems))
-    return values, origins
-
-
-def _looks_ours(key: str, known: Mapping[str, str]) -> bool:
-    """Whether a variable nobody declared is probably a misspelt setting of ours."""
-    return key.startswith(_OURS) or bool(difflib.get_close_matches(key, known, n=1, cutoff=_NEAR))
-
-
-def read_env_file(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines; # comments; quotes around a value are taken off. Raises ConfigError with the line number."""
-    pairs: dict[str, str] = {}
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        text = line.strip()
-        if not text or text.startswith("#"):
-            continue
-        key, equals, value = text.removeprefix("export ").partition("=")
-        if not equals or not key.strip():
-            raise ConfigError(f"{path}: line {number}: expected KEY=VALUE, found {text.split()[0][:40]!r}")
-        value = value.split(" #")[0].strip()
-        pairs[key.strip()] = value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
-    return pairs
-
-
-def _problem(problem: Any) -> str:
-    key = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
-    field = Settings.model_fields.get(key.lower())
-    secret = field is not None and "SecretStr" in str(field.annotation)
-    found = "a value that is not shown" if secret else repr(problem.get("input"))
-    return f"{key}: {problem['msg']}; found {found}. See .env.example for what is allowed."
+    return settings
