@@ -13,7 +13,9 @@ from __future__ import annotations
 
 
 class SofiaError(Exception):
-    """Base of everything below; the command line prints its text and exits 1."""
+    """Base of everything below; the command line prints its text and exits with `exit_code`."""
+
+    exit_code = 1
 
 
 class BadFrame(SofiaError, ValueError):

@@ -4,38 +4,68 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sofia_streams.capture import read_capture
-from sofia_streams.cli.look import running_or_configured
-from sofia_streams.cli.output import AsJson, say, show
-from sofia_streams.embedded.stack import Ports
-from sofia_streams.ops.export import export_table
-from sofia_streams.ops.record import record
-from sofia_streams.ops.replay import replay_in_process
-from sofia_streams.ops.stack import running_stack
-from sofia_streams.ops.stream_replay import replay_streaming
-from sofia_streams.settings import load_settings
-from sofia_streams.stores.questdb import QuestDb
+from sofia_streams.cli.output import AsJson, interruptible, say, show
+
+Speed = Annotated[str, typer.Option(help="max, or a multiple of the recorded pace, like 10")]
 
 
 def replay(
     captures: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl.gz")],
+    speed: Speed = "max",
+    out: Annotated[Path | None, typer.Option(help="Write trades and bars as Parquet into this folder")] = None,
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Fold in this process: no broker, no stores")
     ] = False,
-    speed: Annotated[float | None, typer.Option(min=0.01, help="Multiple of the recorded pace; default: full")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run recordings through the whole pipeline into candles.  Example: sofia replay FILE.jsonl.gz --json."""
-    summary = replay_in_process(captures).summary() if in_process else _through_everything(captures, speed)
+    """Run recordings through the whole pipeline into candles.  Example: sofia replay FILE.jsonl.gz --json.
+
+    Servers, ports and data are its own, so it may run beside `sofia up`. Exit code 1 for a damaged recording.
+    """
+    pace = _pace(speed)
+    with interruptible():
+        summary = _in_process(captures, out) if in_process else _through_everything(captures, pace, out)
     show(summary, as_json=as_json)
 
 
-def _through_everything(captures: list[Path], speed: float | None) -> dict[str, object]:
+def _pace(speed: str) -> float | None:
+    """None for as fast as possible."""
+    try:
+        pace = None if speed == "max" else float(speed)
+    except ValueError:
+        pace = 0.0
+    if pace is not None and not 0.01 <= pace <= 1e9:
+        raise typer.BadParameter(f"expected max or a number from 0.01, found {speed!r}", param_hint="--speed")
+    return pace
+
+
+def _in_process(captures: list[Path], out: Path | None) -> dict[str, object]:
+    from sofia_streams.ops.replay import replay_in_process, timed_summary
+    from sofia_streams.settings import load_settings
+
+    settings, began_s = load_settings(), time.monotonic()
+    replay = replay_in_process(captures, settings, keep_trades=out is not None)
+    summary = timed_summary(replay, began_s)
+    if out is not None:
+        from sofia_streams.ops.export import write_replay
+
+        write_replay(out, replay.book, replay.trades)
+    return summary
+
+
+def _through_everything(captures: list[Path], pace: float | None, out: Path | None) -> dict[str, object]:
+    from sofia_streams.capture import read_capture
+    from sofia_streams.embedded.stack import Ports
+    from sofia_streams.ops.stack import running_stack
+    from sofia_streams.ops.stream_replay import replay_streaming
+    from sofia_streams.settings import load_settings
+
     settings = load_settings()
     for path in captures:
         for _ in read_capture(path):  # a damaged file is refused before anything starts
@@ -44,20 +74,25 @@ def _through_everything(captures: list[Path], speed: float | None) -> dict[str, 
         tempfile.TemporaryDirectory(prefix="sofia-replay-") as folder,
         running_stack(settings, Path(folder) / "data", say=say, ports=Ports(0, 0, 0, 0)) as addressed,
     ):
-        return asyncio.run(replay_streaming(captures, addressed, addressed.data_dir, say, speed))
+        return asyncio.run(replay_streaming(captures, addressed, addressed.data_dir, say, pace, out=out))
 
 
 def capture(
     out: Annotated[Path, typer.Option(help="The file to write, .jsonl.gz")],
     seconds: Annotated[float, typer.Option(min=1)] = 60.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file of that name")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Record live frames into a capture file.  Example: sofia capture --seconds 60 --out now.jsonl.gz.
 
-    Venues and symbols are those of the settings (CRYPTO_EXCHANGES, CRYPTO_SYMBOLS). Exit code 1 if nothing came.
+    Venues and symbols are those of the settings (CRYPTO_EXCHANGES, CRYPTO_SYMBOLS). Ctrl-C ends it early and leaves a
+    whole file. Exit code 1 if nothing came, the file exists or it cannot be written.
     """
-    frames = asyncio.run(record(running_or_configured(), out, seconds, say))
-    show({"file": str(out), "frames": frames}, as_json=as_json)
+    from sofia_streams.ops.record import record
+    from sofia_streams.ops.running import running_or_configured
+
+    frames = asyncio.run(record(running_or_configured(), out, seconds, say, replace=force))
+    show({"schema": 1, "file": str(out), "frames": frames}, as_json=as_json)
 
 
 def export(
@@ -69,6 +104,10 @@ def export(
 
     Prices and sums are decimal text, times int64 ns.
     """
+    from sofia_streams.ops.export import export_table
+    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.stores.questdb import QuestDb
+
     settings = running_or_configured()
     rows = export_table(QuestDb(settings.questdb_address(), settings.table_prefix()), table, out)
-    show({"file": str(out), "rows": rows}, as_json=as_json)
+    show({"schema": 1, "file": str(out), "rows": rows}, as_json=as_json)

@@ -1,15 +1,18 @@
-"""How commands print: progress on stderr, results on stdout, JSON where it is asked for."""
+"""How commands print: progress on stderr, results on stdout, JSON where it is asked for. Colour only on a terminal."""
 
 from __future__ import annotations
 
 import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+SCHEMA = 1
+"""The version of every JSON object printed: keys are added under one number, never renamed."""
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on stdout")]
 
 
@@ -18,24 +21,47 @@ def say(message: str) -> None:
     print(f"sofia: {message}", file=sys.stderr, flush=True)
 
 
-def show(value: Any, *, as_json: bool) -> None:
-    """A result: JSON, or a line for each key."""
+def show(value: dict[str, Any], *, as_json: bool) -> None:
+    """A result: one JSON object with its schema, or a line for each key."""
     if as_json:
-        print(json.dumps(value, default=str))
+        print(json.dumps({"schema": SCHEMA, **value}, default=str), flush=True)
         return
     for name, one in value.items():
-        print(f"{name}: {json.dumps(one, indent=2, default=str) if isinstance(one, dict | list) else one}")
+        if name != "schema":
+            print(f"{name}: {json.dumps(one, indent=2, default=str) if isinstance(one, dict | list) else one}")
 
 
-def show_rows(rows: list[dict[str, Any]], *, as_json: bool, title: str = "") -> None:
-    """Results that have the same keys: JSON, or a table."""
+def show_rows(name: str, rows: list[dict[str, Any]], *, as_json: bool, title: str = "") -> None:
+    """Results that have the same keys: `{"schema": 1, name: rows}`, or a table."""
     if as_json:
-        print(json.dumps(rows, default=str))
+        show({name: rows}, as_json=True)
         return
     if not rows:
-        print("nothing")
+        print(f"no {name}")
         return
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table(*rows[0], title=title or None)
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console(soft_wrap=not sys.stdout.isatty()).print(table)
+    if sys.stdout.isatty():
+        Console(markup=False).print(table)
+    else:
+        Console(markup=False, width=400).print(table, crop=False)  # whole cells for whoever reads the pipe
+
+
+@contextmanager
+def interruptible(last_words: str = "stopped; nothing is left running") -> Iterator[None]:
+    """Inside, SIGTERM is taken as Ctrl-C; either ends the command with `last_words` and exit code 1.
+
+    What the command started must be stopped on the way out.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(last_words)
+        raise typer.Exit(1) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +16,9 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 
+from sofia_streams.cli.output import say, show
+from sofia_streams.embedded.jars import Progress
+from sofia_streams.embedded.ports import HOST
 from sofia_streams.model import NS_PER_SECOND, Bar
 from sofia_streams.ops.supervise import Supervisor
 from sofia_streams.ops.up import DEMO
@@ -21,6 +26,8 @@ from sofia_streams.ops.watch import Instrument, Watcher
 from sofia_streams.settings import Settings
 
 _POLL_S = 0.5
+_AGAIN_S = 1.0
+_DEMO = "DEMO: a tape, not data of these exchanges"
 _LINE_EVERY_S = 5.0
 
 
@@ -28,48 +35,65 @@ async def show_live(settings: Settings, supervisor: Supervisor, *, as_json: bool
     """Draw until cancelled: a page on a terminal, else a line every few seconds."""
     console = Console()
     began_s = time.monotonic()
+    waiting = False
     while True:
         try:
             async with Watcher(settings) as watcher:
+                if waiting:
+                    say("the broker answers again")
+                    waiting = False
                 if console.is_terminal and not as_json:
                     with Live(console=console, screen=False, auto_refresh=False) as live:
                         while True:
                             await watcher.poll(_POLL_S)
                             live.update(_page(settings, supervisor, watcher, began_s), refresh=True)
-                await _lines(watcher, supervisor, began_s, as_json=as_json)
+                await _lines(settings, watcher, supervisor, began_s, as_json=as_json)
         except KafkaError as error:
-            print(f"sofia: the broker does not answer ({error}); waiting", file=sys.stderr, flush=True)
+            if not waiting:
+                say(f"the broker does not answer ({error!r}); waiting for it, the workers do too")
+            waiting = True
+            await asyncio.sleep(_AGAIN_S)
 
 
-async def _lines(watcher: Watcher, supervisor: Supervisor, began_s: float, *, as_json: bool) -> None:
+async def _lines(
+    settings: Settings, watcher: Watcher, supervisor: Supervisor, began_s: float, *, as_json: bool
+) -> None:
     said_s, first = 0.0, False
     while True:
         await watcher.poll(_POLL_S)
         now_s = time.monotonic()
         if watcher.has_bar and not first:
             first = True
-            print(f"sofia: first candle after {now_s - began_s:.1f} s", file=sys.stderr, flush=True)
+            say(f"first candle after {now_s - began_s:.1f} s")
         if now_s - said_s < _LINE_EVERY_S:
             continue
         said_s = now_s
-        state = describe(watcher, supervisor)
+        state = describe(settings, watcher, supervisor)
         if as_json:
-            print(json.dumps(state), flush=True)
+            show(state, as_json=True)
             continue
         for bar in [row for row in state["instruments"] if row["close"]]:
             print(f"{bar['instrument']:34} {bar['time']} close {bar['close']:>12} {bar['trades_per_s']:8.1f} trades/s")
         sys.stdout.flush()
 
 
-def describe(watcher: Watcher, supervisor: Supervisor) -> dict[str, Any]:
+def describe(settings: Settings, watcher: Watcher, supervisor: Supervisor) -> dict[str, Any]:
     """What the page shows, as data."""
     return {
+        "namespace": settings.namespace,
         "connections": [line._asdict() for line in watcher.lines()],
         "instruments": [_instrument(found) for found in watcher.instruments()],
         "workers": [
             {"worker": kept.name, "pid": kept.child.pid, "restarts": kept.restarts, "web_port": kept.settings.web_port}
             for kept in supervisor.kept
         ],
+        "servers": [{"server": name, "restarts": again.count} for name, again in supervisor.servers.items()],
+        "addresses": {
+            "broker": settings.broker(),
+            "questdb": f"http://{settings.questdb_address()}",
+            "redis": _without_password(settings.redis_address()),
+            "candles": _candles_page(supervisor),
+        },
     }
 
 
@@ -102,17 +126,49 @@ def _page(settings: Settings, supervisor: Supervisor, watcher: Watcher, began_s:
             _time(found.minute.start_ns)[:5] if found.minute else "",
             _candle(found.minute) or "",
         )
-    workers = "   ".join(
-        f"{kept.name} :{kept.settings.web_port}" + (f" ({kept.restarts} restarts)" if kept.restarts else "")
-        for kept in supervisor.kept
-    )
+    restarts = {kept.name: kept.restarts for kept in supervisor.kept}
+    restarts |= {name: again.count for name, again in supervisor.servers.items()}
+    again = "   ".join(f"{name} started again {count} times" for name, count in restarts.items() if count)
+    workers = "   ".join(f"{kept.name} :{kept.settings.web_port}" for kept in supervisor.kept)
     addresses = (
         f"broker {settings.broker()}   questdb http://{settings.questdb_address()}   "
-        f"candles http://127.0.0.1:{supervisor.kept[1].settings.web_port}/tables/ohlcv/"
+        f"redis {_without_password(settings.redis_address())}   candles {_candles_page(supervisor)}"
     )
-    demo = "[black on yellow] DEMO: generated market, not data of any exchange [/]   " if _is_demo(settings) else ""
+    demo = f"[black on yellow] {_DEMO} [/]   " if _is_demo(settings) else ""
     title = f"{demo}Sofia Streams, up {time.monotonic() - began_s:.0f} s, Ctrl-C stops all"
-    return Panel(Group(venues, candles, workers, addresses), title=title)
+    said = [workers, addresses, *([f"[red]{again}"] if again else [])]
+    return Panel(Group(venues, candles, *said), title=title)
+
+
+def _candles_page(supervisor: Supervisor) -> str:
+    port = next(kept.settings.web_port for kept in supervisor.kept if kept.name == "ohlcv")
+    return f"http://{HOST}:{port}/tables/ohlcv/"
+
+
+def _without_password(url: str) -> str:
+    scheme, _, place = url.partition("://")
+    return f"{scheme}://{place.rpartition('@')[2]}"
+
+
+@contextmanager
+def jar_bar() -> Iterator[Progress | None]:
+    """What to call after each jar that is fetched: it draws a bar on a terminal; None elsewhere, where lines do."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    from rich import progress as bars
+
+    columns = ("{task.description}", bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeElapsedColumn())
+    with bars.Progress(*columns, console=console) as drawn:
+        task = drawn.add_task("jars of the embedded servers", total=None, visible=False)
+
+        def show_fetched(count: int, total: int, name: str) -> None:
+            drawn.update(task, completed=count, total=total, description=name, visible=count < total)
+            if count >= total:
+                drawn.stop()  # the page draws next
+
+        yield show_fetched
 
 
 def _is_demo(settings: Settings) -> bool:

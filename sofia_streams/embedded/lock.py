@@ -23,6 +23,8 @@ class Holder(NamedTuple):
 class AlreadyRunning(SofiaError):
     """Another process has servers running on this data directory."""
 
+    exit_code = 3
+
     def __init__(self, data_dir: Path, holder: Holder | None) -> None:
         self.holder = holder
         who = f"process {holder.pid}, started {holder.since}" if holder else "another process"
@@ -41,12 +43,17 @@ class DataDirLock:
 
     def acquire(self) -> None:
         """Take the lock or raise AlreadyRunning."""
-        file = _lock_path(self._data_dir).open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise AlreadyRunning(self._data_dir, holder(self._data_dir)) from None
+        path = _lock_path(self._data_dir)
+        while True:
+            file = path.open("a+")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                file.close()
+                raise AlreadyRunning(self._data_dir, holder(self._data_dir)) from None
+            if _is_at(file, path):
+                break
+            file.close()  # its last holder removed it after we had opened it
         note = Record("stack", os.getpid(), create_time_s(os.getpid()), 0)
         file.truncate(0)
         file.write(json.dumps(note._asdict()))
@@ -56,9 +63,16 @@ class DataDirLock:
     def release(self) -> None:
         """Give the directory up; harmless when it is not held."""
         if self._file is not None:
-            self._file.truncate(0)
+            _lock_path(self._data_dir).unlink(missing_ok=True)  # before the lock goes, so that it is surely ours
             self._file.close()
             self._file = None
+
+
+def _is_at(file: IO[str], path: Path) -> bool:
+    try:
+        return os.fstat(file.fileno()).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False
 
 
 def holder(data_dir: Path) -> Holder | None:

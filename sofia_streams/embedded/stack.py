@@ -1,6 +1,6 @@
 """Kafka, QuestDB and a Redis-protocol server together: started at once, each waited for, stopped at once.
 
-Does not restart a server that ends; `alive` tells, and whoever supervises decides.
+Does not watch the servers; `alive` tells, and whoever supervises calls `restart`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from sofia_streams.embedded.process import stop_leftovers as stop_leftovers
 from sofia_streams.errors import DependencyDown
 
 READY_DEADLINE_S = 60.0
-STOP_GRACE_S = 10.0
+STOP_GRACE_S = 8.0
 _POLL_S = 0.05
 _SAY_EVERY_JARS = 10
 
@@ -52,6 +52,7 @@ class Ports(NamedTuple):
 class _Server(NamedTuple):
     child: process.Child
     ready: Callable[[int], bool]
+    command: tuple[list[str], Path]
 
 
 def _silent(message: str) -> None:
@@ -73,11 +74,12 @@ class Stack:
         redis: bool = True,
         preferred_ports: Ports = Ports(),  # noqa: B008
         say: Callable[[str], None] = _silent,
+        progress: jars.Progress | None = None,
     ) -> None:
         self._data_dir = data_dir.resolve()
         self._needs = Needs(kafka, questdb, redis)
         self._preferred = preferred_ports
-        self._say = say
+        self._say, self._progress = say, progress
         self._servers: dict[str, _Server] = {}
         self._lock = DataDirLock(self._data_dir)
 
@@ -120,6 +122,16 @@ class Stack:
         """For each started server, whether its process runs."""
         return {name: server.child.exit_code() is None for name, server in self._servers.items()}
 
+    def restart(self, name: str) -> None:
+        """Start a server that has ended once more, on its port and its data; does not wait until it answers."""
+        server = self._servers[name]
+        process.stop([server.child], grace_s=0)
+        self._launch(name, server.command, server.child.port, server.ready)
+
+    def children(self) -> dict[str, process.Child]:
+        """The process of each started server."""
+        return {name: server.child for name, server in self._servers.items()}
+
     @property
     def pids(self) -> dict[str, int]:
         """The process id of each started server."""
@@ -131,16 +143,25 @@ class Stack:
         for name in ("run", "log", "tmp"):
             (self._data_dir / name).mkdir(mode=0o700, exist_ok=True)
 
+    def _pick_ports(self) -> tuple[int, int, int, int, int]:
+        """For Kafka, its controller, QuestDB's HTTP and PostgreSQL wire, Redis; says which are not the usual ones."""
+        needs, usual = self._needs, self._preferred
+        preferred = {
+            "kafka": usual.kafka if needs.kafka else 0,
+            "kafka's controller": 0,
+            "questdb": usual.questdb_http if needs.questdb else 0,
+            "questdb's PostgreSQL wire": usual.questdb_pg if needs.questdb else 0,
+            "redis": usual.redis if needs.redis else 0,
+        }
+        ports = pick_ports(list(preferred.values()))
+        for (name, wanted), port in zip(preferred.items(), ports, strict=True):
+            if wanted not in (0, port):
+                self._say(f"port {wanted} is taken; {name} uses {port}")
+        kafka_port, controller_port, http_port, pg_port, redis_port = ports
+        return kafka_port, controller_port, http_port, pg_port, redis_port
+
     def _start_all(self) -> Addresses:
-        kafka_port, controller_port, http_port, pg_port, redis_port = pick_ports(
-            [
-                self._preferred.kafka if self._needs.kafka else 0,
-                0,
-                self._preferred.questdb_http if self._needs.questdb else 0,
-                self._preferred.questdb_pg if self._needs.questdb else 0,
-                self._preferred.redis if self._needs.redis else 0,
-            ]
-        )
+        kafka_port, controller_port, http_port, pg_port, redis_port = self._pick_ports()
         addresses = Addresses("", "", "", "")
         if self._needs.redis:
             self._launch("redis", redis.prepare(self._data_dir, port=redis_port), redis_port, redis.ready)
@@ -164,16 +185,16 @@ class Stack:
         return addresses
 
     def _jars(self, server: str) -> list[Path]:
-        def progress(count: int, total: int, name: str) -> None:
+        def lines(count: int, total: int, name: str) -> None:
             if count % _SAY_EVERY_JARS == 0 or count == total:
                 self._say(f"fetched {count} of {total} jars of {server} (once; kept in {jars.cache_dir()})")
 
-        return jars.class_path(server, progress=progress)
+        return jars.class_path(server, progress=self._progress or lines)
 
     def _launch(self, name: str, command: tuple[list[str], Path], port: int, ready: Callable[[int], bool]) -> None:
         arguments, folder = command
         child = process.start(name, arguments, port=port, data_dir=self._data_dir, cwd=folder)
-        self._servers[name] = _Server(child, ready)
+        self._servers[name] = _Server(child, ready, command)
 
     def _wait_until_ready(self) -> None:
         began_s = time.monotonic()

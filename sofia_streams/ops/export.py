@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sofia_streams.errors import ConfigError
-from sofia_streams.model import Bar, TradeBatch
+from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, TradeBatch
+from sofia_streams.ops.replay import BarBook
+from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.stores.questdb import SCHEMA, QuestDb
 
 _ROWS_A_GROUP = 50_000
@@ -39,6 +41,23 @@ TRADES = pa.schema(
         ("is_stale", pa.bool_()),
     ]
 )
+
+
+def write_replay(folder: Path, book: BarBook, trades: TradeBook) -> dict[str, int]:
+    """trades, bars_1s and bars_1m of single venues, consolidated_1s and consolidated_1m; rows by file name.
+
+    `folder` is made; files that are there are replaced. Raises OSError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = {"trades.parquet": write_trades(folder / "trades.parquet", trades.batches())}
+    for size, size_ns in (("1s", NS_PER_SECOND), ("1m", NS_PER_MINUTE)):
+        bars = book.bars(size_ns)
+        for name, chosen in (
+            (f"bars_{size}.parquet", [bar for bar in bars if bar.venue != CONSOLIDATED]),
+            (f"consolidated_{size}.parquet", [bar for bar in bars if bar.venue == CONSOLIDATED]),
+        ):
+            rows[name] = write_bars(folder / name, chosen)
+    return rows
 
 
 def write_bars(path: Path, bars: Iterable[Bar]) -> int:
@@ -82,13 +101,15 @@ def _arrow_type(kind: str) -> pa.DataType:
 
 def _write(path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> int:
     written, waiting = 0, []
-    with pq.ParquetWriter(path, schema) as writer:
+    partial = path.with_name(f".{path.name}.partial")
+    with pq.ParquetWriter(partial, schema) as writer:
         for row in rows:
             waiting.append(row)
             if len(waiting) >= _ROWS_A_GROUP:
                 writer.write_table(pa.Table.from_pylist(waiting, schema=schema))
                 written, waiting = written + len(waiting), []
         writer.write_table(pa.Table.from_pylist(waiting, schema=schema))
+    partial.replace(path)
     return written + len(waiting)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -17,10 +18,13 @@ from sofia_streams.capture import CapturedFrame, read_capture
 from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.ingest.intake import Intake, Limits, Record
+from sofia_streams.ingest.names import Names
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Market, Punctuation, TradeBatch
+from sofia_streams.ops.trade_book import TradeBook
+from sofia_streams.settings import Settings
+from sofia_streams.venues.registry import VENUES
 
-_KEEP_ALL = Rules(kept_ns=2**62)
-"""Nothing is ever too old here, so no window has to be rebuilt from a log."""
+_COUNTS = ("frames", "trades", "duplicates", "stale", "snapshot_trades", "quarantined")
 
 
 class BarBook:
@@ -54,9 +58,13 @@ class BarBook:
 class Replay:
     """Folds captured frames, then `finish`. Read `book` and `summary` afterwards."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings | None = None, *, keep_trades: bool = False) -> None:
+        chosen = settings or Settings()
         self.book = BarBook()
-        self._intake = Intake(Limits(ids_max=2**62))
+        self.trades = TradeBook(chosen.lateness_ms * 1_000_000, keep=keep_trades)
+        self._rules = Rules(chosen.lateness_ms * 1_000_000, kept_ns=2**62)  # nothing is ever too old here
+        limits = Limits(stale_after_ns=chosen.stale_after_s * NS_PER_SECOND, ids_max=2**62)
+        self._intake = Intake(limits, Names(chosen.listings()))
         self._rows: dict[str, Row] = {}
         self._offset = 0
         self._now_ns = 0
@@ -74,7 +82,8 @@ class Replay:
         for record in records:
             if not isinstance(record, TradeBatch | Punctuation):
                 continue
-            step = candles.apply(self._rows, record, offset=self._offset, rules=_KEEP_ALL)
+            self.trades.add(record)
+            step = candles.apply(self._rows, record, offset=self._offset, rules=self._rules)
             self._offset += 1
             for bar in step.bars:
                 self.book.add(bar)
@@ -84,16 +93,16 @@ class Replay:
 
     def summary(self) -> dict[str, object]:
         """What `sofia replay --in-process --json` prints: the streaming summary without what needs servers."""
-        return summarised(self._intake.summary(), self.book)
+        return summarised(self._intake.summary(), self.book, self.trades)
 
     def venue_bars(self, size_ns: int) -> list[Bar]:
         """The bars of single venues, as the recording's own truth has them."""
         return [bar for bar in self.book.bars(size_ns) if bar.venue != CONSOLIDATED]
 
 
-def summarised(counts: Mapping[str, Mapping[str, int]], book: BarBook) -> dict[str, object]:
+def summarised(counts: Mapping[str, Mapping[str, int]], book: BarBook, trades: TradeBook) -> dict[str, object]:
     """Counts of ingest and bars as one summary; `counts` as `Intake.summary` gives them."""
-    instruments = {name: found for name, found in sorted(counts.items()) if name.count("|") == 2 and "trades" in found}
+    instruments = {name: found for name, found in sorted(counts.items()) if name.count("|") == 2}
     totals: Counter[str] = Counter()
     for found in instruments.values():
         totals.update(found)
@@ -104,13 +113,19 @@ def summarised(counts: Mapping[str, Mapping[str, int]], book: BarBook) -> dict[s
         "trades": totals["trades"],
         "duplicates": totals["duplicates"],
         "stale": totals["stale"],
+        "late": trades.late.total(),
         "snapshot_trades": totals["snapshot_trades"],
         "quarantined": everything.get("quarantined", 0),
         "hashes": {"bars": book.sha256()},
+        "venues": {
+            name: {what: found.get(what, 0) for what in ("frames", "quarantined")}
+            for name, found in sorted(counts.items())
+            if name in VENUES
+        },
         "instruments": {
             name: {
-                "trades": found["trades"],
-                "duplicates": found.get("duplicates", 0),
+                **{what: found.get(what, 0) for what in _COUNTS},
+                "late": trades.late[name],
                 **book.count(*name.split("|")),
             }
             for name, found in instruments.items()
@@ -123,10 +138,24 @@ def merged_frames(paths: Sequence[Path]) -> Iterable[CapturedFrame]:
     return heapq.merge(*map(read_capture, paths), key=lambda frame: frame.received_ns)
 
 
-def replay_in_process(paths: Sequence[Path]) -> Replay:
+def replay_in_process(
+    paths: Sequence[Path], settings: Settings | None = None, *, keep_trades: bool = False
+) -> Replay:
     """Fold these captures in one merged receive order. Raises BadCapture."""
-    replay = Replay()
+    replay = Replay(settings, keep_trades=keep_trades)
     for frame in merged_frames(paths):
         replay.apply(frame)
     replay.finish()
     return replay
+
+
+def timed_summary(replay: Replay, began_s: float) -> dict[str, object]:
+    """The summary with the pace since `began_s` of the monotonic clock."""
+    return with_pace(replay.summary(), time.monotonic() - began_s)
+
+
+def with_pace(summary: dict[str, object], elapsed_s: float) -> dict[str, object]:
+    """The summary with how long it took and trades a second."""
+    trades = summary["trades"]
+    assert isinstance(trades, int)
+    return {**summary, "elapsed_s": round(elapsed_s, 3), "trades_per_s": round(trades / max(elapsed_s, 1e-9), 1)}

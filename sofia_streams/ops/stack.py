@@ -8,8 +8,43 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from sofia_streams.embedded.stack import Ports, Stack
+from sofia_streams.embedded.jars import Progress
+from sofia_streams.embedded.stack import Addresses, Ports, Stack
 from sofia_streams.settings import Settings
+
+
+def make_stack(
+    settings: Settings,
+    data_dir: Path,
+    *,
+    say: Callable[[str], None],
+    ports: Ports = Ports(),  # noqa: B008
+    progress: Progress | None = None,
+) -> Stack:
+    """The embedded servers that `settings` has no address for; not started."""
+    return Stack(
+        data_dir,
+        kafka=settings.broker_url is None,
+        questdb=settings.questdb_host is None,
+        redis=settings.redis_url is None,
+        preferred_ports=ports,
+        say=say,
+        progress=progress,
+    )
+
+
+def addressed(settings: Settings, found: Addresses, data_dir: Path) -> Settings:
+    """The settings with the addresses of the started servers."""
+    update: dict[str, object] = {"data_dir": data_dir}
+    if found.kafka:
+        update["broker_url"] = f"kafka://{found.kafka}"
+    if found.redis_url:
+        update["redis_url"] = SecretStr(found.redis_url)
+    if found.questdb_http:
+        host, _, http_port = found.questdb_http.partition(":")
+        update["questdb_host"], update["questdb_http_port"] = host, int(http_port)
+        update["questdb_port"] = int(found.questdb_pg.partition(":")[2])
+    return settings.model_copy(update=update)
 
 
 @contextmanager
@@ -19,25 +54,8 @@ def running_stack(
     *,
     say: Callable[[str], None],
     ports: Ports = Ports(),  # noqa: B008
+    progress: Progress | None = None,
 ) -> Iterator[Settings]:
     """Inside, broker, database and Redis answer at the yielded settings' addresses. Raises as `Stack.start`."""
-    stack = Stack(
-        data_dir,
-        kafka=settings.broker_url is None,
-        questdb=settings.questdb_host is None,
-        redis=settings.redis_url is None,
-        preferred_ports=ports,
-        say=say,
-    )
-    with stack:
-        found = stack.addresses
-        update: dict[str, object] = {"data_dir": data_dir}
-        if found.kafka:
-            update["broker_url"] = f"kafka://{found.kafka}"
-        if found.redis_url:
-            update["redis_url"] = SecretStr(found.redis_url)
-        if found.questdb_http:
-            host, _, http_port = found.questdb_http.partition(":")
-            update["questdb_host"], update["questdb_http_port"] = host, int(http_port)
-            update["questdb_port"] = int(found.questdb_pg.partition(":")[2])
-        yield settings.model_copy(update=update)
+    with make_stack(settings, data_dir, say=say, ports=ports, progress=progress) as stack:
+        yield addressed(settings, stack.addresses, data_dir)

@@ -1,6 +1,7 @@
 """Recordings through the whole pipeline: simulator socket, ingest, log, workers, sinks; then everything is counted.
 
-Each replay has a namespace of its own in every store, and removes it afterwards.
+Each replay has a namespace of its own in every store, and removes it afterwards. Its topics are stamped by the broker,
+since receipts are as old as the recording: `latency` says what that gives.
 """
 
 from __future__ import annotations
@@ -8,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from websockets.asyncio.server import serve
@@ -17,18 +19,35 @@ from websockets.asyncio.server import serve
 from sofia_streams import codec, topics
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.embedded import process
+from sofia_streams.embedded.ports import pick_ports
 from sofia_streams.errors import DependencyDown
-from sofia_streams.ops.replay import BarBook, merged_frames, summarised
-from sofia_streams.ops.topics import apply_topics, bootstrap, delete_namespace
-from sofia_streams.ops.workers import STOP_GRACE_S, check_alive, start_worker, wait_drained
+from sofia_streams.ops.export import write_replay
+from sofia_streams.ops.latency import quantiles, read_stages
+from sofia_streams.ops.replay import BarBook, merged_frames, summarised, with_pace
+from sofia_streams.ops.topics import apply_topics, bootstrap, count_records, delete_namespace
+from sofia_streams.ops.trade_book import TradeBook
+from sofia_streams.ops.workers import STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.recording import serve_recording
 from sofia_streams.stores.questdb import SCHEMA, QuestDb
 from sofia_streams.stores.redis_streams import RedisStreams
 
-_NAMES = ("ohlcv", "timeseries_writer", "redis_bridge", "crypto_ws")
-_TIMEOUT_S = 900.0
+_READERS, _INGEST = ("ohlcv", "timeseries_writer", "redis_bridge"), "crypto_ws"
+_TIMEOUT_S, _JOIN_S = 900.0, 60.0
+_OWN: dict[str, object] = {
+    "topic_retention_hours": 0, "redis_maxlen": 2**40, "dedup_ids_max": 10_000_000, "retention_trades_days": 0,
+    "retention_bars_1s_days": 0, "retention_tickers_days": 0,
+}  # fmt: skip
+"""Settings of every replay: nothing of a recording expires, however old it is."""
 Say = Callable[[str], None]
+
+
+class _Run(NamedTuple):
+    """What is known of a run whose workers are done."""
+
+    settings: Settings
+    progress: codec.Progress
+    elapsed_s: float
 
 
 async def replay_streaming(
@@ -38,43 +57,56 @@ async def replay_streaming(
     say: Say,
     speed: float | None = None,
     meddle: Callable[[Settings, list[process.Child]], asyncio.Task[None]] | None = None,
+    out: Path | None = None,
 ) -> dict[str, object]:
-    """The summary of one replay (architecture §6). `settings` has the addresses of a running broker and stores.
+    """The summary of one replay (docs/cli.md). `settings` has the addresses of a running broker and stores.
+
+    `out` is a folder for trades and bars as Parquet, read from the log.
 
     `meddle` may start a task that hurts workers while the replay runs: for tests of recovery.
     Raises BadCapture, DependencyDown.
     """
 
+    began_s: list[float] = []
+
     def frames() -> Iterable[CapturedFrame]:
+        began_s.append(time.monotonic())  # ingest asks once it is ready
         return merged_frames(paths)
 
     namespace = f"replay-{uuid.uuid4().hex[:8]}"
     async with serve(lambda socket: serve_recording(socket, frames, speed), "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         url = f"ws://127.0.0.1:{port}/replay"
-        chosen = {
-            "namespace": namespace, "replay_url": url, "topic_retention_hours": 0, "redis_maxlen": 2**40,
-            "dedup_ids_max": 10_000_000, "retention_trades_days": 0, "retention_bars_1s_days": 0,
-            "retention_tickers_days": 0,
-        }  # fmt: skip
-        settings = settings.model_copy(update=chosen)
+        settings = settings.model_copy(update=_OWN | {"namespace": namespace, "replay_url": url})
         await apply_topics(settings)
-        began_s = time.monotonic()
-        children = [start_worker(name, settings, data_dir) for name in _NAMES]
-        task = meddle(settings, children) if meddle else None
+        children: list[process.Child] = []
+        task = None
         try:
+            children += _start(_READERS, settings, data_dir)
+            await wait_joined(settings, children, timeout_s=_JOIN_S)  # else their start would count as latency
+            children += _start([_INGEST], settings, data_dir)
+            task = meddle(settings, children) if meddle else None
             say("replaying")
             progress = await _wait_finished(settings, children)
-            taken_s = time.monotonic() - began_s
-            say(f"ingest is done after {taken_s:.1f} s; waiting for the workers")
+            say(f"ingest is done after {time.monotonic() - began_s[0]:.1f} s; waiting for the workers")
             if task:
                 await task
             await wait_drained(settings, children, timeout_s=_TIMEOUT_S)
-            elapsed_s = time.monotonic() - began_s
-            return await _summary(settings, progress, elapsed_s)
+            run = _Run(settings, progress, time.monotonic() - began_s[0])
+            return await _summary(run, children, out)
         finally:
+            if task:
+                task.cancel()
             process.stop(children, grace_s=STOP_GRACE_S)
             await remove_namespace(settings)
+
+
+def _start(names: Sequence[str], settings: Settings, data_dir: Path) -> list[process.Child]:
+    ports = pick_ports([0] * len(names))
+    return [
+        start_worker(name, settings.model_copy(update={"web_port": port}), data_dir)
+        for name, port in zip(names, ports, strict=True)
+    ]
 
 
 async def _wait_finished(settings: Settings, children: list[process.Child]) -> codec.Progress:
@@ -95,7 +127,22 @@ async def _wait_finished(settings: Settings, children: list[process.Child]) -> c
 async def read_bars(settings: Settings) -> BarBook:
     """Every bar of the log, the last revision of each window."""
     book = BarBook()
-    name = topics.wire_name(topics.BARS, settings.namespace)
+    async for value in _whole_topic(settings, topics.BARS):
+        book.add(codec.decode_bar(value))
+    return book
+
+
+async def read_trades(settings: Settings, *, keep: bool) -> TradeBook:
+    """The trades of the log."""
+    book = TradeBook(settings.lateness_ms * 1_000_000, keep=keep)
+    async for value in _whole_topic(settings, topics.TRADES):
+        book.add(codec.decode_trades(value))
+    return book
+
+
+async def _whole_topic(settings: Settings, topic: topics.Topic) -> AsyncIterator[bytes]:
+    """The values of a topic's records up to its present end, each partition in order."""
+    name = topics.wire_name(topic, settings.namespace)
     async with AIOKafkaConsumer(bootstrap_servers=bootstrap(settings)) as consumer:
         places = [TopicPartition(name, number) for number in range(settings.topic_partitions)]
         consumer.assign(places)
@@ -105,27 +152,35 @@ async def read_bars(settings: Settings) -> BarBook:
         while waiting:
             for place, messages in (await consumer.getmany(*waiting, timeout_ms=500)).items():
                 for message in messages:
-                    book.add(codec.decode_bar(message.value))
+                    yield message.value
                 if await consumer.position(place) >= ends[place]:
                     waiting.discard(place)
-    return book
 
 
-async def _summary(settings: Settings, progress: codec.Progress, elapsed_s: float) -> dict[str, object]:
-    book = await read_bars(settings)
+async def _summary(run: _Run, children: Sequence[process.Child], out: Path | None) -> dict[str, object]:
+    settings = run.settings
+    latency_ms = await asyncio.to_thread(_latency, children)
+    book, trades = await read_bars(settings), await read_trades(settings, keep=out is not None)
+    if out is not None:
+        await asyncio.to_thread(write_replay, out, book, trades)
     store = QuestDb(settings.questdb_address(), settings.table_prefix())
     streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
     questdb_rows = await _settled_counts(store)
     redis_entries = await streams.counts(settings.stream_prefix())
     await streams.close()
-    trades = sum(found.get("trades", 0) for found in progress.counts.values())
     return {
-        **summarised(progress.counts, book),
-        "elapsed_s": round(elapsed_s, 3),
-        "trades_per_s": round(trades / elapsed_s, 1),
+        **with_pace(summarised(run.progress.counts, book, trades), run.elapsed_s),
+        "gaps": await count_records(settings, topics.GAPS),
+        "latency_ms": latency_ms,
         "questdb_rows": questdb_rows,
         "redis_entries": redis_entries,
     }
+
+
+def _latency(children: Sequence[process.Child]) -> dict[str, dict[str, float]]:
+    """Quantiles by stage; a stage whose worker was started again without a page is left out."""
+    stages = [read_stages(child.port) for child in children if child.port]
+    return {stage: quantiles(found) for one in stages for stage, found in sorted(one.items())}
 
 
 async def _settled_counts(store: QuestDb) -> dict[str, int]:

@@ -69,6 +69,17 @@ async def describe_topics(settings: Settings) -> list[dict[str, object]]:
         await admin.close()
 
 
+async def count_records(settings: Settings, topic: topics.Topic) -> int:
+    """How many records of a topic the broker has. Raises DependencyDown."""
+    consumer = await _consumer(settings)
+    try:
+        places = [TopicPartition(_name(topic, settings), number) for number in range(_partitions(topic, settings))]
+        first, last = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
+        return int(sum(last[place] - first[place] for place in places))
+    finally:
+        await consumer.stop()
+
+
 async def _consumer(settings: Settings) -> AIOKafkaConsumer:
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap(settings))
     try:
@@ -129,7 +140,10 @@ def _partitions(topic: topics.Topic, settings: Settings) -> int:
 
 
 def _configs(topic: topics.Topic, settings: Settings) -> dict[str, str]:
-    return topics.settings_of(topic, retention_hours=settings.topic_retention_hours)
+    found = topics.settings_of(topic, retention_hours=settings.topic_retention_hours)
+    if settings.replay_url:  # the time of a record is then when the broker got it, not the recording's
+        found["message.timestamp.type"] = "LogAppendTime"
+    return found
 
 
 def _new(name: str, topic: topics.Topic, settings: Settings) -> NewTopic:

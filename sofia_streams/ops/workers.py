@@ -104,6 +104,33 @@ class Lag:
         return {place: max(0, entry.offset) for place, entry in found.items()}
 
 
+async def wait_joined(settings: Settings, children: list[process.Child], *, timeout_s: float) -> None:
+    """Until every one of these workers is in its group with its partitions. Raises DependencyDown."""
+    deadline_s = time.monotonic() + timeout_s
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker().removeprefix("kafka://"))
+    await admin.start()
+    try:
+        waiting = {topics.app_id(child.name, settings.namespace) for child in children}
+        while waiting:
+            check_alive(children)
+            if time.monotonic() > deadline_s:
+                raise DependencyDown(f"expected {', '.join(waiting)} to join within {timeout_s:.0f} s; see their logs")
+            waiting -= {group for group in waiting if await _is_stable(admin, group)}
+            await asyncio.sleep(0.1 if waiting else 0)
+    finally:
+        await admin.close()
+
+
+async def _is_stable(admin: AIOKafkaAdminClient, group: str) -> bool:
+    try:
+        answers = await admin.describe_consumer_groups([group])
+    except KafkaError as error:
+        if not error.retriable:
+            raise
+        return False  # a new broker makes the groups' own topic first
+    return any(found[1] == group and found[2] == "Stable" for answer in answers for found in answer.groups)
+
+
 async def wait_drained(settings: Settings, children: list[process.Child], *, timeout_s: float) -> None:
     """Until every worker has committed the end of its input, in the order data flows. Raises DependencyDown."""
     deadline_s = time.monotonic() + timeout_s

@@ -1,0 +1,64 @@
+"""What runs on a data directory: a note by `sofia up`, so that other commands find its addresses. Starts nothing.
+
+The note may hold passwords of servers that the user configured, so only its owner may read it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sofia_streams.errors import ConfigError, SofiaError
+from sofia_streams.settings import Settings, load_settings, worker_environment
+
+
+class NothingRuns(SofiaError):
+    """No `sofia up` on this data directory."""
+
+
+def _note(data_dir: Path) -> Path:
+    return data_dir.resolve() / "run" / "up.note"
+
+
+@contextmanager
+def noted(data_dir: Path, settings: Settings) -> Iterator[None]:
+    """Inside, `running_settings` gives these settings to whoever asks."""
+    path = _note(data_dir)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(json.dumps({"environment": worker_environment(settings)}))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def forget(data_dir: Path) -> None:
+    """Remove the note that a crash left."""
+    _note(data_dir).unlink(missing_ok=True)
+
+
+def running_settings(settings: Settings) -> Settings:
+    """The settings of what `sofia up` runs on this data directory. Raises NothingRuns."""
+    from sofia_streams.embedded.lock import holder
+
+    try:
+        environment = json.loads(_note(settings.data_dir).read_text())["environment"]
+    except (OSError, ValueError, KeyError):
+        environment = None
+    if environment is None or holder(settings.data_dir.resolve()) is None:  # a crash leaves its note
+        raise NothingRuns(f"Expected something to run on {settings.data_dir}, found nothing. Start it: sofia up")
+    return load_settings(None, environment)
+
+
+def running_or_configured() -> Settings:
+    """The settings of what runs here, else those configured. Raises ConfigError."""
+    settings = load_settings()
+    try:
+        return running_settings(settings)
+    except ConfigError:
+        raise
+    except NothingRuns:
+        return settings

@@ -1,0 +1,84 @@
+"""What a replay's own records say about its trades: each distinct one, and which came late. Does no I/O.
+
+Late is decided trade by trade in the order of the log, so that it does not depend on how trades were put together into
+records: a pipeline run and an in-process run of one recording give the same number.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from sofia_streams.core.ohlcv import window_start_ns
+from sofia_streams.core.windows import instrument_key
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Punctuation, Trade, TradeBatch
+
+
+class _Clock:
+    """How far one instrument is: the seconds before `closed_ns` are closed."""
+
+    __slots__ = ("closed_ns", "newest_ns")
+
+    def __init__(self) -> None:
+        self.closed_ns = self.newest_ns = 0
+
+
+class Kept(NamedTuple):
+    """A trade with the record it came in (whose own trades are left out)."""
+
+    batch: TradeBatch
+    trade: Trade
+
+
+class TradeBook:
+    """Takes the records of `trades` in the order of the log, instrument by instrument.
+
+    `lateness_ns` is the allowance before a second closes; `keep` whether the trades themselves are remembered.
+    """
+
+    def __init__(self, lateness_ns: int, *, keep: bool = False) -> None:
+        self._lateness_ns, self._keep = lateness_ns, keep
+        self._clocks: dict[str, _Clock] = defaultdict(_Clock)
+        self._kept: dict[str, dict[tuple[str, str], Kept]] = defaultdict(dict)
+        self.late: Counter[str] = Counter()
+        """By instrument: trades whose second was closed, by the watermark of their own venue, when they came."""
+
+    def add(self, record: TradeBatch | Punctuation) -> None:
+        """One record."""
+        name = instrument_key(record.venue, record.market, record.symbol)
+        clock = self._clocks[name]
+        if isinstance(record, Punctuation):
+            reached_ns = record.exchange_ns if record.alive else _minute_end_ns(clock)
+            clock.closed_ns = max(clock.closed_ns, window_start_ns(reached_ns, NS_PER_SECOND))
+            return
+        for trade in record.trades:
+            if not trade.snapshot:
+                self.late[name] += trade.exchange_ns < clock.closed_ns
+                clock.newest_ns = max(clock.newest_ns, trade.exchange_ns)
+                horizon_ns = clock.newest_ns - self._lateness_ns
+                clock.closed_ns = max(clock.closed_ns, window_start_ns(horizon_ns, NS_PER_SECOND))
+        if self._keep:
+            self._remember(name, record)
+
+    def batches(self) -> Iterator[TradeBatch]:
+        """Every distinct trade by instrument, in the order of the log; one that was seen live is live."""
+        for name in sorted(self._kept):
+            for batch, trade in self._kept[name].values():
+                yield msgspec.structs.replace(batch, trades=[trade])
+
+    def _remember(self, name: str, record: TradeBatch) -> None:
+        kept = self._kept[name]
+        head = msgspec.structs.replace(record, trades=[])
+        for trade in record.trades:
+            known = kept.get((trade.id_kind, trade.trade_id))
+            if known is None or (known.trade.snapshot and not trade.snapshot):
+                kept[trade.id_kind, trade.trade_id] = Kept(head, trade)
+
+
+def _minute_end_ns(clock: _Clock) -> int:
+    """The end of the minute in which a feed that ended had its last trade: nothing of it stays open."""
+    reached_ns = max(clock.closed_ns, window_start_ns(clock.newest_ns, NS_PER_SECOND) + NS_PER_SECOND)
+    return -(-reached_ns // NS_PER_MINUTE) * NS_PER_MINUTE
