@@ -61,6 +61,14 @@ class DeferredTable(faust.Table):
         return future
 
 
+class _App(faust.App):
+    """Makes its whole folder; Faust itself makes only the last part of the path."""
+
+    def _create_directories(self) -> None:
+        self.conf.datadir.mkdir(parents=True, exist_ok=True)
+        super()._create_directories()
+
+
 class _RowCodec(codecs.Codec):
     def _dumps(self, row: Any) -> bytes:
         return codec.encode(row)
@@ -77,7 +85,7 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> fa
 
     Raises ConfigError when no broker address is set."""
     logging_config = logs.configure(settings.log_level, as_json=settings.log_json)
-    app = faust.App(
+    app = _App(
         topics.app_id(worker, settings.namespace),
         broker=settings.broker(),
         store="memory://",
