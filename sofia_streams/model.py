@@ -115,11 +115,11 @@ class ParsedTrade(msgspec.Struct, frozen=True, gc=False):
 class ParsedTicker(msgspec.Struct, frozen=True):
     """A ticker update with the venue's own symbol; merged onto the last known one by the caller.
 
-    `fields` holds only what this message said, named as in `Ticker`.
+    `fields` holds only what this message said, named as in `Ticker`; None says that there is none (an empty book).
     """
 
     venue_symbol: str
-    fields: dict[str, Decimal]
+    fields: dict[str, Decimal | None]
     exchange_ns: int | None = None
 
 
@@ -136,7 +136,13 @@ class Control(msgspec.Struct, frozen=True):
     reconnect: bool = False
 
 
-Parsed = ParsedTrade | ParsedTicker | Control
+class Refused(msgspec.Struct, frozen=True):
+    """A row of a frame that could not be taken, and why; the other rows were."""
+
+    reason: str
+
+
+Parsed = ParsedTrade | ParsedTicker | Control | Refused
 
 
 class Bar(msgspec.Struct, frozen=True, tag_field="kind", tag="bar"):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-STANDARD = {"__future__", "bisect", "collections", "dataclasses", "datetime", "decimal", "functools", "re", "typing"}
+STANDARD = {"__future__", "bisect", "collections", "dataclasses", "datetime", "decimal", "functools", "json", "re", "typing"}
 PURE = STANDARD | {"msgspec", "sofia_streams.model", "sofia_streams.errors"}
 RULES = {
     "sofia_streams/model.py": STANDARD | {"msgspec"},

@@ -54,38 +54,62 @@ def _as_snapshot(found: ParsedTrade) -> ParsedTrade:
 
 
 class Tape:
-    """The identities seen lately of one instrument. `ids_max` bounds it; the oldest are forgotten first."""
+    """The identities seen lately of one instrument. `ids_max` bounds it; the oldest are forgotten first.
+
+    An identity is the kind of id, the id, and the millisecond: a venue whose ids begin again at 1 (after a reset, or a
+    relisting) sends new prints under old numbers, and the time tells them apart.
+    """
 
     def __init__(self, ids_max: int = 200_000) -> None:
         self._ids_max = ids_max
-        self._was_snapshot: dict[tuple[str, str], bool] = {}
+        self._was_snapshot: dict[tuple[str, str, int], bool] = {}
+        self._highest: dict[str, tuple[int, int]] = {}
         self.total = 0
         """Distinct prints ever seen, those forgotten included."""
+        self.snapshots = 0
+        """How many of them were only ever seen as history."""
+        self.epochs = 0
+        """How often the ids began again: a later print whose number is less than half of the highest."""
 
     def __len__(self) -> int:
         return len(self._was_snapshot)
-
-    @property
-    def snapshots(self) -> int:
-        """How many of them were only ever seen as history."""
-        return sum(self._was_snapshot.values())
 
     def admit(self, trades: Sequence[Trade]) -> list[Trade]:
         """Those not seen before, in order; a live copy of a print seen as history is new once more."""
         new = []
         seen = self._was_snapshot
         for trade in trades:
-            name = (trade.id_kind, trade.trade_id)
+            name = (trade.id_kind, trade.trade_id, trade.exchange_ns // 1_000_000)
             known = seen.get(name)
             if known is None or (known and not trade.snapshot):
-                self.total += known is None
+                if known is None:
+                    self.total += 1
+                    self.snapshots += trade.snapshot
+                else:
+                    self.snapshots -= 1
                 seen[name] = trade.snapshot
                 new.append(trade)
         while len(seen) > self._ids_max:
             del seen[next(iter(seen))]
+        if new:
+            self._count_epochs(new[-1])
         return new
 
     def distinct(self, trades: Sequence[Trade]) -> list[Trade]:
         """As `admit`, but a print is new only once, whether history or live: for sinks with one entry a trade."""
-        known = {name for trade in trades if (name := (trade.id_kind, trade.trade_id)) in self._was_snapshot}
-        return [trade for trade in self.admit(trades) if (trade.id_kind, trade.trade_id) not in known]
+        names = [(trade.id_kind, trade.trade_id, trade.exchange_ns // 1_000_000) for trade in trades]
+        known = {name for name in names if name in self._was_snapshot}
+        return [
+            trade
+            for trade in self.admit(trades)
+            if (trade.id_kind, trade.trade_id, trade.exchange_ns // 1_000_000) not in known
+        ]
+
+    def _count_epochs(self, last: Trade) -> None:
+        if last.snapshot:
+            return
+        order, at_ns = self._highest.get(last.id_kind, (last.order, last.exchange_ns))
+        begins_again = last.order * 2 < order and last.exchange_ns > at_ns
+        self.epochs += begins_again
+        if begins_again or last.order >= order:
+            self._highest[last.id_kind] = last.order, last.exchange_ns

@@ -1,7 +1,8 @@
 """Frames in, log records out: parsed, mapped, history marked, repeated trades dropped, everything counted.
 
 The clock is a parameter, so that a recording gives the same records as a live socket did. Opens no socket, sends
-nothing. One object a process: identities are remembered across connections.
+nothing. One object a process: identities are remembered across connections. A trade or a name that cannot be taken
+goes to `quarantine` with its frame and the reason; the other trades of the frame are taken.
 """
 
 from __future__ import annotations
@@ -14,30 +15,44 @@ import msgspec
 
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.codec import Quarantined
+from sofia_streams.core.plausible import AHEAD_NS_MAX, BEHIND_NS_MAX, PriceGuard, time_trouble
 from sofia_streams.core.tape import History, Tape
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, UnknownSymbol
 from sofia_streams.ingest.names import Names
-from sofia_streams.model import Control, Market, ParsedTicker, ParsedTrade, Punctuation, Ticker, Trade, TradeBatch
+from sofia_streams.model import (
+    NS_PER_SECOND,
+    Control,
+    Market,
+    ParsedTicker,
+    ParsedTrade,
+    Punctuation,
+    Refused,
+    Ticker,
+    Trade,
+    TradeBatch,
+)
 from sofia_streams.venues.registry import VENUES
 
 Record = TradeBatch | Punctuation | Ticker | Quarantined
 _TICKER_EVERY_NS = 100_000_000
 _PUNCTUATE_AFTER_NS = 1_000_000_000
-_FUTURE_NS_MAX = 60_000_000_000
 _FRAME_BYTES_KEPT = 65_536
+_REASONS_KEPT = 5
 
 
 class Limits(NamedTuple):
     """Times in ns of the receiver's clock.
 
     lag_ns       how far punctuation stays behind it
+    lateness_ns  how far trades may be behind the newest one before their second counts as passed
     silent_ns    a connection that was silent for so long says nothing about quiet instruments
     """
 
     stale_after_ns: int = 15_000_000_000
     silent_ns: int = 35_000_000_000
     lag_ns: int = 2_000_000_000
+    lateness_ns: int = 1_000_000_000
     ids_max: int = 50_000
 
 
@@ -55,11 +70,18 @@ class Line(NamedTuple):
 
 
 class Intake:
-    """Turns frames into records. `counts` by "venue|market|symbol" and by venue; `totals` over everything."""
+    """Turns frames into records. `counts` by "venue|market|symbol" and by venue; `totals` over everything.
+
+    Of an instrument: frames, trades, duplicates, stale, late (their second had been passed by their own feed),
+    snapshot_trades, tickers, refused, id_restarts. Of a venue: frames, quarantined, parse_errors.
+    """
 
     def __init__(self, limits: Limits = Limits(), names: Names = Names()) -> None:  # noqa: B008
         self._limits, self._names = limits, names
         self._tapes: dict[str, Tape] = defaultdict(lambda: Tape(limits.ids_max))
+        self._guards: dict[str, PriceGuard] = defaultdict(PriceGuard)
+        self._newest_ns: dict[str, int] = {}
+        self._passed_ns: dict[str, int] = {}
         self._histories: dict[Line, History] = {}
         self._tickers: dict[str, Ticker] = {}
         self._ticker_sent_ns: dict[str, int] = {}
@@ -69,12 +91,16 @@ class Intake:
         self._spoken_ns: dict[str, int] = {}
         self._ticked_ns = 0
         self._named: set[str] = set()  # the instruments of the frame at hand
+        self._troubles: list[tuple[str, str]] = []  # and what could not be taken: (instrument or "", why)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self.totals: Counter[str] = Counter()
 
     def remember(self, batch: TradeBatch) -> None:
         """Trades that are in the log already, from before a restart."""
-        self._tapes[instrument_key(batch.venue, batch.market, batch.symbol)].admit(batch.trades)
+        name = instrument_key(batch.venue, batch.market, batch.symbol)
+        self._tapes[name].admit(batch.trades)
+        for trade in batch.trades[-1:]:
+            self._guards[name].trouble(trade.price, trade.trade_id)
 
     def requested(self, line: Line, sent_ns: int) -> None:
         """The client sent a frame on this connection."""
@@ -89,26 +115,32 @@ class Intake:
         self.totals["frames"] += 1
         self.counts[line.venue]["frames"] += 1
         self._named.clear()
+        self._troubles.clear()
         self._heard_ns[line.feed()] = received_ns
         try:
             parsed = VENUES[line.venue].parse(frame, received_ns=received_ns)
         except BadFrame as error:
-            return [self._quarantine(line, frame, received_ns, error)], []
+            self.counts[line.venue]["parse_errors"] += 1
+            return [self._quarantine(line, frame, received_ns, str(error))], []
         records: list[Record] = []
         prints = [found for found in parsed if isinstance(found, ParsedTrade)]
-        try:
-            if prints:
-                records += self._trades(line, prints, received_ns)
-            for found in parsed:
-                if isinstance(found, ParsedTicker):
-                    records += self._ticker(line, found, received_ns)
-        except (UnknownSymbol, BadFrame) as error:
-            records.append(self._quarantine(line, frame, received_ns, error))
-            for name in self._named:
-                self.counts[name]["quarantined"] += 1
+        if prints:
+            records += self._trades(line, prints, received_ns)
+        for found in parsed:
+            if isinstance(found, ParsedTicker):
+                records += self._ticker(line, found, received_ns)
+            elif isinstance(found, Refused):
+                self.counts[line.venue]["parse_errors"] += 1
+                self._troubles.append(("", found.reason))
+        if self._troubles:
+            records.append(self._set_aside(line, frame, received_ns))
         for name in self._named:
             self.counts[name]["frames"] += 1
         return records, [found for found in parsed if isinstance(found, Control)]
+
+    def refused(self, line: Line, reason: str, now_ns: int) -> Record:
+        """What the connection could not even take as a frame (one over the size limit)."""
+        return self._quarantine(line, b"", now_ns, reason)
 
     def captured(self, frame: CapturedFrame) -> list[Record]:
         """The records of one recorded frame; its `received_ns` is the clock."""
@@ -128,6 +160,7 @@ class Intake:
             heard_ns = self._heard_ns.get(self._lines[name].feed(), 0)
             is_quiet = now_ns - self._spoken_ns.get(name, 0) >= _PUNCTUATE_AFTER_NS
             if is_quiet and now_ns - heard_ns < self._limits.silent_ns:
+                self._pass(name, now_ns - self._limits.lag_ns)
                 yield self._punctuation(feed, now_ns, now_ns - self._limits.lag_ns, alive=True)
         for name, ticker in self._tickers.items():
             if self._ticker_sent_ns.get(name, 0) < ticker.received_ns:
@@ -146,34 +179,58 @@ class Intake:
     def summary(self) -> dict[str, dict[str, int]]:
         """All counts; those of an instrument by its name, the others under ""."""
         for name, tape in self._tapes.items():
-            self.counts[name]["trades"], self.counts[name]["snapshot_trades"] = tape.total, tape.snapshots
+            counts = self.counts[name]
+            counts["trades"], counts["snapshot_trades"], counts["id_restarts"] = tape.total, tape.snapshots, tape.epochs
         return {"": dict(self.totals), **{name: dict(counts) for name, counts in sorted(self.counts.items())}}
 
     def _trades(self, line: Line, prints: list[ParsedTrade], received_ns: int) -> list[Record]:
         history = self._histories.setdefault(line, History(line.venue))
         by_symbol: dict[str, list[Trade]] = {}
         for found in history.mark(prints):
-            if found.trade.exchange_ns - received_ns > _FUTURE_NS_MAX:
-                symbol = self._names.unified(line.venue, line.market, found.venue_symbol)
-                self._named.add(instrument_key(line.venue, line.market, symbol))
-                ahead_s = (found.trade.exchange_ns - received_ns) / 1e9
-                raise BadFrame(line.venue, "a trade that has happened", f"one {ahead_s:.0f} s ahead of our clock", b"")
             by_symbol.setdefault(found.venue_symbol, []).append(found.trade)
         records: list[Record] = []
         for venue_symbol, trades in by_symbol.items():
-            symbol = self._names.unified(line.venue, line.market, venue_symbol)
-            name = instrument_key(line.venue, line.market, symbol)
-            self._named.add(name)
-            new = self._tapes[name].admit(trades)
+            name, symbol = self._name(line, venue_symbol)
+            if name is None:
+                continue
+            believed = self._believed(name, trades, received_ns)
+            new = self._tapes[name].admit(believed)
             counts = self.counts[name]
-            counts["duplicates"] += len(trades) - len(new)
+            counts["duplicates"] += len(believed) - len(new)
             batch = TradeBatch(line.venue, line.market, symbol, received_ns, line.connection, [])
             self._feeds[name], self._lines[name] = batch, line
             if new:
                 marked = [self._aged(trade, received_ns, counts) for trade in new]
+                self._count_late(name, marked, counts)
                 self._spoken_ns[name] = received_ns
                 records.append(msgspec.structs.replace(batch, trades=marked))
         return records
+
+    def _name(self, line: Line, venue_symbol: str) -> tuple[str | None, str]:
+        """(instrument, unified symbol); (None, "") for a name that is not known, which is noted."""
+        try:
+            symbol = self._names.unified(line.venue, line.market, venue_symbol)
+        except UnknownSymbol as error:
+            self._troubles.append(("", str(error)))
+            return None, ""
+        name = instrument_key(line.venue, line.market, symbol)
+        self._named.add(name)
+        return name, symbol
+
+    def _believed(self, name: str, trades: list[Trade], received_ns: int) -> list[Trade]:
+        """Those of a plausible time and price; the others are noted."""
+        guard = self._guards[name]
+        believed = []
+        for trade in trades:
+            why = None
+            if not -AHEAD_NS_MAX <= received_ns - trade.exchange_ns <= BEHIND_NS_MAX:
+                why = time_trouble(trade.exchange_ns, received_ns, history=trade.snapshot)
+            why = why or guard.trouble(trade.price, trade.trade_id)
+            if why is None:
+                believed.append(trade)
+            else:
+                self._troubles.append((name, f"{name} trade {trade.trade_id}: {why}"))
+        return believed
 
     def _aged(self, trade: Trade, received_ns: int, counts: Counter[str]) -> Trade:
         if trade.snapshot or received_ns - trade.exchange_ns <= self._limits.stale_after_ns:
@@ -181,10 +238,29 @@ class Intake:
         counts["stale"] += 1
         return msgspec.structs.replace(trade, stale=True)
 
+    def _count_late(self, name: str, trades: list[Trade], counts: Counter[str]) -> None:
+        newest_ns, passed_ns = self._newest_ns.get(name, 0), self._passed_ns.get(name, 0)
+        for trade in trades:
+            if not trade.snapshot:
+                counts["late"] += trade.exchange_ns < passed_ns
+                newest_ns = max(newest_ns, trade.exchange_ns)
+        self._newest_ns[name] = newest_ns
+        self._pass(name, newest_ns - self._limits.lateness_ns)
+
+    def _pass(self, name: str, until_ns: int) -> None:
+        self._passed_ns[name] = max(self._passed_ns.get(name, 0), until_ns - until_ns % NS_PER_SECOND)
+
     def _ticker(self, line: Line, found: ParsedTicker, received_ns: int) -> list[Record]:
-        symbol = self._names.unified(line.venue, line.market, found.venue_symbol)
-        name = instrument_key(line.venue, line.market, symbol)
-        self._named.add(name)
+        name, symbol = self._name(line, found.venue_symbol)
+        if name is None:
+            return []
+        why = None if found.exchange_ns is None else time_trouble(found.exchange_ns, received_ns, history=True)
+        last = found.fields.get("last")
+        if last is not None and why is None:
+            why = self._guards[f"{name}|last"].trouble(last, str(found.exchange_ns))
+        if why is not None:
+            self._troubles.append((name, f"{name} ticker: {why}"))
+            return []
         self.counts[name]["tickers"] += 1
         known = self._tickers.get(name) or Ticker(line.venue, line.market, symbol, received_ns)
         exchange_ns = found.exchange_ns if found.exchange_ns is not None else known.exchange_ns
@@ -199,8 +275,18 @@ class Intake:
     def _punctuation(self, feed: TradeBatch, now_ns: int, until_ns: int, *, alive: bool) -> Punctuation:
         return Punctuation(feed.venue, feed.market, feed.symbol, now_ns, feed.line, until_ns, alive)
 
-    def _quarantine(self, line: Line, frame: bytes, received_ns: int, error: Exception) -> Quarantined:
+    def _set_aside(self, line: Line, frame: bytes, received_ns: int) -> Quarantined:
+        """The frame whose troubles were noted; what was good in it has been taken."""
+        for name in {name for name, _ in self._troubles if name}:
+            self.counts[name]["quarantined"] += 1
+        for name, _ in self._troubles:
+            self.counts[name or line.venue]["refused"] += 1
+        reasons = [why for _, why in self._troubles]
+        more = f"; and {len(reasons) - _REASONS_KEPT} more" if len(reasons) > _REASONS_KEPT else ""
+        return self._quarantine(line, frame, received_ns, "; ".join(reasons[:_REASONS_KEPT]) + more)
+
+    def _quarantine(self, line: Line, frame: bytes, received_ns: int, reason: str) -> Quarantined:
         self.totals["quarantined"] += 1
         self.counts[line.venue]["quarantined"] += 1
         data = frame[:_FRAME_BYTES_KEPT].decode("utf-8", "backslashreplace")
-        return Quarantined(f"{line.venue}|{line.market}|{line.connection}", str(error), data, received_ns)
+        return Quarantined(f"{line.venue}|{line.market}|{line.connection}", reason, data, received_ns)

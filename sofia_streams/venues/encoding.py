@@ -20,9 +20,10 @@ def plain(value: Decimal) -> str:
     return format(value, "f")
 
 
-def texts(fields: Mapping[str, Decimal], names: Mapping[str, str]) -> dict[str, str]:
-    """The fields that are there, under the venue's names, as text."""
-    return {theirs: plain(fields[ours]) for ours, theirs in names.items() if ours in fields}
+def texts(fields: Mapping[str, Decimal | None], names: Mapping[str, str]) -> dict[str, str]:
+    """The fields that are there, under the venue's names, as text; empty where there is none."""
+    there = {theirs: fields[ours] for ours, theirs in names.items() if ours in fields}
+    return {theirs: "" if value is None else plain(value) for theirs, value in there.items()}
 
 
 def ms(value_ns: int) -> int:

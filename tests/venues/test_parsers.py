@@ -10,8 +10,8 @@ from sofia_streams.errors import BadFrame
 from sofia_streams.model import Control, ParsedTicker, ParsedTrade, Trade
 from sofia_streams.venues.binance.parse import parse as binance
 from sofia_streams.venues.bybit.parse import parse as bybit
-from sofia_streams.venues.coinbase.parse import ns_from_iso
 from sofia_streams.venues.coinbase.parse import parse as coinbase
+from sofia_streams.venues.coinbase.times import ns_from_iso
 from sofia_streams.venues.okx.parse import parse as okx
 
 PARSERS = {"binance": binance, "bybit": bybit, "coinbase": coinbase, "okx": okx}

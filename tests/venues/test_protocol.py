@@ -23,7 +23,7 @@ tickers = st.fixed_dictionaries(dict.fromkeys(FIELDS, numbers))
 
 @st.composite
 def trades(draw, venue: str) -> ParsedTrade:
-    number = draw(st.integers(1, 2**60))
+    number = draw(st.integers(1, 2**51))
     trade = Trade(
         trade_id=str(number),
         price=draw(numbers),

@@ -5,11 +5,23 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 import msgspec
 
 from sofia_streams.errors import BadFrame
-from sofia_streams.model import Control, IdKind, Parsed, ParsedTicker, ParsedTrade, Trade, positive_from_text
-from sofia_streams.venues.fields import ns_from_ms_or_us, ticker_fields
+from sofia_streams.model import Control, IdKind, Parsed, ParsedTicker, ParsedTrade, Trade
+from sofia_streams.venues.fields import (
+    ID_MAX,
+    TIME_MS_MAX,
+    book_fields,
+    checked_id,
+    ns_from_ms_or_us,
+    number_of,
+    positive,
+    refuse_repeated_keys,
+    ticker_fields,
+)
 
 
 class _Envelope(msgspec.Struct):
@@ -29,17 +41,17 @@ class _Kind(msgspec.Struct):
     u: int | None = None
 
 
-class _Trade(msgspec.Struct):
+class _Trade(msgspec.Struct, gc=False):
     s: str
+    t: int
     p: str
     q: str
     T: int
     m: bool
-    t: int | None = None
-    X: str = "MARKET"
+    X: str | None = None
 
 
-class _AggTrade(msgspec.Struct):
+class _AggTrade(msgspec.Struct, gc=False):
     s: str
     a: int
     p: str
@@ -48,7 +60,7 @@ class _AggTrade(msgspec.Struct):
     m: bool
 
 
-class _Book(msgspec.Struct):
+class _Book(msgspec.Struct, gc=False):
     s: str
     b: str
     B: str
@@ -75,6 +87,60 @@ class _Ticker(_MiniTicker):
     A: str | None = None
 
 
+class _ExactTrade(msgspec.Struct, gc=False):
+    """In the order of the wire, which decodes fastest; `M` on spot, `X` on contracts."""
+
+    e: Literal["trade"]
+    E: int
+    s: str
+    t: int
+    p: str
+    q: str
+    T: int
+    m: bool
+    M: bool | None = None
+    X: str | None = None
+
+
+class _ExactAggTrade(msgspec.Struct, gc=False):
+    e: Literal["aggTrade"]
+    E: int
+    s: str
+    a: int
+    p: str
+    q: str
+    f: int
+    l: int  # noqa: E741  the venue's name
+    T: int
+    m: bool
+    M: bool | None = None
+
+
+class _ExactBook(msgspec.Struct, gc=False):
+    u: int
+    s: str
+    b: str
+    B: str
+    a: str
+    A: str
+    T: None = None
+
+
+class _CombinedTrade(msgspec.Struct, gc=False):
+    stream: str
+    data: _ExactTrade
+
+
+class _CombinedAggTrade(msgspec.Struct, gc=False):
+    stream: str
+    data: _ExactAggTrade
+
+
+class _CombinedBook(msgspec.Struct, gc=False):
+    stream: str
+    data: _ExactBook
+
+
 _envelope = msgspec.json.Decoder(_Envelope)
 _kind = msgspec.json.Decoder(_Kind)
 _trade = msgspec.json.Decoder(_Trade)
@@ -83,59 +149,92 @@ _book = msgspec.json.Decoder(_Book)
 _mini_ticker = msgspec.json.Decoder(_MiniTicker)
 _ticker = msgspec.json.Decoder(_Ticker)
 
+_exact: dict[int, msgspec.json.Decoder[Any]] = {
+    8: msgspec.json.Decoder(_CombinedBook),  # spot; that of contracts has more
+    11: msgspec.json.Decoder(_CombinedTrade),
+    12: msgspec.json.Decoder(_CombinedAggTrade),  # of contracts
+    13: msgspec.json.Decoder(_CombinedAggTrade),
+}
+"""By the number of colons, which is that of the keys: when each of so many is there, none stands twice."""
+
 
 def parse(frame: bytes, *, received_ns: int) -> list[Parsed]:
     """Records in this frame. Raises BadFrame for bytes that no Binance stream sends."""
+    colons = frame.count(b":")
+    decoder = _exact.get(colons)
+    if decoder is not None:
+        try:
+            data = decoder.decode(frame).data
+            if colons == 11 and (data.X is None) is not (data.M is None):
+                return [_print(data, data.t, "trade") if data.X is None else _market_print(data)]
+            if colons == 8:
+                return [_best(data)]
+            if (data.M is None) is (colons == 12):
+                return [_print(data, data.a, "agg")]
+        except (msgspec.MsgspecError, ValueError):
+            pass  # the careful way says what is wrong
+    return _careful(frame)
+
+
+def _careful(frame: bytes) -> list[Parsed]:
     try:
         envelope = _envelope.decode(frame)
         if envelope.stream is None:
-            return [_record(envelope.e, envelope.u, frame) or _control(envelope)]
+            return [_record(envelope.e, envelope.u, frame, frame) or _control(envelope)]
         if not bytes(envelope.data):
             raise ValueError("a combined frame without data")
         data = bytes(envelope.data)
         kind = _kind.decode(data)
-        return [_record(kind.e, kind.u, data) or Control("ignored", kind.e or envelope.stream)]
+        return [_record(kind.e, kind.u, data, frame) or Control("ignored", kind.e or envelope.stream)]
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BadFrame("binance", "a market stream event or a reply", str(error), frame) from error
+        raise BadFrame("binance", "a market stream event or a reply", str(error)[:300], frame) from error
 
 
-def _record(event: str | None, update_id: int | None, data: bytes) -> Parsed | None:
+def _record(event: str | None, update_id: int | None, data: bytes, frame: bytes) -> Parsed | None:
+    if event == "serverShutdown":
+        return Control("notice", "serverShutdown", reconnect=True)
+    if event is None and update_id is None:
+        return None
+    if event not in (None, "trade", "aggTrade", "bookTicker", "24hrMiniTicker", "24hrTicker"):
+        return None
+    refuse_repeated_keys(frame)
     if event == "trade":
-        row = _trade.decode(data)
-        if row.X != "MARKET":  # insurance fund and similar: not a print of the market
-            return Control("ignored", f"trade of kind {row.X}")
-        if row.t is None:
-            raise ValueError("a trade without id")
-        return _print(row, row.t, "trade")
+        return _market_print(_trade.decode(data))
     if event == "aggTrade":
         agg = _agg_trade.decode(data)
         return _print(agg, agg.a, "agg")
-    if event == "bookTicker" or (event is None and update_id is not None):
-        book = _book.decode(data)
-        fields = ticker_fields(bid=book.b, bid_quantity=book.B, ask=book.a, ask_quantity=book.A)
-        return ParsedTicker(book.s, fields, None if book.T is None else ns_from_ms_or_us(book.T))
     if event in ("24hrMiniTicker", "24hrTicker"):
         return _statistics(_mini_ticker.decode(data) if event == "24hrMiniTicker" else _ticker.decode(data))
-    if event == "serverShutdown":
-        return Control("notice", "serverShutdown", reconnect=True)
-    return None
+    return _best(_book.decode(data))
 
 
-def _print(row: _Trade | _AggTrade, number: int, kind: IdKind) -> ParsedTrade:
-    if number < 0:
-        raise ValueError(f"expected a trade id of 0 or more, found {number}")
+def _market_print(row: _Trade | _ExactTrade) -> Parsed:
+    if row.X is not None and row.X != "MARKET":  # insurance fund and similar: not a print of the market
+        return Control("ignored", f"trade of kind {row.X[:40]}")
+    return _print(row, row.t, "trade")
+
+
+def _print(row: _Trade | _AggTrade | _ExactTrade | _ExactAggTrade, number: int, kind: IdKind) -> ParsedTrade:
+    if not 0 <= number <= ID_MAX:
+        checked_id(number)
+    at = row.T
     return ParsedTrade(
         row.s,
         Trade(
-            trade_id=str(number),
-            price=positive_from_text(row.p),
-            quantity=positive_from_text(row.q),
-            taker_side="sell" if row.m else "buy",
-            exchange_ns=ns_from_ms_or_us(row.T),
-            order=number,
-            id_kind=kind,
+            str(number),
+            number_of.get(row.p) or positive(row.p),
+            number_of.get(row.q) or positive(row.q),
+            "sell" if row.m else "buy",
+            at * 1_000_000 if 0 < at <= TIME_MS_MAX else ns_from_ms_or_us(at),
+            number,
+            kind,
         ),
     )
+
+
+def _best(row: _Book | _ExactBook) -> ParsedTicker:
+    fields = book_fields(row.b, row.B, row.a, row.A)
+    return ParsedTicker(row.s, fields, None if row.T is None else ns_from_ms_or_us(row.T))
 
 
 def _statistics(row: _MiniTicker) -> ParsedTicker:

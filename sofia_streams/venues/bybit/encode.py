@@ -43,11 +43,11 @@ def encode_ticker(parsed: ParsedTicker) -> list[str]:
     if statistics:
         data: dict[str, object] = {"symbol": listing, **statistics}
         frames.append(frame({"topic": f"tickers.{listing}", "ts": at_ms, "type": "snapshot", "data": data}))
-    sides = {
-        name: [[plain(fields[price]), plain(fields[f"{price}_quantity"])]]
-        for name, price in (("b", "bid"), ("a", "ask"))
-        if price in fields and f"{price}_quantity" in fields
-    }
+    sides: dict[str, list[list[str]]] = {}
+    for name, side in (("b", "bid"), ("a", "ask")):
+        price, quantity = fields.get(side), fields.get(f"{side}_quantity")
+        if side in fields:
+            sides[name] = [] if price is None or quantity is None else [[plain(price), plain(quantity)]]
     if sides:
         data = {"s": listing, **sides, "u": at_ms, "seq": at_ms}
         frames.append(frame({"topic": f"orderbook.1.{listing}", "ts": at_ms, "type": "snapshot", "data": data}))

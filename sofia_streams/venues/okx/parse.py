@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from sofia_streams.errors import BadFrame
-from sofia_streams.model import Control, Parsed, ParsedTicker, ParsedTrade, Side, Trade, positive_from_text
-from sofia_streams.venues.fields import ns_from_ms_text, ticker_fields, whole_number
+from sofia_streams.model import Control, Parsed, ParsedTicker, ParsedTrade, Side, Trade
+from sofia_streams.venues.fields import (
+    book_fields,
+    ns_from_ms_text,
+    number_of,
+    positive,
+    rows,
+    ticker_fields,
+    whole_number,
+)
 
 
-class _Argument(msgspec.Struct):
+class _Argument(msgspec.Struct, gc=False):
     channel: str = ""
     instId: str = ""
 
@@ -22,7 +32,7 @@ class _Envelope(msgspec.Struct):
     msg: str = ""
 
 
-class _Trade(msgspec.Struct):
+class _Trade(msgspec.Struct, gc=False):
     instId: str
     tradeId: str
     px: str
@@ -31,37 +41,80 @@ class _Trade(msgspec.Struct):
     ts: str
 
 
+class _TradeNow(_Trade, gc=False):
+    """As the venue sends it since 2025; older recordings have the six fields above."""
+
+    count: str
+    source: str
+    seqId: int
+
+
 class _Ticker(msgspec.Struct):
     instId: str
     ts: str
     instType: str = "SPOT"
-    last: str = ""
-    askPx: str = ""
-    askSz: str = ""
-    bidPx: str = ""
-    bidSz: str = ""
-    open24h: str = ""
-    high24h: str = ""
-    low24h: str = ""
-    volCcy24h: str = ""
-    vol24h: str = ""
+    last: str | None = None
+    askPx: str | None = None
+    askSz: str | None = None
+    bidPx: str | None = None
+    bidSz: str | None = None
+    open24h: str | None = None
+    high24h: str | None = None
+    low24h: str | None = None
+    volCcy24h: str | None = None
+    vol24h: str | None = None
 
 
 class _Best(msgspec.Struct):
     ts: str
-    asks: list[list[str]] = []
-    bids: list[list[str]] = []
+    asks: list[list[str]]
+    bids: list[list[str]]
+
+
+class _ExactArgument(msgspec.Struct, gc=False):
+    channel: str
+    instId: str
+
+
+class _ExactTrades(msgspec.Struct, gc=False):
+    arg: _ExactArgument
+    data: list[_Trade]
+
+
+class _ExactTradesNow(msgspec.Struct, gc=False):
+    arg: _ExactArgument
+    data: list[_TradeNow]
 
 
 _envelope = msgspec.json.Decoder(_Envelope)
-_trades = msgspec.json.Decoder(list[_Trade])
-_tickers = msgspec.json.Decoder(list[_Ticker])
-_bests = msgspec.json.Decoder(list[_Best])
+_rows = msgspec.json.Decoder(list[msgspec.Raw])
+_trade = msgspec.json.Decoder(_Trade)
+_ticker = msgspec.json.Decoder(_Ticker)
+_best_row = msgspec.json.Decoder(_Best)
 _RECONNECT_CODE = "64008"
+_TRADES = ("trades", "trades-all")
+
+_ENVELOPE_COLONS = 4
+_exact: dict[int, msgspec.json.Decoder[Any]] = {
+    _ENVELOPE_COLONS + keys: msgspec.json.Decoder(layout) for keys, layout in ((6, _ExactTrades), (9, _ExactTradesNow))
+}
+"""One trade, by the number of colons, which is that of the keys: when each of so many is there, none stands twice."""
 
 
 def parse(frame: bytes, *, received_ns: int) -> list[Parsed]:
     """Records in this frame, trades ascending by id. Raises BadFrame for bytes that no OKX channel sends."""
+    decoder = _exact.get(frame.count(b":"))
+    if decoder is not None:
+        try:
+            found = decoder.decode(frame)
+            if found.arg.channel in _TRADES and len(found.data) == 1:
+                return [_print(found.data[0])]
+        except (msgspec.MsgspecError, ValueError):
+            pass  # the careful way says what is wrong
+    return _careful(frame)
+
+
+def _careful(frame: bytes) -> list[Parsed]:
     if frame == b"pong":  # not JSON, by the venue's own design
         return [Control("pong")]
     try:
@@ -70,32 +123,35 @@ def parse(frame: bytes, *, received_ns: int) -> list[Parsed]:
             return [_control(envelope, envelope.event)]
         if envelope.arg is None or not bytes(envelope.data):
             raise ValueError("neither an event nor a channel with data")
-        return _records(envelope.arg, bytes(envelope.data))
+        return _records(envelope.arg, envelope.data, frame)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise BadFrame("okx", "a v5 public push or event", str(error), frame) from error
+        raise BadFrame("okx", "a v5 public push or event", str(error)[:300], frame) from error
 
 
-def _records(argument: _Argument, data: bytes) -> list[Parsed]:
-    if argument.channel in ("trades", "trades-all"):
-        prints = sorted(map(_print, _trades.decode(data)), key=lambda parsed: parsed.trade.order)
-        return [*prints]
-    if argument.channel == "tickers":
-        return [_statistics(row) for row in _tickers.decode(data)]
-    if argument.channel == "bbo-tbt":
-        return [_best(argument.instId, row) for row in _bests.decode(data)]
-    return [Control("ignored", argument.channel)]
+def _records(argument: _Argument, data: msgspec.Raw, frame: bytes) -> list[Parsed]:
+    channel = argument.channel
+    if channel not in (*_TRADES, "tickers", "bbo-tbt"):
+        return [Control("ignored", channel)]
+    found = _rows.decode(data)
+    if channel in _TRADES:
+        records = rows(found, lambda row, place: [_print(_trade.decode(row))], frame)
+        return sorted(records, key=lambda parsed: parsed.trade.order if isinstance(parsed, ParsedTrade) else 0)
+    if channel == "tickers":
+        return rows(found, lambda row, place: [_statistics(_ticker.decode(row))], frame)
+    return rows(found, lambda row, place: [_best(argument.instId, _best_row.decode(row))], frame)
 
 
 def _print(row: _Trade) -> ParsedTrade:
+    number = whole_number(row.tradeId)
     return ParsedTrade(
         row.instId,
         Trade(
-            trade_id=row.tradeId,
-            price=positive_from_text(row.px),
-            quantity=positive_from_text(row.sz),
-            taker_side=row.side,
-            exchange_ns=ns_from_ms_text(row.ts),
-            order=whole_number(row.tradeId),
+            row.tradeId,
+            number_of.get(row.px) or positive(row.px),
+            number_of.get(row.sz) or positive(row.sz),
+            row.side,
+            ns_from_ms_text(row.ts),
+            number,
         ),
     )
 
@@ -111,10 +167,9 @@ def _statistics(row: _Ticker) -> ParsedTicker:
 
 def _best(instrument: str, row: _Best) -> ParsedTicker:
     bid, ask = (side[0] if side else ["", ""] for side in (row.bids, row.asks))
-    if len(bid) < 2 or len(ask) < 2:
-        raise ValueError("expected [price, size, ...] in bids and asks")
-    fields = ticker_fields(bid=bid[0], bid_quantity=bid[1], ask=ask[0], ask_quantity=ask[1])
-    return ParsedTicker(instrument, fields, ns_from_ms_text(row.ts))
+    if len(bid) < 2 or len(ask) < 2 or not instrument:
+        raise ValueError("expected an instrument, and [price, size, ...] in bids and asks")
+    return ParsedTicker(instrument, book_fields(bid[0], bid[1], ask[0], ask[1]), ns_from_ms_text(row.ts))
 
 
 def _control(envelope: _Envelope, event: str) -> Control:
