@@ -7,30 +7,29 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from sofia_streams.cli.output import AsJson, say, show
-from sofia_streams.cli.page import show_live
-from sofia_streams.ops.simulate import simulate_generated, simulate_recorded
+from sofia_streams.cli.page import jar_bar, show_live
 from sofia_streams.ops.up import run_up, stop_running
 from sofia_streams.ops.workers import check_name
 from sofia_streams.settings import load_settings
-from sofia_streams.simulator.faults import parse_faults
-from sofia_streams.simulator.market import Plan
 
 
 def up(
-    demo: Annotated[bool, typer.Option("--demo", help="A generated market in place of the exchanges")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="A recorded tape, replayed as four simulated exchanges")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Servers, workers and live venues, until Ctrl-C.  Example: sofia up --demo.
 
-    Exit code 0 after Ctrl-C or `sofia down`, 1 when something could not be started.
+    Exit code 0 after Ctrl-C or `sofia down`, 1 when something could not be started, 3 when it runs already. With
+    --json: one object every few seconds, one a line.
     """
     try:
-        run_up(load_settings(), demo=demo, show=partial(show_live, as_json=as_json), say=say)
+        with jar_bar() as progress:
+            run_up(load_settings(), demo=demo, show=partial(show_live, as_json=as_json), say=say, progress=progress)
     except (KeyboardInterrupt, asyncio.CancelledError):
         say("stopped; nothing is left running")
 
@@ -54,29 +53,44 @@ def worker(
     os.execv(sys.executable, [sys.executable, "-m", f"agents.{name}", "worker", web])  # noqa: S606
 
 
+Market = Literal["generated", "tape", "recorded"]
+
+
 def simulate(
-    captures: Annotated[list[Path] | None, typer.Argument(help="Recordings to serve; none: a generated market")] = None,
+    captures: Annotated[list[Path] | None, typer.Argument(help="Recordings, .jsonl.gz")] = None,
+    market: Annotated[
+        Market | None, typer.Option(help="What is traded; default: recorded with captures, else generated")
+    ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any")] = 8765,
     host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",
-    speed: Annotated[float, typer.Option(min=0.01, help="Multiple of the recorded pace")] = 1.0,
-    rate: Annotated[float, typer.Option(min=0.1, help="Generated: trades a second and venue")] = 40.0,
-    venues: Annotated[str, typer.Option(help="Generated: comma list")] = "binance,okx,coinbase,bybit",
-    symbols: Annotated[str, typer.Option(help="Generated: comma list")] = "BTC/USDT,ETH/USDT,SOL/USDT",
-    seed: Annotated[int, typer.Option(help="Generated: the same seed, the same market")] = 1,
+    speed: Annotated[str, typer.Option(help="Recorded: max, or a multiple of its pace, like 10")] = "1",
+    loop: Annotated[bool, typer.Option("--loop", help="Recorded: again and again, the same frames")] = False,
+    rate: Annotated[float, typer.Option(help="Generated, tape: trades a second and venue")] = 40.0,
+    venues: Annotated[str, typer.Option(help="Generated, tape: comma list")] = "binance,okx,coinbase,bybit",
+    symbols: Annotated[str, typer.Option(help="Generated, tape: comma list")] = "BTC/USDT,ETH/USDT,SOL/USDT",
+    seed: Annotated[int, typer.Option(help="The same seed, the same market and faults")] = 1,
     even: Annotated[bool, typer.Option("--even", help="Generated: no bursts and quiet spells")] = False,
     fault: Annotated[list[str] | None, typer.Option(help="KIND=PROBABILITY a frame, e.g. disconnect=0.0005")] = None,
+    skew_s: Annotated[float, typer.Option(help="Generated, tape: exchange clocks ahead by so many seconds")] = 0.0,
+    as_json: AsJson = False,
 ) -> None:
-    """Four exchanges' protocols on one port.  Example: sofia simulate --rate 100 --fault duplicate=0.01.
+    """Four exchanges' protocols on one port.  Example: sofia simulate --market tape --fault duplicate=0.01.
 
-    Use it with SIMULATOR_URL=ws://127.0.0.1:8765. FAULT kinds: drop, duplicate, reorder, malformed, disconnect, stall.
+    Ingest reads it with SIMULATOR_URL=ws://127.0.0.1:8765. FAULT kinds: drop, duplicate, reorder, malformed,
+    disconnect, stall, late (these two also KIND=PROBABILITY:SECONDS). What was sent and which faults fired is counted
+    at http://127.0.0.1:8765/stats, and printed at the end: Ctrl-C, or the last recorded frame. Exit code 0, or 1 for a
+    damaged recording. See docs/simulator.md.
     """
+    from sofia_streams.ops import simulate as ops
+    from sofia_streams.simulator.faults import parse_faults
+
     faults = parse_faults(fault or [])
-    if captures:
-        running = simulate_recorded(captures, port=port, speed=speed, faults=faults, say=say, host=host)
+    wanted = ops.checked_market(market, captures or [])
+    if wanted == "recorded":
+        source = ops.recorded(captures or [], speed=ops.checked_speed(speed), loop=loop)
     else:
-        plan = Plan(tuple(venues.split(",")), tuple(symbols.split(",")), rate, seed, even)
-        running = simulate_generated(plan, port=port, faults=faults, say=say, host=host)
-    try:
-        asyncio.run(running)
-    except KeyboardInterrupt:
-        say("stopped")
+        plan = ops.checked_plan(venues, symbols, rate, seed, even=even)
+        is_tape = wanted == "tape"
+        source = ops.taped(plan, captures or [], skew_s=skew_s) if is_tape else ops.generated(plan, skew_s=skew_s)
+    counts = asyncio.run(ops.simulate(source, port=port, host=host, faults=faults, seed=seed, say=say))
+    show(counts, as_json=as_json)

@@ -1,97 +1,176 @@
-"""Runs the exchange simulator: a generated market, or recordings, on one port until it is stopped."""
+"""Runs the exchange simulator: a generated market, a tape, or recordings, on one port until it ends or is stopped."""
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from websockets.asyncio.server import serve
 
-from sofia_streams.capture import CapturedFrame
-from sofia_streams.errors import BadFrame, ConfigError
-from sofia_streams.model import Control
+from sofia_streams.errors import BadCapture, ConfigError, DependencyDown
 from sofia_streams.ops.replay import merged_frames
-from sofia_streams.simulator.market import Market, Plan
+from sofia_streams.setting_values import unified_name
+from sofia_streams.simulator.faults import Fault
+from sofia_streams.simulator.market import Market, Plan, skewed
+from sofia_streams.simulator.playback import Listed, in_a_row, listed_in, paced, played
 from sofia_streams.simulator.server import Exchanges, Sent, encoded
-from sofia_streams.venues.registry import VENUES, check_venue
+from sofia_streams.simulator.tape import TapeMarket, read_reels
+from sofia_streams.venues.registry import check_venue
 
 HOST = "127.0.0.1"
-Listed = dict[tuple[str, str], frozenset[str]]
+TAPE = Path(__file__).parents[1] / "simulator" / "data" / "binance-spot-btcusdt-20240808-trades.jsonl.gz"
+"""The tape of the demo; its source and licence stand beside it."""
+_SPEED_MIN, _SPEED_MAX = 0.01, 1e9
+_RATE_MAX, _SKEW_S_MAX = 1_000_000.0, 86_400.0
 
 
-def check_plan(plan: Plan) -> None:
-    """Raise ConfigError for an unknown venue, a rate that is not positive, or no symbols."""
-    for venue in plan.venues:
-        check_venue(venue)
-    if plan.rate <= 0 or not plan.symbols:
-        raise ConfigError(f"simulate: expected a rate above 0 and symbols, found {plan.rate} and {plan.symbols}")
+class Source(NamedTuple):
+    """What is served. A recording waits for subscribers; at full speed it waits for slow ones as well."""
+
+    listed: Listed
+    sent: Callable[[], Iterator[Sent]]
+    is_recording: bool = False
+    is_patient: bool = False
+    skew_ns: int = 0
 
 
-async def simulate_generated(
-    plan: Plan, *, port: int, faults: Mapping[str, float], say: Callable[[str], None], host: str = HOST
-) -> None:
-    """Serve a generated market from now on, for ever. Raises ConfigError, OSError where the port is taken."""
-    check_plan(plan)
-    market = Market(plan, time.time_ns())
+def checked_market(market: str | None, paths: Sequence[Path]) -> str:
+    """What to serve. Raises ConfigError where captures are missing or not meant."""
+    found = market or ("recorded" if paths else "generated")
+    if (found == "recorded" and not paths) or (found == "generated" and paths):
+        wanted = "captures" if found == "recorded" else "no captures"
+        raise ConfigError(f"simulate: --market {found}: expected {wanted}, found {len(paths)}. Leave --market out.")
+    return found
+
+
+def checked_speed(text: str) -> float | None:
+    """A multiple of the recorded pace, None for `max`. Raises ConfigError."""
+    try:
+        speed = None if text == "max" else float(text)
+    except ValueError:
+        speed = 0.0
+    if speed is not None and not _SPEED_MIN <= speed <= _SPEED_MAX:
+        raise ConfigError(f"simulate: --speed: expected max or a number from {_SPEED_MIN}, found {text[:40]!r}")
+    return speed
+
+
+def checked_plan(venues: str, symbols: str, rate: float, seed: int = 1, *, even: bool = False) -> Plan:
+    """A plan from comma lists. Raises ConfigError: an unknown venue, a symbol that is no pair, a rate out of bounds."""
+    names = [name.strip() for name in venues.split(",") if name.strip()]
+    for name in names:
+        check_venue(name)
+    try:
+        pairs = [unified_name(name.strip()) for name in symbols.split(",") if name.strip()]
+    except ValueError as error:
+        raise ConfigError(f"simulate: --symbols: {error}") from error
+    if not 0 < rate <= _RATE_MAX or not names or not pairs:
+        raise ConfigError(
+            f"simulate: expected venues, symbols and a rate above 0 and up to {_RATE_MAX:.0f}, "
+            f"found {venues!r}, {symbols!r} and {rate}"
+        )
+    return Plan(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(pairs)), rate, seed, even)
+
+
+def generated(plan: Plan, *, skew_s: float = 0.0) -> Source:
+    """A generated market from now on, for ever. Raises ConfigError."""
+    return _of_market(Market(plan, time.time_ns()), skew_s)
+
+
+def taped(plan: Plan, paths: Sequence[Path] = (), *, skew_s: float = 0.0) -> Source:
+    """The tape of these captures (none: the one shipped) from now on, for ever. Raises BadCapture, ConfigError."""
+    reels = read_reels(merged_frames(list(paths) or [TAPE]))
+    return _of_market(TapeMarket(plan, reels, time.time_ns()), skew_s)
+
+
+def recorded(paths: Sequence[Path], *, speed: float | None = 1.0, loop: bool = False) -> Source:
+    """Recorded frames as they are, at a multiple of their pace or (None) as fast as clients read.
+
+    All of it is read once before anything is served. Raises BadCapture.
+    """
+    listed = listed_in(merged_frames(paths))
+    if not listed:
+        names = ", ".join(map(str, paths))
+        raise BadCapture(f"{names}: expected trades or tickers of an instrument, found none. Give another capture.")
+
+    def sent() -> Iterator[Sent]:
+        runs: Iterable[None] = repeat(None) if loop else [None]
+        return paced(in_a_row(played(merged_frames(paths)) for _ in runs), time.time_ns(), speed)
+
+    return Source(listed, sent, is_recording=True, is_patient=speed is None)
+
+
+def _of_market(market: Market | TapeMarket, skew_s: float) -> Source:
+    if not -_SKEW_S_MAX <= skew_s <= _SKEW_S_MAX:
+        raise ConfigError(f"simulate: expected a skew of at most a day either way, found {skew_s} s")
+    skew_ns = round(skew_s * 1e9)
     listed: dict[tuple[str, str], set[str]] = defaultdict(set)
     for (venue, _), instrument in market.instruments.items():
         listed[venue, "spot"].add(instrument.listing)
-    await _serve(_frozen(listed), encoded(market.events()), port, faults, plan.seed, say, host)
+    frozen = {place: frozenset(names) for place, names in listed.items()}
+    return Source(frozen, lambda: encoded(skewed(market.events(), skew_ns)), skew_ns=skew_ns)
 
 
-async def simulate_recorded(
-    paths: Sequence[Path],
+async def simulate(
+    source: Source,
     *,
     port: int,
-    speed: float,
-    faults: Mapping[str, float],
+    faults: Mapping[str, Fault],
     say: Callable[[str], None],
+    seed: int = 1,
     host: str = HOST,
-) -> None:
-    """Serve recorded frames at a multiple of their pace, until they end. Raises BadCapture, OSError."""
-    listed: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for frame in merged_frames(paths):
-        listed[frame.venue, frame.market].update(_listings(frame))
-    await _serve(_frozen(listed), _paced(merged_frames(paths), speed), port, faults, 1, say, host)
+    opened: Callable[[int], None] = lambda port: None,
+) -> dict[str, Any]:
+    """Serve until the source ends, SIGINT or SIGTERM; the counts. `opened` is told the port.
 
-
-def _frozen(listed: Mapping[tuple[str, str], set[str]]) -> Listed:
-    return {place: frozenset(names) for place, names in listed.items()}
-
-
-def _listings(frame: CapturedFrame) -> set[str]:
-    if frame.direction == "out":
-        return set()
+    Raises DependencyDown where the port is taken, BadCapture where a file changes meanwhile.
+    """
+    exchanges = Exchanges(source.listed, faults, seed, source.skew_ns)
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
     try:
-        found = VENUES[frame.venue].parse(frame.frame.encode("utf-8", "surrogatepass"), received_ns=frame.received_ns)
-    except BadFrame:
-        return set()
-    return {record.venue_symbol for record in found if not isinstance(record, Control)}
+        async with serve(exchanges.serve, host, port, compression=None, process_request=exchanges.plain_http) as server:
+            found = next(iter(server.sockets)).getsockname()[1]
+            _announce(source, f"{host}:{found}", say)
+            opened(found)
+            await _first(_run(exchanges, source, say), stop.wait())
+            return exchanges.stats()
+    except OSError as error:
+        raise DependencyDown(
+            f"simulate: expected to listen on {host}:{port}, found {error.strerror or error}. Give another --port."
+        ) from error
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
 
 
-def _paced(frames: Iterable[CapturedFrame], speed: float) -> Iterator[Sent]:
-    start_ns, first_ns = time.time_ns(), 0
-    for frame in frames:
-        first_ns = first_ns or frame.received_ns
-        if frame.direction == "in":
-            at_ns = start_ns + int((frame.received_ns - first_ns) / speed)
-            yield Sent(at_ns, frame.venue, frame.market, None, [frame.frame])
+def _announce(source: Source, address: str, say: Callable[[str], None]) -> None:
+    for (venue, market), names in sorted(source.listed.items()):
+        say(f"ws://{address}/{venue}/{market} lists {len(names)} instruments")
+    say(f"counts: http://{address}/stats   ingest: SIMULATOR_URL=ws://{address}")
 
 
-async def _serve(
-    listed: Listed,
-    market: Iterator[Sent],
-    port: int,
-    faults: Mapping[str, float],
-    seed: int,
-    say: Callable[[str], None],
-    host: str,
-) -> None:
-    exchanges = Exchanges(listed, faults, seed)
-    async with serve(exchanges.serve, host, port, compression=None) as server:
-        found = next(iter(server.sockets)).getsockname()[1]
-        for venue, market_name in sorted(listed):
-            say(f"ws://{host}:{found}/{venue}/{market_name} lists {len(listed[venue, market_name])} instruments")
-        await exchanges.run(market)
+async def _run(exchanges: Exchanges, source: Source, say: Callable[[str], None]) -> None:
+    if source.is_recording:
+        say("the recording begins with the first subscription")
+        await exchanges.settled()
+    await exchanges.run(source.sent(), patient=source.is_patient)
+
+
+async def _first(*works: Any) -> None:
+    """Until one of them ends; its error is raised, the others are cancelled."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -1,65 +1,99 @@
 """`sofia up`: servers, topics, workers, and (in the demo) the simulator, until it is told to stop.
 
-What runs is noted in `<data_dir>/up.json`, so that `status`, `logs` and `down` find it from another terminal.
+What runs is noted on the data directory (`running`), so that `status`, `logs` and `down` find it from another terminal.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Literal
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from sofia_streams.embedded import process
+from sofia_streams.embedded.jars import Progress
 from sofia_streams.embedded.lock import holder
 from sofia_streams.embedded.ports import HOST, pick_ports
-from sofia_streams.errors import SofiaError
-from sofia_streams.ops.stack import running_stack
+from sofia_streams.embedded.stack import Stack
+from sofia_streams.ops.running import forget, noted
+from sofia_streams.ops.stack import addressed, make_stack
 from sofia_streams.ops.supervise import Supervisor
 from sofia_streams.ops.topics import apply_topics
 from sofia_streams.ops.workers import INPUTS
-from sofia_streams.settings import Settings, load_settings, worker_environment
+from sofia_streams.settings import Settings
 
 DEMO = "demo"
 """The namespace that labels everything the demo stores."""
-_NOTE = "up.json"
+_DEMO_SETTINGS = {"namespace": DEMO, "crypto_market": "spot", "symbol_overrides": (), "replay_url": None}
+"""The simulator has every pair on every venue, on spot, by the venue's own rule."""
 _CHECK_S = 0.25
 _DEMO_PORT, _DEMO_RATE = 8765, 40.0
 Show = Callable[[Settings, Supervisor], Awaitable[None]]
 
 
-def run_up(settings: Settings, *, demo: bool, show: Show, say: Callable[[str], None]) -> None:
-    """Start everything, `show` it, until SIGINT or SIGTERM; then stop everything.
+def run_up(
+    settings: Settings, *, demo: bool, show: Show, say: Callable[[str], None], progress: Progress | None = None
+) -> None:
+    """Start everything, `show` it, until SIGINT, SIGTERM or SIGHUP; then stop everything and raise KeyboardInterrupt.
 
     Raises AlreadyRunning, BadJar, ConfigError, DependencyDown.
     """
     data_dir = settings.data_dir.resolve()
-    with running_stack(settings, data_dir, say=say) as addressed:
+    with _stoppable(), make_stack(settings, data_dir, say=say, progress=progress) as stack:
+        chosen = addressed(settings, stack.addresses, data_dir)
         simulator = None
-        if demo:
-            port = pick_ports([_DEMO_PORT])[0]
-            addressed = addressed.model_copy(update={"namespace": DEMO, "simulator_url": f"ws://{HOST}:{port}"})
-            simulator = start_simulator(addressed, data_dir, port)
         try:
-            asyncio.run(_run(addressed, data_dir, show, say))
+            if demo:
+                port = pick_ports([_DEMO_PORT])[0]
+                chosen = chosen.model_copy(update={**_DEMO_SETTINGS, "simulator_url": f"ws://{HOST}:{port}"})
+                simulator = start_simulator(chosen, data_dir, port, market="tape")
+            asyncio.run(_run(chosen, stack, show, say))
         finally:
-            _note(data_dir).unlink(missing_ok=True)
+            _ignore_signals()
             if simulator:
                 process.stop([simulator], grace_s=2.0)
 
 
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Inside, SIGTERM and a closed terminal are taken as Ctrl-C."""
+    numbers = (signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in (*numbers, signal.SIGINT)}
+    for number in numbers:
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    """Stopping is bounded; a second Ctrl-C must not leave half of it behind."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
 def start_simulator(
-    settings: Settings, data_dir: Path, port: int, *, rate: float = _DEMO_RATE, even: bool = False
+    settings: Settings,
+    data_dir: Path,
+    port: int,
+    *,
+    rate: float = _DEMO_RATE,
+    even: bool = False,
+    market: Literal["generated", "tape"] = "generated",
 ) -> process.Child:
     """The simulator as a process, serving what the settings ask for at `rate` trades a second and venue."""
     command = [
-        *(sys.executable, "-m", "sofia_streams.cli", "simulate", "--port", str(port), "--rate", str(rate)),
+        *(sys.executable, "-m", "sofia_streams.cli", "simulate", "--market", market),
+        *("--port", str(port), "--rate", str(rate)),
         *("--venues", ",".join(settings.crypto_exchanges), "--symbols", ",".join(settings.crypto_symbols)),
         *(["--even"] if even else []),
     ]
@@ -68,46 +102,23 @@ def start_simulator(
     return process.start("simulator", command, port=port, data_dir=data_dir, cwd=root, env=env)
 
 
-async def _run(settings: Settings, data_dir: Path, show: Show, say: Callable[[str], None]) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+async def _run(settings: Settings, stack: Stack, show: Show, say: Callable[[str], None]) -> None:
     await apply_topics(settings)
-    supervisor = Supervisor(list(INPUTS), settings, data_dir, say)
+    supervisor = Supervisor(list(INPUTS), settings, settings.data_dir, say, stack)
     try:
-        _write_note(data_dir, settings)
-        shown = asyncio.create_task(_show(show, settings, supervisor))
-        while not shown.done():
-            supervisor.check()
-            await asyncio.sleep(_CHECK_S)
-        shown.result()
+        with noted(settings.data_dir, settings):
+            shown = asyncio.create_task(_show(show, settings, supervisor))
+            while not shown.done():
+                supervisor.check()
+                await asyncio.sleep(_CHECK_S)
+            shown.result()
     finally:
+        _ignore_signals()
         supervisor.stop()
 
 
 async def _show(show: Show, settings: Settings, supervisor: Supervisor) -> None:
     await show(settings, supervisor)
-
-
-def _note(data_dir: Path) -> Path:
-    return data_dir / _NOTE
-
-
-def _write_note(data_dir: Path, settings: Settings) -> None:
-    path = _note(data_dir)
-    path.touch(mode=0o600)  # it may hold passwords of servers the user configured
-    path.write_text(json.dumps({"environment": worker_environment(settings)}))
-
-
-def running_settings(settings: Settings) -> Settings:
-    """The settings of what `sofia up` runs on this data directory. Raises SofiaError where nothing runs."""
-    path = _note(settings.data_dir.resolve())
-    try:
-        return load_settings(None, json.loads(path.read_text())["environment"])
-    except FileNotFoundError:
-        raise SofiaError(
-            f"Expected something to run on {settings.data_dir}, found nothing. Start it: sofia up"
-        ) from None
 
 
 def stop_running(settings: Settings, *, within_s: float = 15.0) -> list[str]:
@@ -122,5 +133,6 @@ def stop_running(settings: Settings, *, within_s: float = 15.0) -> list[str]:
             runner.terminate()
             runner.wait(within_s)
         done.append(f"stopped sofia up (process {found.pid})")
+    forget(data_dir)
     done += [f"stopped a {name} left over from a crash" for name in process.stop_leftovers(data_dir)]
     return done
