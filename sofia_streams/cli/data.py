@@ -88,10 +88,13 @@ def capture(
     Venues and symbols are those of the settings (CRYPTO_EXCHANGES, CRYPTO_SYMBOLS). Ctrl-C ends it early and leaves a
     whole file. Exit code 1 if nothing came, the file exists or it cannot be written.
     """
+    from sofia_streams.obs import logs
     from sofia_streams.ops.record import record
     from sofia_streams.ops.running import running_or_configured
 
-    frames = asyncio.run(record(running_or_configured(), out, seconds, say, replace=force))
+    settings = running_or_configured()
+    logs.configure(settings.log_level, as_json=settings.log_json)  # on stderr
+    frames = asyncio.run(record(settings, out, seconds, say, replace=force))
     show({"schema": 1, "file": str(out), "frames": frames}, as_json=as_json)
 
 
