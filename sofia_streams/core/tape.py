@@ -86,7 +86,7 @@ class Tape:
                     self.total += 1
                     self.snapshots += trade.snapshot
                 else:
-                    self.snapshots -= 1
+                    self.snapshots = max(0, self.snapshots - 1)  # one of an earlier run was not counted
                 seen[name] = trade.snapshot
                 new.append(trade)
         while len(seen) > self._ids_max:
@@ -94,6 +94,12 @@ class Tape:
         if new:
             self._count_epochs(new[-1])
         return new
+
+    def prime(self, trades: Sequence[Trade]) -> None:
+        """Remember prints of an earlier run; they are known, and not counted."""
+        counted = self.total, self.snapshots, self.epochs
+        self.admit(trades)
+        self.total, self.snapshots, self.epochs = counted
 
     def distinct(self, trades: Sequence[Trade]) -> list[Trade]:
         """As `admit`, but a print is new only once, whether history or live: for sinks with one entry a trade."""

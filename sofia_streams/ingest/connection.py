@@ -1,36 +1,45 @@
 """Keeps one shard of a venue connected: subscribes, answers pings, notices silence, renews before the venue cuts.
 
-A planned renewal opens the new connection before it closes the old one. After a failure the pause grows, with full
-jitter (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Does not parse: the desk does.
+A planned renewal closes the old connection only once the new one is live, and keeps it when there is none to be had.
+After a failure the pause grows, with full jitter, and begins anew after a minute live
+(https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Frames that the desk has no time for wait
+in the socket, a bounded number, and then in the venue's own. Does not parse: the desk does.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import structlog
 import websockets
-from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosedError, InvalidStatus, WebSocketException
 
 from sofia_streams.ingest.intake import Line
+from sofia_streams.ingest.session import CLOSE_S, Session
 from sofia_streams.model import Control, Market
 from sofia_streams.obs import metrics
 from sofia_streams.venues.registry import VENUES
 
 _log = structlog.get_logger("connection")
-_OPEN_S, _HANDOVER_S, _CLOSE_S = 10.0, 30.0, 2.0
+_OPEN_S, _HANDOVER_S, _LOOK_S = 10.0, 30.0, 1.0
+_ANSWER_S = 10.0
+"""A subscription that is not answered by then is as good as a dead connection."""
 _PAUSE_S_FIRST, _PAUSE_S_MAX, _STEADY_S = 1.0, 60.0, 60.0
-_REFUSED_PAUSE_S = 600.0
+_REFUSED_PAUSE_S, _RETRY_AFTER_S_MAX = 600.0, 3600.0
 """After HTTP 403 or 451, which mean geography or a ban: asking again soon makes it worse."""
 _REFUSED = (403, 418, 429, 451)
-FRAME_BYTES_MAX = 8 * 1024 * 1024
-_FRAMES_WAITING_MAX = 1_024
+FRAME_BYTES_MAX = 4 * 1024 * 1024
+FRAMES_WAITING_MAX = 64
+"""At most so many wait in memory, so never more than 256 MiB; the rest waits at the venue."""
+_UNREADABLE = {1002: "a frame as the protocol has it", 1007: "UTF-8", 1009: f"at most {FRAME_BYTES_MAX} bytes"}
+"""Close codes that we send when a frame cannot be taken, and what was expected."""
+
+Refuse = Callable[[Line, str, int], Awaitable[None]]
+_TROUBLES = (OSError, WebSocketException, TimeoutError)
 
 
 class Shard(NamedTuple):
@@ -60,6 +69,10 @@ class Silent(ConnectionError):
     """Nothing came for longer than the venue's own heartbeats allow."""
 
 
+class Unanswered(ConnectionError):
+    """The venue took the connection and did not answer the subscriptions."""
+
+
 class Pace:
     """At most `per_s` turns a second."""
 
@@ -79,33 +92,28 @@ def pause_s(failures: int) -> float:
     return random.uniform(0.0, min(_PAUSE_S_MAX, _PAUSE_S_FIRST * 2.0 ** min(failures, 10)))  # noqa: S311
 
 
-class _Session:
-    """One open connection and the task that reads it."""
-
-    def __init__(self, socket: ClientConnection, line: Line) -> None:
-        self.socket, self.line = socket, line
-        self.opened_s = self.heard_s = self.pinged_s = time.monotonic()
-        self.heard = asyncio.Event()
-        self.renew = False
-        self.reader: asyncio.Task[None] | None = None
-
-    async def close(self) -> None:
-        """Stop reading, then close politely for a moment."""
-        if self.reader:
-            self.reader.cancel()
-            await asyncio.gather(self.reader, return_exceptions=True)
-        with contextlib.suppress(TimeoutError, OSError, WebSocketException):
-            await asyncio.wait_for(self.socket.close(), _CLOSE_S)
+def wait_s(error: Exception, failures: int) -> float:
+    """How long to wait after this error: as the venue asks, long after a refusal, else `pause_s`."""
+    if not isinstance(error, InvalidStatus) or error.response.status_code not in _REFUSED:
+        return pause_s(failures)
+    asked = error.response.headers.get("Retry-After", "")
+    if asked.isascii() and asked.isdigit() and len(asked) < 9:
+        return min(max(float(asked), _PAUSE_S_FIRST), _RETRY_AFTER_S_MAX) + pause_s(0)
+    return _REFUSED_PAUSE_S
 
 
 class Feed:
-    """One shard, kept connected for ever. `down_since_s` (monotonic) is None while frames come in."""
+    """One shard, kept connected for ever. `down_since_s` (monotonic) is None while it is live.
 
-    def __init__(self, shard: Shard, desk: Desk, connects: Pace) -> None:
-        self.shard, self._desk, self._connects = shard, desk, connects
+    `refuse` is told of frames that could not even be taken: too large, no UTF-8.
+    """
+
+    def __init__(self, shard: Shard, desk: Desk, connects: Pace, refuse: Refuse | None = None) -> None:
+        self.shard, self._desk, self._connects, self._refuse = shard, desk, connects, refuse
         self._limits = VENUES[shard.venue].limits
         self._age_s_max = self._limits.age_s_max * random.uniform(0.95, 1.0)  # noqa: S311  not all at once
         self._opened = 0
+        self._session: Session | None = None
         self.down_since_s: float | None = time.monotonic()
         self.heard_ns = self.first_heard_ns = 0
 
@@ -114,43 +122,57 @@ class Feed:
         """Connections opened after the first."""
         return max(0, self._opened - 1)
 
+    @property
+    def rejected(self) -> dict[str, str]:
+        """Listings that the venue refused on the present connection, and its words."""
+        return self._session.rejected if self._session else {}
+
+    @property
+    def waiting(self) -> int:
+        """Frames received and not read yet."""
+        return self._session.waiting if self._session else 0
+
     async def run(self) -> None:
         """Connect, and again after every end; errors of the desk are raised."""
-        failures, session, began_s = 0, None, time.monotonic()
+        failures = 0
         try:
             while True:
                 try:
-                    if session is None:
-                        began_s = time.monotonic()
-                        session = await self._open()
-                    session = await self._watch(session)
-                except (OSError, WebSocketException, TimeoutError) as error:
-                    await self._end(session)
-                    session = None
-                    failures = 0 if time.monotonic() - began_s >= _STEADY_S else failures + 1
+                    if self._session is None:
+                        self._session = await self._open()
+                    self._session = await self._watch(self._session)
+                except _TROUBLES as error:
+                    failures = 0 if self._was_steady() else failures + 1
+                    await self._note_unreadable(error)
+                    await self._drop()
                     await self._pause(error, failures)
         finally:
-            await self._end(session)
+            await self._drop()
 
-    async def _open(self) -> _Session:
+    def _was_steady(self) -> bool:
+        live_s = self._session.live_s if self._session else None
+        return live_s is not None and time.monotonic() - live_s >= _STEADY_S
+
+    async def _open(self) -> Session:
         await self._connects.turn()
         shard, limits = self.shard, self._limits
         by_protocol = limits.ping_every_s if limits.ping is None else None
         socket = await websockets.connect(
             shard.url,
             open_timeout=_OPEN_S,
-            close_timeout=_CLOSE_S,
+            close_timeout=CLOSE_S,
             ping_interval=by_protocol,
             ping_timeout=by_protocol,
             max_size=FRAME_BYTES_MAX,
-            max_queue=_FRAMES_WAITING_MAX,
+            max_queue=FRAMES_WAITING_MAX,
             compression=None,
             user_agent_header="sofia-streams",
         )
         self._opened += 1
         if self._opened > 1:
             metrics.RECONNECTS.labels(shard.venue).inc()
-        session = _Session(socket, Line(shard.venue, shard.market, f"{shard.name}.{self._opened}", shard.name))
+        line = Line(shard.venue, shard.market, f"{shard.name}.{self._opened}", shard.name)
+        session = Session(socket, line, shard.listings)
         session.reader = asyncio.create_task(self._read(session))
         try:
             await self._subscribe(session)
@@ -159,74 +181,120 @@ class Feed:
             raise
         return session
 
-    async def _subscribe(self, session: _Session) -> None:
-        requests = Pace(self._limits.requests_per_s)
-        for text in VENUES[self.shard.venue].requests(self.shard.listings, self.shard.market):
+    async def _subscribe(self, session: Session) -> None:
+        venue, requests = VENUES[self.shard.venue], Pace(self._limits.requests_per_s)
+        for text in venue.requests(self.shard.listings, self.shard.market):
             await requests.turn()
+            session.asked(venue.answers(text))
             await self._send(session, text)
+        session.all_asked()
 
-    async def _send(self, session: _Session, text: str) -> None:
+    async def _send(self, session: Session, text: str) -> None:
         await self._desk.requested(session.line, text, time.time_ns())
         await session.socket.send(text)
 
-    async def _read(self, session: _Session) -> None:
+    async def _read(self, session: Session) -> None:
         async for message in session.socket:
             self.heard_ns = time.time_ns()
             self.first_heard_ns = self.first_heard_ns or self.heard_ns
             session.heard_s = time.monotonic()
-            self.down_since_s = None
-            session.heard.set()
             frame = message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message
             for control in await self._desk.take(session.line, frame, self.heard_ns):
                 await self._obey(session, control)
+            if session.live_s is not None:
+                self.down_since_s = None
         raise ConnectionError(f"closed by the venue: {session.socket.close_code} {session.socket.close_reason}")
 
-    async def _obey(self, session: _Session, control: Control) -> None:
+    async def _obey(self, session: Session, control: Control) -> None:
+        venue, detail = self.shard.venue, control.detail[:300]
         if control.reply is not None:
             await self._send(session, control.reply)
         if control.reconnect:
             session.renew = True
-        if control.kind in ("error", "notice"):
-            _log.warning("the venue says", venue=self.shard.venue, kind=control.kind, detail=control.detail[:300])
+        if control.kind == "ack":
+            session.answered()
+        if control.kind == "error":
+            refused = session.answered(control.detail)
+            _log.warning("the venue refuses", venue=venue, listings=refused, detail=detail)
+        if control.kind == "notice":
+            _log.warning("the venue says", venue=venue, detail=detail)
 
-    async def _watch(self, session: _Session) -> _Session:
+    async def _watch(self, session: Session) -> Session:
         """Until the connection fails (raises) or is replaced by a new one (returns it)."""
         assert session.reader is not None
         while True:
-            done, _ = await asyncio.wait([session.reader], timeout=1.0)
+            done, _ = await asyncio.wait([session.reader], timeout=_LOOK_S)
             if done:
                 session.reader.result()
             now_s = time.monotonic()
+            if session.live_s is None and now_s - session.asked_s > _ANSWER_S:
+                raise Unanswered(f"{session.unanswered()} answers to our subscriptions are missing")
             if now_s - session.heard_s > self._limits.silence_s:
                 raise Silent(f"nothing came for {now_s - session.heard_s:.0f} s")
             if self._limits.ping is not None and now_s - session.pinged_s >= self._limits.ping_every_s:
                 session.pinged_s = now_s
                 await self._send(session, self._limits.ping)
-            if session.renew or now_s - session.opened_s >= self._age_s_max:
-                return await self._replace(session)
+            is_due = session.renew or now_s - session.opened_s >= self._age_s_max
+            if is_due and now_s >= session.renew_at_s:
+                successor = await self._successor(session)
+                if successor is not None:
+                    await self._end(session)
+                    return successor
 
-    async def _replace(self, session: _Session) -> _Session:
+    async def _successor(self, session: Session) -> Session | None:
+        """A live connection to take over; None where there is none to be had now: the old one goes on meanwhile."""
         _log.info("renewing a connection", venue=self.shard.venue, shard=self.shard.name)
-        successor = await self._open()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(successor.heard.wait(), _HANDOVER_S)
-        await self._end(session)
-        return successor
+        successor: Session | None = None
+        trouble: Exception = TimeoutError("the new connection did not become live")
+        try:
+            successor = await self._open()
+            await self._handover(successor, session)
+            if successor.live_s is not None:
+                return successor
+        except _TROUBLES as error:
+            trouble = error
+        except BaseException:
+            await self._end(successor)
+            raise
+        await self._end(successor)
+        session.renew_failures += 1
+        session.renew_at_s = time.monotonic() + wait_s(trouble, session.renew_failures)
+        _log.warning("no new connection yet, the old one goes on", venue=self.shard.venue, error=str(trouble)[:300])
+        return None
 
-    async def _end(self, session: _Session | None) -> None:
+    async def _handover(self, successor: Session, session: Session) -> None:
+        """Until the successor is live, or either of the two ended, or it took too long."""
+        assert successor.reader is not None and session.reader is not None
+        live = asyncio.create_task(successor.ready.wait())
+        try:
+            watched = [live, successor.reader, session.reader]
+            await asyncio.wait(watched, timeout=_HANDOVER_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            live.cancel()
+
+    async def _note_unreadable(self, error: Exception) -> None:
+        sent = error.sent if isinstance(error, ConnectionClosedError) else None
+        if sent is not None and sent.code in _UNREADABLE and self._refuse is not None and self._session is not None:
+            reason = f"{self.shard.venue}: expected {_UNREADABLE[sent.code]}, found a frame that is not: {sent.reason}"
+            await self._refuse(self._session.line, reason, time.time_ns())
+
+    async def _drop(self) -> None:
+        session, self._session = self._session, None
+        await self._end(session)
+
+    async def _end(self, session: Session | None) -> None:
         if session is not None:
             await session.close()
             self._desk.closed(session.line)
 
     async def _pause(self, error: Exception, failures: int) -> None:
         self.down_since_s = self.down_since_s or time.monotonic()
-        refused = isinstance(error, InvalidStatus) and error.response.status_code in _REFUSED
-        wait_s = _REFUSED_PAUSE_S if refused else pause_s(failures)
+        seconds = wait_s(error, failures)
         _log.warning(
             "no connection, trying again",
             venue=self.shard.venue,
             shard=self.shard.name,
             error=f"{type(error).__name__}: {error}"[:300],
-            pause_s=round(wait_s, 1),
+            pause_s=round(seconds, 1),
         )
-        await asyncio.sleep(wait_s)
+        await asyncio.sleep(seconds)

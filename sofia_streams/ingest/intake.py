@@ -98,7 +98,7 @@ class Intake:
     def remember(self, batch: TradeBatch) -> None:
         """Trades that are in the log already, from before a restart."""
         name = instrument_key(batch.venue, batch.market, batch.symbol)
-        self._tapes[name].admit(batch.trades)
+        self._tapes[name].prime(batch.trades)
         for trade in batch.trades[-1:]:
             self._guards[name].trouble(trade.price, trade.trade_id)
 

@@ -1,19 +1,21 @@
 """Live sockets into the log: every venue's shards connected, frames parsed and logged, progress reported each second.
 
-One venue that cannot be reached never stops the others. Frames wait in their socket while the log is behind.
+One venue that cannot be reached never stops the others. Frames wait in their socket while the log is behind. What a
+venue refuses or stays silent about is reported by name, in the log and in the progress.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from sofia_streams.codec import Progress
 from sofia_streams.ingest.connection import Feed, Pace, Shard
 from sofia_streams.ingest.intake import Intake, Line, Record
+from sofia_streams.ingest.measures import IngestMetrics
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import Control, TradeBatch
@@ -65,20 +67,22 @@ class LiveDesk:
         """Forget what was special about the connection."""
         self._intake.closed(line)
 
+    async def refuse(self, line: Line, reason: str, now_ns: int) -> None:
+        """Say in the log that a frame could not even be taken."""
+        await self._log.put(self._intake.refused(line, reason, now_ns))
+
 
 def _measure(record: Record, now_ns: int) -> None:
     if isinstance(record, TradeBatch):
-        metrics.TRADES.labels(record.venue).inc(len(record.trades))
-        metrics.STALE.labels(record.venue).inc(sum(trade.stale for trade in record.trades))
         newest_ns = max(trade.exchange_ns for trade in record.trades)
-        metrics.RECEIVE_LATENCY_MS.labels(record.venue).observe((now_ns - newest_ns) / 1e6)
+        metrics.RECEIVE_LATENCY_MS.labels(record.venue).observe(max(0.0, (now_ns - newest_ns) / 1e6))
 
 
 async def run_live(settings: Settings, intake: Intake, names: Names, log: TradeLog) -> None:
     """Connect to every configured venue and take frames for ever. Raises what the log raises."""
     desk = LiveDesk(intake, log)
     paces: dict[str, Pace] = {venue: Pace(VENUES[venue].limits.connects_per_s) for venue in settings.crypto_exchanges}
-    feeds = [Feed(shard, desk, paces[shard.venue]) for shard in shards(settings, names)]
+    feeds = [Feed(shard, desk, paces[shard.venue], desk.refuse) for shard in shards(settings, names)]
     async with asyncio.TaskGroup() as group:
         for feed in feeds:
             group.create_task(feed.run())
@@ -88,53 +92,77 @@ async def run_live(settings: Settings, intake: Intake, names: Names, log: TradeL
 async def _tick(feeds: Sequence[Feed], desk: LiveDesk, intake: Intake, names: Names, log: TradeLog) -> None:
     """Each second: punctuation, venues that are out, progress."""
     declared: set[str] = set()
-    warned: set[str] = set()
+    unheard: dict[str, list[str]] = {}
+    gauges = IngestMetrics()
     while True:
         await asyncio.sleep(_TICK_S)
         now_s, now_ns = time.monotonic(), time.time_ns()
         for record in intake.tick(now_ns):
             await log.put(record)
         for feed in feeds:
-            down_s = 0.0 if feed.down_since_s is None else now_s - feed.down_since_s
-            if down_s < _OUTAGE_S:
-                declared.discard(feed.shard.name)
-            elif feed.shard.name not in declared:
-                declared.add(feed.shard.name)
-                line = Line(feed.shard.venue, feed.shard.market, "", feed.shard.name)
-                for record in intake.ended(now_ns, line):
-                    await log.put(record)
-            if feed.shard.name not in warned and _warn_unheard(feed, intake, names, now_ns):
-                warned.add(feed.shard.name)
-        _show(feeds)
-        await log.report(Progress("crypto_ws", now_ns, {**intake.summary(), **_status(feeds, desk)}))
+            await _end_outage(feed, declared, intake, log, now_s, now_ns)
+            if feed.shard.name not in unheard and _has_had_time(feed, now_ns):
+                unheard[feed.shard.name] = _unheard(feed, intake, names)
+        counts = intake.summary()
+        gauges.show(now_s, counts, feeds)
+        await log.report(Progress("crypto_ws", now_ns, progress(counts, feeds, desk, names, unheard)))
 
 
-def _warn_unheard(feed: Feed, intake: Intake, names: Names, now_ns: int) -> bool:
-    """Whether it was time to look: a name that a venue acknowledges but does not list stays silent."""
-    if feed.heard_ns == 0 or feed.down_since_s is not None or now_ns - feed.first_heard_ns < _NO_DATA_S * 1e9:
-        return False
+async def _end_outage(
+    feed: Feed, declared: set[str], intake: Intake, log: TradeLog, now_s: float, now_ns: int
+) -> None:
+    """Say in the log, once, that the instruments of a feed are dead, so that nobody waits for them."""
+    shard = feed.shard
+    down_s = 0.0 if feed.down_since_s is None else now_s - feed.down_since_s
+    if down_s < _OUTAGE_S:
+        declared.discard(shard.name)
+    elif shard.name not in declared:
+        declared.add(shard.name)
+        for record in intake.ended(now_ns, Line(shard.venue, shard.market, "", shard.name)):
+            await log.put(record)
+
+
+def _has_had_time(feed: Feed, now_ns: int) -> bool:
+    return feed.heard_ns != 0 and feed.down_since_s is None and now_ns - feed.first_heard_ns >= _NO_DATA_S * 1e9
+
+
+def _unheard(feed: Feed, intake: Intake, names: Names) -> list[str]:
+    """Listings of which nothing came: a name that a venue acknowledges but does not list stays silent."""
     venue, market = feed.shard.venue, feed.shard.market
+    silent = []
     for listing in feed.shard.listings:
-        if f"{venue}|{market}|{names.unified(venue, market, listing)}" not in intake.counts:
+        called = {listing, VENUES[venue].sent_as(listing)}
+        if not any(f"{venue}|{market}|{names.unified(venue, market, name)}" in intake.counts for name in called):
             _log.warning("subscribed, but nothing came; is it listed?", venue=venue, listing=listing)
-    return True
+            silent.append(listing)
+    return silent
 
 
-def _show(feeds: Sequence[Feed]) -> None:
-    for venue in {feed.shard.venue for feed in feeds}:
-        of_venue = [feed for feed in feeds if feed.shard.venue == venue]
-        metrics.CONNECTED.labels(venue).set(sum(feed.down_since_s is None for feed in of_venue))
-        metrics.LAST_FRAME_SECONDS.labels(venue).set(max(feed.heard_ns for feed in of_venue) / 1e9)
+def progress(
+    counts: dict[str, dict[str, int]],
+    feeds: Sequence[Feed],
+    desk: LiveDesk,
+    names: Names,
+    unheard: Mapping[str, Sequence[str]],
+) -> dict[str, dict[str, int]]:
+    """Counts of the intake with those of each connection beside them.
 
-
-def _status(feeds: Sequence[Feed], desk: LiveDesk) -> dict[str, dict[str, int]]:
-    """Per connection, beside the counts per instrument."""
-    return {
-        feed.shard.name: {
+    An instrument that its venue refuses has `rejected` 1, one of which nothing ever came `unheard` 1.
+    """
+    found = dict(counts)
+    for feed in feeds:
+        shard = feed.shard
+        found[shard.name] = {
             "connected": int(feed.down_since_s is None),
             "reconnects": feed.reconnects,
-            "frames": desk.frames.get(feed.shard.name, 0),
+            "frames": desk.frames.get(shard.name, 0),
             "heard_ns": feed.heard_ns,
+            "rejected": len(feed.rejected),
+            "waiting": feed.waiting,
         }
-        for feed in feeds
-    }
+        marks = [(listing, "rejected") for listing in feed.rejected]
+        marks += [(listing, "unheard") for listing in unheard.get(shard.name, []) if listing not in feed.rejected]
+        for listing, mark in marks:
+            name = f"{shard.venue}|{shard.market}|{names.unified(shard.venue, shard.market, listing)}"
+            found[name] = {**found.get(name, {}), mark: 1}
+    return found

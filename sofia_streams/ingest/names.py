@@ -10,6 +10,8 @@ from sofia_streams.model import Market
 from sofia_streams.venues.registry import VENUES
 from sofia_streams.venues.symbols import unified
 
+_CHARS_MAX = 40
+
 
 class Names:
     """Unified symbols of listings.
@@ -42,6 +44,8 @@ class Names:
         """The unified symbol; see class. Raises UnknownSymbol."""
         if (venue, market, listing) in self._subscribed:
             return self._subscribed[venue, market, listing]
+        if not (0 < len(listing) <= _CHARS_MAX and listing.isprintable()):
+            raise UnknownSymbol(f"{venue}: expected a name of at most {_CHARS_MAX} characters, found {listing[:40]!r}")
         symbol, guessed = VENUES[venue].from_listing(listing, market)
         if guessed and not self._guesses:
             raise UnknownSymbol(

@@ -8,16 +8,21 @@ _MS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 250, 500, 1_000, 2_500, 5_000, 15_
 _FINE_MS = tuple(round(0.5 * 1.2**step, 3) for step in range(70))
 """0.5 ms to 145 s, each bucket 20 % wider than the one before, so that a quantile is known to a few percent."""
 
-TRADES = Counter("sofia_trades", "Trades taken in", ["venue"])
+TRADES = Counter("sofia_trades", "Distinct trades taken in", ["venue"])
+TICKS_PER_S = Gauge("sofia_ticks_per_second", "Distinct trades a second, over the last second", ["venue"])
 FRAMES = Counter("sofia_frames", "Frames received", ["venue"])
 DUPLICATES = Counter("sofia_duplicates", "Trades received again", ["venue"])
 STALE = Counter("sofia_stale", "Trades older than the limit at receipt", ["venue"])
-QUARANTINED = Counter("sofia_quarantined", "Inputs that could not be understood", ["source"])
+STALE_RATIO = Gauge("sofia_stale_ratio", "Share of trades that were stale, since the start", ["venue"])
+LATE = Counter("sofia_late", "Trades of a second that their own feed had passed", ["venue"])
+REFUSED = Counter("sofia_refused", "Trades and tickers that cannot be true, or whose name is not known", ["venue"])
+PARSE_ERRORS = Counter("sofia_parse_errors", "Frames or rows that are not as the venue documents them", ["venue"])
+QUARANTINED = Counter("sofia_quarantined", "Inputs set aside with the reason", ["source"])
 RECONNECTS = Counter("sofia_reconnects", "Connections opened after the first", ["venue"])
 CONNECTED = Gauge("sofia_connected", "Connections that are live", ["venue"])
 LAST_FRAME_SECONDS = Gauge("sofia_last_frame_seconds", "Unix time of the last frame", ["venue"])
 RECEIVE_LATENCY_MS = Histogram("sofia_receive_latency_ms", "Exchange time to receipt", ["venue"], buckets=_MS)
-QUEUE_FRAMES = Gauge("sofia_queue_frames", "Frames waiting to be parsed", ["venue"])
+QUEUE_FRAMES = Gauge("sofia_queue_frames", "Frames received and not read yet", ["venue"])
 
 RECORDS = Counter("sofia_records", "Log records applied", ["topic"])
 TRADES_APPLIED = Counter("sofia_trades_applied", "Trades folded into candles")
@@ -31,6 +36,7 @@ STAGE_MS = Histogram(
 SINK_QUEUE = Gauge("sofia_writer_queue", "Records waiting for a sink", ["sink"])
 SINK_ROWS = Counter("sofia_sink_rows", "Rows or entries acknowledged by a sink", ["sink"])
 SINK_ERRORS = Counter("sofia_sink_errors", "Writes that a sink refused or missed", ["sink"])
+LOGS_BEGUN_ANEW = Counter("sofia_logs_begun_anew", "Partitions found made anew by the Redis bridge", ["topic"])
 SINK_WRITE_SECONDS = Histogram("sofia_sink_write_seconds", "One write to a sink until its ack", ["sink"])
 BUS_LAG_MS = Gauge("sofia_bus_lag_ms", "Age of the record just written, from its receipt", ["sink"])
 

@@ -34,6 +34,7 @@ async def status(settings: Settings, *, listen_s: float = 2.5) -> dict[str, Any]
         async with Watcher(settings) as watcher:
             await watcher.listen(listen_s)
             found["connections"] = [_rounded(line) for line in watcher.lines()]
+            found["silent"] = [{"instrument": name, "why": why} for name, why in watcher.silent()]
             found["instruments"] = [
                 {"instrument": one.name, "trades": one.trades, "trades_per_s": round(one.trades_per_s, 1)}
                 for one in watcher.instruments()
@@ -51,10 +52,11 @@ def _rounded(line: Line) -> dict[str, Any]:
 
 
 def is_well(found: dict[str, Any]) -> bool:
-    """Whether every process runs, the broker answers, and every connection is live."""
+    """Whether every process runs, the broker answers, every connection is live and no instrument stays away."""
     return (
         found["broker"] == "ok"
         and bool(found["processes"])
         and all(one["runs"] for one in found["processes"])
         and all(line["connected"] for line in found.get("connections", []))
+        and not found.get("silent")
     )

@@ -117,6 +117,12 @@ class Watcher:
             for name in sorted(names)
         ]
 
+    def silent(self) -> list[tuple[str, str]]:
+        """Instruments that do not come, and why: their venue refused them, or took the subscription and sent nothing."""
+        marks = {"rejected": "refused by the venue", "unheard": "subscribed, but nothing came"}
+        latest = sorted(self._latest().items())
+        return [(name, why) for name, counts in latest for mark, why in marks.items() if counts.get(mark)]
+
     def _latest(self) -> dict[str, dict[str, int]]:
         return self._reports[-1].counts if self._reports else {}
 

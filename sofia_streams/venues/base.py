@@ -51,6 +51,8 @@ class Venue(NamedTuple):
     parse           one received frame to records
     url             the public market-data WebSocket of a market; raises UnknownSymbol for a market we do not read
     requests        subscribe frames for these listings: trades, ticker, best bid and ask
+    answers         how many answers (yes or no) one of these requests gets
+    sent_as         the name under which a listing's data comes, where the venue joins two books
     to_listing      unified symbol and market to the venue's own name
     from_listing    the venue's name to (unified symbol, guessed); raises UnknownSymbol
     encode_trade    the wire frame that parses back to exactly this trade (for the simulator)
@@ -62,6 +64,8 @@ class Venue(NamedTuple):
     parse: Parse
     url: Callable[[Market], str]
     requests: Callable[[Sequence[str], Market], list[str]]
+    answers: Callable[[str], int]
+    sent_as: Callable[[str], str]
     to_listing: Callable[[str, Market], str]
     from_listing: Callable[[str, Market], tuple[str, bool]]
     encode_trade: Callable[[ParsedTrade], str]

@@ -90,6 +90,17 @@ def to_bybit(symbol: str, market: Market) -> str:
     return _joined(symbol)
 
 
+def sent_as_itself(listing: str) -> str:
+    """The listing: what most venues send is named as it was asked for."""
+    return listing
+
+
+def coinbase_sent_as(listing: str) -> str:
+    """`BTC-USDC` comes as `BTC-USD`, because their books are one."""
+    base, _, quote = listing.partition("-")
+    return f"{base}-USD" if quote == "USDC" else listing
+
+
 def _pair(symbol: str) -> str:
     return symbol.partition(":")[0]
 

@@ -37,3 +37,8 @@ def requests(listings: Sequence[str], market: Market) -> list[str]:
     streams = [f"{listing.lower()}@{kind}" for listing in listings for kind in kinds]
     parts = [streams[first : first + _STREAMS_A_REQUEST] for first in range(0, len(streams), _STREAMS_A_REQUEST)]
     return [frame({"method": "SUBSCRIBE", "params": part, "id": number}) for number, part in enumerate(parts, 1)]
+
+
+def answers(request: str) -> int:
+    """One a request."""
+    return 1

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sofia_streams.model import Market
 from sofia_streams.venues.base import Limits
-from sofia_streams.venues.encoding import frame
+from sofia_streams.venues.encoding import decoded, frame
 
 CHANNELS = ("trades", "tickers")
 _ARGUMENTS_A_REQUEST = 200  # 64 KB a request
@@ -33,3 +33,9 @@ def requests(listings: Sequence[str], market: Market) -> list[str]:
     return [
         frame({"op": "subscribe", "args": arguments[first : first + size]}) for first in range(0, len(arguments), size)
     ]
+
+
+def answers(request: str) -> int:
+    """One for each argument."""
+    arguments = (decoded(request) or {}).get("args")
+    return len(arguments) if isinstance(arguments, list) else 1
