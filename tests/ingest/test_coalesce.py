@@ -1,0 +1,58 @@
+"""Coalescing: nothing lost, order kept, quiet instruments at once, busy ones within the wait, a bounded record rate."""
+
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sofia_streams.ingest.coalesce import RECORDS_PER_S, TRADES_A_RECORD_MAX, Coalescer
+from sofia_streams.model import Trade, TradeBatch
+
+WAIT_S = 0.05
+
+
+def batch(number: int, symbol: str = "BTC/USDT", line: str = "1", count: int = 1) -> TradeBatch:
+    trades = [Trade(str(number), Decimal(1), Decimal(1), "buy", number, number)] * count
+    return TradeBatch("okx", "spot", symbol, number, line, trades)
+
+
+def run(arrivals: list[tuple[float, TradeBatch]], every_s: float = 0.005) -> list[tuple[float, TradeBatch]]:
+    """(when, record) as a producer sends them that asks `due` every 5 ms."""
+    coalescer, sent, asked_s = Coalescer(WAIT_S), [], 0.0
+    for at_s, one in arrivals:
+        while asked_s + every_s <= at_s:
+            asked_s += every_s
+            sent += [(asked_s, record) for record in coalescer.due(asked_s)]
+        sent += [(at_s, record) for record in coalescer.add(one, at_s)]
+    last_s = arrivals[-1][0] if arrivals else 0.0
+    return sent + [(last_s, record) for record in coalescer.take_all(last_s)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.sampled_from("abc"), st.sampled_from("12")), max_size=80))
+def test_every_trade_is_sent_once_in_order_and_never_joined_across_connections(rows):
+    rows = sorted(rows, key=lambda row: row[0])
+    arrivals = [(at_ms / 1e3, batch(number, name, line)) for number, (at_ms, name, line) in enumerate(rows)]
+    sent = [record for _, record in run(arrivals)]
+    for name in "abc":
+        ids = [int(trade.trade_id) for record in sent if record.symbol == name for trade in record.trades]
+        assert ids == [number for number, row in enumerate(rows) if row[1] == name]
+    lines = {str(number): row[2] for number, row in enumerate(rows)}
+    assert all({lines[trade.trade_id] for trade in record.trades} == {record.line} for record in sent)
+
+
+def test_a_quiet_instrument_goes_out_at_once():
+    sent = run([(second * 1.5, batch(second)) for second in range(20)])
+    assert [at_s for at_s, _ in sent] == [second * 1.5 for second in range(20)]
+
+
+def test_twelve_busy_instruments_make_about_the_same_records_as_the_budget():
+    arrivals = [(step / 4_000, batch(step, f"S{step % 12}")) for step in range(5 * 4_000)]
+    sent = [(at_s, record) for at_s, record in run(arrivals) if at_s >= 2.0]
+    assert 0.7 * RECORDS_PER_S <= len(sent) / 3.0 <= 1.1 * RECORDS_PER_S
+    waits_s = [at_s - int(record.trades[0].trade_id) / 4_000 for at_s, record in sent]
+    assert max(waits_s) <= WAIT_S + 0.006
+
+
+def test_a_record_does_not_grow_without_bound():
+    sent = run([(0.0, batch(0))] + [(0.001 * step, batch(step, count=300)) for step in range(1, 40)])
+    assert max(len(record.trades) for _, record in sent) < TRADES_A_RECORD_MAX + 300
