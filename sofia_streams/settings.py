@@ -118,7 +118,7 @@ class Settings(BaseSettings):
         _LIST,
         Field(description="where a venue's own name does not follow its rule", examples=["coinbase:BTC/USDT=BTC-USD"]),
     ] = ()
-    coalesce_ms_max: Annotated[int, Field(ge=0, le=50, description="trades wait for others at most this long, ms")] = 20
+    coalesce_ms_max: Annotated[int, Field(ge=0, le=50, description="trades wait for others at most this long, ms")] = 50
     lateness_ms: Annotated[int, Field(ge=0, le=60_000, description="a candle closes this long after its end, ms")] = (
         1_000
     )
@@ -141,7 +141,7 @@ class Settings(BaseSettings):
     writer_wait_ms_max: Annotated[
         int, Field(ge=1, le=10_000, description="a write to QuestDB waits at most, ms; each costs about 5 ms of a core")
     ] = 500
-    bridge_wait_ms_max: Annotated[int, Field(ge=1, le=10_000, description="a write to Redis waits at most, ms")] = 20
+    bridge_wait_ms_max: Annotated[int, Field(ge=1, le=10_000, description="a write to Redis waits at most, ms")] = 50
     web_host: Annotated[
         str, Field(pattern=rf"^({SERVER})$", description="address worker pages listen on", examples=["127.0.0.1"])
     ] = "127.0.0.1"
