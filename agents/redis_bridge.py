@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from sofia_streams import codec, topics
 from sofia_streams.app import create_app, sink_agent, topic_on
+from sofia_streams.bridging import Bridge
 from sofia_streams.core.tape import Tape
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.logtail import read_tail
-from sofia_streams.model import Bar, Ticker, TradeBatch
+from sofia_streams.model import Bar, Ticker, Trade, TradeBatch
 from sofia_streams.settings import load_settings
 from sofia_streams.sink import Item, Sink
 from sofia_streams.stores.redis_streams import Entry, RedisStreams, bar_entry, ticker_entry, trade_entries
@@ -17,6 +19,7 @@ from sofia_streams.stores.redis_streams import Entry, RedisStreams, bar_entry, t
 settings = load_settings()
 app = create_app("redis_bridge", settings)
 store = RedisStreams(settings.redis_address(), settings.redis_maxlen)
+bridge = Bridge(settings, store)
 prefix = settings.stream_prefix()
 tapes: dict[str, Tape] = defaultdict(lambda: Tape(settings.dedup_ids_max))
 
@@ -25,17 +28,23 @@ def entries(record: object, offset: int) -> list[Entry]:
     """What one record becomes; a trade that stands in the log twice becomes one entry."""
     if isinstance(record, TradeBatch):
         tape = tapes[instrument_key(record.venue, record.market, record.symbol)]
-        new = {(trade.id_kind, trade.trade_id) for trade in tape.distinct(record.trades)}
-        kept = [(index, trade) for index, trade in enumerate(record.trades) if (trade.id_kind, trade.trade_id) in new]
-        return trade_entries(record, kept, offset, prefix)
+        return trade_entries(record, numbered(record.trades, tape.distinct(record.trades)), offset, prefix)
     if isinstance(record, Bar):
         return [bar_entry(record, offset, prefix)]
     return [ticker_entry(record, offset, prefix)] if isinstance(record, Ticker) else []
 
 
+def numbered(trades: Sequence[Trade], new: Sequence[Trade]) -> Iterable[tuple[int, Trade]]:
+    """The new ones among the trades of a record, each with its place there."""
+    if len(new) == len(trades):
+        return enumerate(trades)
+    chosen = {id(trade) for trade in new}
+    return [(index, trade) for index, trade in enumerate(trades) if id(trade) in chosen]
+
+
 async def write(batch: list[Item]) -> None:
-    """One pipeline a batch."""
-    await store.publish([entry for item in batch for entry in item.record])
+    """All entries of a batch, in the order of the log."""
+    await bridge.publish(batch)
 
 
 sink = Sink("redis", write, rows_max=settings.writer_rows_max, wait_s_max=settings.bridge_wait_ms_max / 1e3)

@@ -1,0 +1,240 @@
+"""The Redis bridge on a real log and a real server: read again, restarted, Redis emptied, and the topic made anew."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from redis.asyncio import Redis
+
+from sofia_streams import codec, topics
+from sofia_streams.bridging import Bridge
+from sofia_streams.embedded import process
+from sofia_streams.embedded.stack import Ports, Stack
+from sofia_streams.model import Trade, TradeBatch
+from sofia_streams.ops.stack import addressed
+from sofia_streams.ops.topics import apply_topics, bootstrap, delete_namespace
+from sofia_streams.ops.workers import Lag, start_worker
+from sofia_streams.settings import Settings, load_settings
+from sofia_streams.sink import Item
+from sofia_streams.stores.redis_streams import RedisStreams, trade_entries
+
+pytestmark = pytest.mark.broker
+SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+TRADES = topics.TRADES
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    data_dir = tmp_path_factory.mktemp("bridge") / "data"
+    with Stack(data_dir, questdb=False, preferred_ports=Ports(0, 0, 0, 0)) as stack:
+        yield addressed(load_settings(None, {}), stack.addresses, data_dir)
+
+
+@pytest.fixture
+async def settings(servers: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Settings]:
+    """A namespace of its own, with its topics."""
+    own = servers.model_copy(update={"namespace": f"t{abs(hash(request.node.name)) % 10**8}", "topic_partitions": 2})
+    await apply_topics(own)
+    yield own
+    await delete_namespace(own)
+    streams = RedisStreams(own.redis_address(), own.redis_maxlen)
+    await streams.delete(own.stream_prefix())
+    await streams.close()
+
+
+def batches(first: int, count: int) -> list[TradeBatch]:
+    """Two trades a record, ids from `first`, over the symbols in turn."""
+    return [
+        TradeBatch(
+            "binance", "spot", SYMBOLS[number % 3], 1_700_000_000_000_000_000 + number, "c",
+            [
+                Trade(f"{number}-{part}", Decimal("1.50"), Decimal("0.00000001"), "buy", number, number)
+                for part in range(2)
+            ],
+        )
+        for number in range(first, first + count)
+    ]  # fmt: skip
+
+
+async def produce(settings: Settings, records: list[TradeBatch]) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap(settings)) as producer:
+        for record in records:
+            await producer.send_and_wait(
+                topics.wire_name(TRADES, settings.namespace), codec.encode(record), key=record.symbol.encode()
+            )
+
+
+async def items(settings: Settings) -> list[Item]:
+    """The whole topic as the bridge's sink gets it."""
+    name = topics.wire_name(TRADES, settings.namespace)
+    found = []
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap(settings)) as consumer:
+        places = [TopicPartition(name, number) for number in range(settings.topic_partitions)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        for place, end in (await consumer.end_offsets(places)).items():
+            while await consumer.position(place) < end:
+                message = await consumer.getone(place)
+                record = codec.decode_trades(message.value)
+                assert isinstance(record, TradeBatch)
+                entries = trade_entries(record, enumerate(record.trades), message.offset, settings.stream_prefix())
+                seen = SimpleNamespace(
+                    topic=name, partition=place.partition, offset=message.offset, value=message.value,
+                    timestamp=message.timestamp / 1e3,
+                )  # fmt: skip
+                found.append(Item(SimpleNamespace(message=seen), 0, entries, len(entries)))
+    return found
+
+
+async def make_anew(settings: Settings) -> None:
+    await delete_namespace(settings)
+    await eventually(lambda: _made(settings))
+
+
+async def _made(settings: Settings) -> bool:
+    return topics.wire_name(TRADES, settings.namespace) in await apply_topics(settings)
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 60.0) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not await holds():
+        assert time.monotonic() < deadline_s, "it did not come to hold in time"
+        await asyncio.sleep(0.1)
+
+
+async def published(settings: Settings) -> dict[str, list[str]]:
+    """Trade ids by symbol, in stream order."""
+    found = {}
+    async with Redis.from_url(settings.redis_address(), decode_responses=True) as client:
+        for symbol in SYMBOLS:
+            rows = await client.xrange(f"{settings.stream_prefix()}trades:{symbol}")
+            found[symbol] = [fields["trade_id"] for _, fields in rows]
+    return found
+
+
+def expected(*groups: list[TradeBatch]) -> dict[str, list[str]]:
+    return {
+        symbol: [trade.trade_id for group in groups for one in group if one.symbol == symbol for trade in one.trades]
+        for symbol in SYMBOLS
+    }
+
+
+async def publish(settings: Settings, *lists: list[Item]) -> None:
+    """A bridge as after a start, given these batches."""
+    streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
+    bridge = Bridge(settings, streams)
+    for one in lists:
+        await bridge.publish(one)
+    await streams.close()
+
+
+async def test_a_log_read_again_adds_nothing(settings):
+    records = batches(0, 30)
+    await produce(settings, records)
+    once = await items(settings)
+    await publish(settings, once, once)
+    await publish(settings, once)
+    assert await published(settings) == expected(records)
+
+
+async def test_what_is_read_again_while_redis_has_only_a_part_is_completed(settings):
+    records = batches(0, 30)
+    await produce(settings, records)
+    found = await items(settings)
+    await publish(settings, found[:7])
+    await publish(settings, found)
+    assert await published(settings) == expected(records)
+
+
+async def test_a_topic_made_anew_loses_nothing_and_ids_go_on(settings):
+    old, new = batches(0, 30), batches(1_000, 6)
+    await produce(settings, old)
+    await publish(settings, await items(settings))
+    await make_anew(settings)
+    await produce(settings, new)
+    again = await items(settings)
+    await publish(settings, again)
+    assert await published(settings) == expected(old, new)
+    await publish(settings, again, again)
+    assert await published(settings) == expected(old, new)
+
+
+async def test_a_topic_made_anew_that_has_grown_longer_than_it_was_is_recognised(settings):
+    old, new = batches(0, 6), batches(1_000, 60)
+    await produce(settings, old)
+    await publish(settings, await items(settings))
+    await make_anew(settings)
+    await produce(settings, new)
+    await publish(settings, await items(settings))
+    assert await published(settings) == expected(old, new)
+
+
+async def test_a_topic_made_anew_under_a_running_bridge_in_one_batch_loses_nothing(settings):
+    old, new = batches(0, 30), batches(1_000, 6)
+    await produce(settings, old)
+    first = await items(settings)
+    await make_anew(settings)
+    await produce(settings, new)
+    second = await items(settings)
+    await publish(settings, [*first, *second], second)
+    assert await published(settings) == expected(old, new)
+
+
+async def test_ids_that_came_from_elsewhere_lose_nothing(settings):
+    records = batches(0, 6)
+    async with Redis.from_url(settings.redis_address()) as client:
+        await client.xadd(f"{settings.stream_prefix()}trades:{SYMBOLS[0]}", {"trade_id": "stranger"}, id="500-1")
+    await produce(settings, records)
+    await publish(settings, await items(settings))
+    wanted = expected(records)
+    assert await published(settings) == {**wanted, SYMBOLS[0]: ["stranger", *wanted[SYMBOLS[0]]]}
+
+
+async def test_after_redis_was_emptied_what_comes_from_the_log_is_there(settings):
+    records = batches(0, 30)
+    await produce(settings, records)
+    found = await items(settings)
+    await publish(settings, found)
+    streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
+    await streams.delete(settings.stream_prefix())
+    await streams.close()
+    await publish(settings, found)
+    assert await published(settings) == expected(records)
+
+
+async def test_the_worker_goes_on_after_a_kill_and_after_its_topic_was_made_anew(settings: Settings, tmp_path: Path):
+    for name in ("run", "log"):
+        (settings.data_dir / name).mkdir(exist_ok=True)
+    first, second, new = batches(0, 30), batches(100, 30), batches(1_000, 9)
+    await produce(settings, [*first, *first])  # a trade that stands in the log twice is published once
+
+    async def has(*groups: list[TradeBatch]) -> bool:
+        return await published(settings) == expected(*groups)
+
+    worker = start_worker("redis_bridge", settings, settings.data_dir)
+    try:
+        await eventually(lambda: has(first))
+        process.stop([worker], grace_s=0)
+        await produce(settings, second)
+        worker = start_worker("redis_bridge", settings, settings.data_dir)
+        await eventually(lambda: has(first, second))
+        process.stop([worker], grace_s=10)
+        await make_anew(settings)
+        await produce(settings, new)
+        worker = start_worker("redis_bridge", settings, settings.data_dir)
+        await eventually(lambda: has(first, second, new))
+        async with Lag(settings) as lag:
+
+            async def is_done() -> bool:
+                return await lag.of("redis_bridge") == 0
+
+            await eventually(is_done)
+    finally:
+        process.stop([worker], grace_s=10)
+    assert "made anew" in worker.log.read_text()
+    assert await has(first, second, new)
