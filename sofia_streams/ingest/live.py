@@ -164,5 +164,6 @@ def progress(
         marks += [(listing, "unheard") for listing in unheard.get(shard.name, []) if listing not in feed.rejected]
         for listing, mark in marks:
             name = f"{shard.venue}|{shard.market}|{names.unified(shard.venue, shard.market, listing)}"
-            found[name] = {**found.get(name, {}), mark: 1}
+            if mark == "rejected" or name not in counts:
+                found[name] = {**found.get(name, {}), mark: 1}
     return found
