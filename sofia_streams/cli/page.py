@@ -58,7 +58,7 @@ async def show_live(settings: Settings, supervisor: Supervisor, *, as_json: bool
 async def _lines(
     settings: Settings, watcher: Watcher, supervisor: Supervisor, began_s: float, *, as_json: bool
 ) -> None:
-    said_s, first = 0.0, False
+    said_s, first, label = 0.0, False, f"{settings.namespace} " if settings.namespace else ""
     while True:
         await watcher.poll(_POLL_S)
         now_s = time.monotonic()
@@ -73,7 +73,8 @@ async def _lines(
             show(state, as_json=True)
             continue
         for bar in [row for row in state["instruments"] if row["close"]]:
-            print(f"{bar['instrument']:34} {bar['time']} close {bar['close']:>12} {bar['trades_per_s']:8.1f} trades/s")
+            name = f"{label}{bar['instrument']}"
+            print(f"{name:34} {bar['time']} close {bar['close']:>12} {bar['trades_per_s']:8.1f} trades/s")
         sys.stdout.flush()
 
 
