@@ -12,7 +12,7 @@ from sofia_streams.core.tape import Tape
 from sofia_streams.errors import UnknownSymbol
 from sofia_streams.ingest.intake import Intake, Limits, Line
 from sofia_streams.ingest.names import Names
-from sofia_streams.model import ParsedTrade, Punctuation, Ticker, Trade, TradeBatch
+from sofia_streams.model import Punctuation, Ticker, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
 NOW_NS = 1_786_310_819_000_000_000
@@ -299,8 +299,3 @@ def test_a_name_of_another_book_is_said_by_the_venue_itself():
 def test_a_name_that_is_no_name_is_refused(listing):
     with pytest.raises(UnknownSymbol):
         Names().unified("bybit", "spot", listing)
-
-
-def test_a_parsed_trade_is_what_the_fixture_says():
-    (found,) = VENUES["bybit"].parse(frame(row(7)), received_ns=0)
-    assert isinstance(found, ParsedTrade)
