@@ -57,6 +57,7 @@ def interruptible(last_words: str = "stopped; nothing is left running") -> Itera
 
     What the command started must be stopped on the way out.
     """
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with it ignored
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield

@@ -85,6 +85,7 @@ async def _consumer(settings: Settings) -> AIOKafkaConsumer:
     try:
         await consumer.start()
     except KafkaConnectionError as error:
+        await consumer.stop()  # else it complains when it is collected
         raise DependencyDown(f"expected a broker at {settings.broker()}, found none: {error}. Is it up?") from error
     return consumer
 

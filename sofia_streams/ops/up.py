@@ -19,7 +19,7 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from sofia_streams.embedded import process
 from sofia_streams.embedded.jars import Progress
-from sofia_streams.embedded.lock import holder
+from sofia_streams.embedded.lock import DataDirLock, holder
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.embedded.stack import Stack
 from sofia_streams.ops.running import forget, noted
@@ -66,6 +66,7 @@ def _stoppable() -> Iterator[None]:
     """Inside, SIGTERM and a closed terminal are taken as Ctrl-C."""
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in (*numbers, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is started with it ignored
     for number in numbers:
         signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
@@ -122,7 +123,10 @@ async def _show(show: Show, settings: Settings, supervisor: Supervisor) -> None:
 
 
 def stop_running(settings: Settings, *, within_s: float = 15.0) -> list[str]:
-    """Stop what runs on this data directory, whoever started it. What was done, in words."""
+    """Stop what runs on this data directory, whoever started it, and clean up after a crash. What was done, in words.
+
+    Raises AlreadyRunning where it has not ended after `within_s`.
+    """
     data_dir = settings.data_dir.resolve()
     if not (data_dir / "run").exists():
         return []
@@ -133,6 +137,11 @@ def stop_running(settings: Settings, *, within_s: float = 15.0) -> list[str]:
             runner.terminate()
             runner.wait(within_s)
         done.append(f"stopped sofia up (process {found.pid})")
-    forget(data_dir)
-    done += [f"stopped a {name} left over from a crash" for name in process.stop_leftovers(data_dir)]
+    lock = DataDirLock(data_dir)
+    lock.acquire()
+    try:
+        forget(data_dir)
+        done += [f"stopped a {name} left over from a crash" for name in process.stop_leftovers(data_dir)]
+    finally:
+        lock.release()
     return done

@@ -51,7 +51,11 @@ class Watcher:
         bars = topics.wire_name(topics.BARS, namespace)
         health = TopicPartition(self._health, 0)
         self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap(self._settings), auto_offset_reset="latest")
-        await self._consumer.start()
+        try:
+            await self._consumer.start()
+        except BaseException:
+            await self._consumer.stop()
+            raise
         places = [TopicPartition(bars, number) for number in range(self._settings.topic_partitions)]
         self._consumer.assign([health, *places])
         ends = await self._consumer.end_offsets([health])
