@@ -19,6 +19,7 @@ from sofia_streams.setting_values import unified_name
 from sofia_streams.simulator.faults import Fault
 from sofia_streams.simulator.market import Market, Plan, skewed
 from sofia_streams.simulator.playback import Listed, in_a_row, listed_in, paced, played
+from sofia_streams.simulator.rest import Rest
 from sofia_streams.simulator.server import Exchanges, Sent, encoded
 from sofia_streams.simulator.tape import TapeMarket, read_reels
 from sofia_streams.venues.registry import check_venue
@@ -31,13 +32,14 @@ _RATE_MAX, _SKEW_S_MAX = 1_000_000.0, 86_400.0
 
 
 class Source(NamedTuple):
-    """What is served. A recording waits for subscribers; at full speed it waits for slow ones as well."""
+    """What is served. A recording waits for subscribers, at full speed for slow ones as well; it has no REST."""
 
     listed: Listed
     sent: Callable[[], Iterator[Sent]]
     is_recording: bool = False
     is_patient: bool = False
     skew_ns: int = 0
+    rest: Rest | None = None
 
 
 def checked_market(market: str | None, paths: Sequence[Path]) -> str:
@@ -113,7 +115,8 @@ def _of_market(market: Market | TapeMarket, skew_s: float) -> Source:
     for (venue, _), instrument in market.instruments.items():
         listed[venue, "spot"].add(instrument.listing)
     frozen = {place: frozenset(names) for place, names in listed.items()}
-    return Source(frozen, lambda: encoded(skewed(market.events(), skew_ns)), skew_ns=skew_ns)
+    rest = Rest(market.instruments.values())
+    return Source(frozen, lambda: encoded(rest.watch(skewed(market.events(), skew_ns))), skew_ns=skew_ns, rest=rest)
 
 
 async def simulate(
@@ -130,7 +133,7 @@ async def simulate(
 
     Raises DependencyDown where the port is taken, BadCapture where a file changes meanwhile.
     """
-    exchanges = Exchanges(source.listed, faults, seed, source.skew_ns)
+    exchanges = Exchanges(source.listed, faults, seed, source.skew_ns, source.rest)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)

@@ -1,7 +1,8 @@
 """Four exchanges on one port: `ws://host:port/<venue>/<market>`, each in its own protocol, from one market.
 
 Clients subscribe as they would at the venue and get the channels they asked for. A client that reads too slowly is cut
-off, as venues do. `http://host:port/stats` counts. `/replay` serves recordings in their own order (`recording`).
+off, as venues do. `http://host:port/stats` counts, and `http://host:port/<venue>/` has the venue's REST (`rest`).
+`/replay` serves recordings in their own order (`recording`).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sofia_streams.model import ParsedTrade
 from sofia_streams.simulator import channels
 from sofia_streams.simulator.faults import Fault, Faults, Hurt
 from sofia_streams.simulator.market import Event
+from sofia_streams.simulator.rest import Reply, Rest
 from sofia_streams.venues.registry import VENUES
 
 _FRAMES_WAITING_MAX = 20_000
@@ -114,6 +116,7 @@ class Exchanges:
     sent       trades that the market had, by "venue|market|listing"
     fired      faults that happened, by kind
     skew_ns    how far the exchanges' clocks are ahead, for what they say by themselves
+    rest       answers plain HTTP
     """
 
     def __init__(
@@ -122,7 +125,9 @@ class Exchanges:
         faults: Mapping[str, Fault] = {},
         seed: int = 1,
         skew_ns: int = 0,
+        rest: Rest | None = None,
     ) -> None:
+        self._rest = rest or Rest()
         self._listed, self._faults, self._seed, self._skew_ns = dict(listed), dict(faults), seed, skew_ns
         self._clients: set[_Client] = set()
         self._served = 0
@@ -137,12 +142,14 @@ class Exchanges:
         return {"clients": len(self._clients), "served": self._served, "sent": dict(self.sent), "fired": self.fired}
 
     def plain_http(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answers `/stats`; for `serve(..., process_request=)`."""
-        if request.path != "/stats":
+        """Answers `/stats` and REST; for `serve(..., process_request=)`."""
+        is_stats = request.path == "/stats"
+        reply = Reply(200, _encoder.encode(self.stats()).decode()) if is_stats else self._rest.answer(request.path)
+        if reply is None:
             return None
-        response = connection.respond(HTTPStatus.OK, _encoder.encode(self.stats()).decode())
+        response = connection.respond(HTTPStatus(reply.status), reply.body)
         del response.headers["Content-Type"]
-        response.headers["Content-Type"] = "application/json"
+        response.headers.update(reply.headers)
         return response
 
     async def serve(self, socket: ServerConnection) -> None:

@@ -1,0 +1,194 @@
+"""A venue's own candles over a span of time, exact, from its REST through ccxt. For backfill and checks, not live.
+
+What it does not do: fill minutes that a venue leaves out (Coinbase leaves out those without a trade), or correct what a
+venue defines differently (Bybit opens a minute at the close of the one before).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+from sofia_streams.errors import BadFrame, ConfigError, UnknownSymbol
+from sofia_streams.ingest.instruments import REAL, Place, load_instruments
+from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.venue_rest import Rest, exact, open_rest
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Market
+
+Size = Literal["1s", "1m"]
+_SIZES_NS: dict[str, int] = {"1s": NS_PER_SECOND, "1m": NS_PER_MINUTE}
+_MS_NS = 1_000_000
+_OKX_RECENT = 1_400
+"""OKX's `candles` has the last 1,440; what is older is in `history-candles`."""
+
+
+class Kline(NamedTuple):
+    """One candle of a venue; window [start_ns, start_ns + size). None where the venue does not say.
+
+    `volume` is in the unit of the venue's trades: base currency, or contracts.
+    """
+
+    start_ns: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+    quote_volume: Decimal | None = None
+    buy_volume: Decimal | None = None
+    trade_count: int | None = None
+
+
+class _Page(NamedTuple):
+    """Candles to ask for: the first and last start, both inside, ms."""
+
+    listing: str
+    size: Size
+    from_ms: int
+    to_ms: int
+    now_ms: int
+
+    @property
+    def count(self) -> int:
+        return (self.to_ms - self.from_ms) // self.step_ms + 1
+
+    @property
+    def step_ms(self) -> int:
+        return _SIZES_NS[self.size] // _MS_NS
+
+
+class _Source(NamedTuple):
+    """How a venue serves candles.
+
+    columns     where start, open, high, low, close, volume, quote volume, buy volume and count stand in a row
+    unit_ns     of a row's start
+    """
+
+    ask: Callable[[Rest, _Page], Any]
+    rows_of: Callable[[Any], Any]
+    columns: Sequence[int | None]
+    rows_max: int
+    sizes: tuple[Size, ...] = ("1m",)
+    unit_ns: int = _MS_NS
+
+
+def _ask_binance(rest: Rest, page: _Page) -> Any:
+    call = {"spot": "publicGetKlines", "linear": "fapiPublicGetKlines", "inverse": "dapiPublicGetKlines"}[rest.market]
+    span = {"startTime": page.from_ms, "endTime": page.to_ms, "limit": page.count}
+    return getattr(rest.exchange, call)({"symbol": page.listing, "interval": page.size, **span})
+
+
+def _ask_okx(rest: Rest, page: _Page) -> Any:
+    is_recent = page.from_ms > page.now_ms - _OKX_RECENT * page.step_ms
+    call = rest.exchange.publicGetMarketCandles if is_recent else rest.exchange.publicGetMarketHistoryCandles
+    span = {"before": page.from_ms - 1, "after": page.to_ms + 1, "limit": page.count}  # newer than, older than
+    return call({"instId": page.listing, "bar": page.size, **span})
+
+
+def _ask_coinbase(rest: Rest, page: _Page) -> Any:
+    span = {"granularity": page.step_ms // 1000, "start": page.from_ms // 1000, "end": page.to_ms // 1000}
+    return rest.exchange.publicGetProductsIdCandles({"id": page.listing, **span})
+
+
+def _ask_bybit(rest: Rest, page: _Page) -> Any:
+    span = {"interval": "1", "start": page.from_ms, "end": page.to_ms, "limit": page.count}
+    return rest.exchange.publicGetV5MarketKline({"category": rest.market, "symbol": page.listing, **span})
+
+
+_SOURCES = {
+    "binance": _Source(_ask_binance, lambda found: found, (0, 1, 2, 3, 4, 5, 7, 9, 8), 1_000, ("1s", "1m")),
+    "okx": _Source(_ask_okx, lambda found: found["data"], (0, 1, 2, 3, 4, 5, 7, None, None), 300, ("1s", "1m")),
+    "coinbase": _Source(
+        _ask_coinbase, lambda found: found, (0, 3, 2, 1, 4, 5, None, None, None), 300, unit_ns=NS_PER_SECOND
+    ),
+    "bybit": _Source(_ask_bybit, lambda found: found["result"]["list"], (0, 1, 2, 3, 4, 5, 6, None, None), 1_000),
+}
+
+
+async def fetch_klines(
+    venue: str,
+    market: Market,
+    symbol: str,
+    size: Size,
+    start_ns: int,
+    end_ns: int,
+    *,
+    listings: Mapping[tuple[str, str], str] = {},
+    place: Place = REAL,
+    now_ns: int | None = None,
+) -> list[Kline]:
+    """The closed candles of a pair (`BTC/USDT`) that start in [start_ns, end_ns): ascending, each once.
+
+    Raises ConfigError for a size or span the venue cannot serve, DependencyDown, BadFrame, and UnknownSymbol with names
+    near the one asked for.
+    """
+    source, listing = _checked(venue, market, size, start_ns, end_ns), Names(listings).listing(venue, market, symbol)
+    step_ns, now_ns = _SIZES_NS[size], time.time_ns() if now_ns is None else now_ns
+    first_ns, last_ns = -(-start_ns // step_ns) * step_ns, min(end_ns - 1, now_ns - step_ns) // step_ns * step_ns
+    found: dict[int, Kline] = {}
+    async with open_rest(venue, market, place.rest_urls.get(venue)) as rest:
+        for from_ns in range(first_ns, last_ns + 1, step_ns * source.rows_max):
+            to_ns = min(last_ns, from_ns + step_ns * (source.rows_max - 1))
+            page = _Page(listing, size, from_ns // _MS_NS, to_ns // _MS_NS, now_ns // _MS_NS)
+            for kline in await _ask(rest, source, page, symbol, listings, place):
+                if from_ns <= kline.start_ns <= to_ns:
+                    found[kline.start_ns] = kline
+    return [found[at_ns] for at_ns in sorted(found)]
+
+
+def _checked(venue: str, market: Market, size: Size, start_ns: int, end_ns: int) -> _Source:
+    source = _SOURCES.get(venue)
+    if source is None:
+        raise ConfigError(f"klines: expected a venue of {', '.join(_SOURCES)}, found {venue[:40]!r}.")
+    sizes = source.sizes if market == "spot" or venue == "okx" else ("1m",)
+    if size not in sizes:
+        raise ConfigError(f"klines: {venue} {market} has candles of {' and '.join(sizes)}, found {size!r}.")
+    if not 0 <= start_ns < end_ns:
+        raise ConfigError(f"klines: expected a start before the end, found {start_ns} and {end_ns} ns.")
+    return source
+
+
+async def _ask(
+    rest: Rest, source: _Source, page: _Page, symbol: str, listings: Mapping[tuple[str, str], str], place: Place
+) -> list[Kline]:
+    try:
+        answer = await rest.ask(f"candles of {page.listing}", lambda: source.ask(rest, page))
+    except UnknownSymbol:
+        await load_instruments(rest.venue, rest.market, [symbol], listings=listings, place=place)  # says what is near
+        raise
+    try:
+        rows = [_kline(source, row) for row in source.rows_of(answer)]
+    except (ValueError, LookupError, TypeError) as error:
+        frame = str(answer).encode()
+        raise BadFrame(rest.venue, "rows of candles with plain numbers", repr(error), frame) from error
+    if rest.market == "inverse" and rest.venue != "okx":
+        return [row._replace(quote_volume=None) for row in rows]  # in the base currency there
+    return rows
+
+
+def _kline(source: _Source, row: Sequence[Any]) -> Kline:
+    """One row. Raises ValueError, LookupError, TypeError."""
+    start, *prices, volume, quote, bought, count = [None if at is None else str(row[at]) for at in source.columns]
+    opened, high, low, close = (_needed(price) for price in prices)
+    if not 0 < low <= min(opened, close) <= max(opened, close) <= high:
+        raise ValueError(f"expected low <= open, close <= high above zero, found {prices}")
+    return Kline(
+        int(_needed(start)) * source.unit_ns,
+        opened,
+        high,
+        low,
+        close,
+        _needed(volume),
+        exact(quote),
+        exact(bought),
+        None if count is None else int(count),
+    )
+
+
+def _needed(text: str | None) -> Decimal:
+    value = exact(text)
+    if value is None or value < 0:
+        raise ValueError(f"expected a number from zero, found {text!r}")
+    return value
