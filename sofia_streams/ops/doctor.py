@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import shutil
 import socket
 import time
@@ -26,6 +27,7 @@ from sofia_streams.venues.registry import VENUES
 _DISK_GB_MIN = 2.0
 _CONNECT_S = 5.0
 _CLOCK_MS_MAX = 1_000.0
+_OPEN_FILES_MIN = 4_096
 
 
 class Finding(NamedTuple):
@@ -46,6 +48,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("redis", _redis),
         ("java", _java),
         ("disk", _disk),
+        ("open files", _open_files),
         ("ports", _ports),
         ("clock", _clock),
     ]
@@ -92,7 +95,12 @@ async def _topics(settings: Settings) -> Finding:
 async def _questdb(settings: Settings) -> Finding:
     if settings.questdb_host is None:
         return Finding("questdb", "skipped", "no QUESTDB_HOST and nothing runs here", "`sofia up` starts one.")
-    await asyncio.to_thread(QuestDb(settings.questdb_address()).query, "SELECT 1")
+    store = QuestDb(settings.questdb_address())
+    tables = await asyncio.to_thread(store.query, "SELECT name, suspended FROM wal_tables()")
+    suspended = [str(name) for name, is_suspended in tables if is_suspended]
+    if suspended:
+        cure = f"Free disk space, then in QuestDB: ALTER TABLE '{suspended[0]}' RESUME WAL; see its log for the cause."
+        return Finding("questdb", "failed", f"does not apply what it takes for: {', '.join(suspended)}", cure)
     return Finding("questdb", "ok", settings.questdb_address())
 
 
@@ -122,6 +130,14 @@ async def _disk(settings: Settings) -> Finding:
     if free_gb < _DISK_GB_MIN:
         return Finding("disk", "failed", found, f"Free {_DISK_GB_MIN:.0f} GB, or set DATA_DIR to another disk.")
     return Finding("disk", "ok", found)
+
+
+async def _open_files(settings: Settings) -> Finding:
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= limit < _OPEN_FILES_MIN:
+        cure = f"ulimit -n {_OPEN_FILES_MIN} before `sofia up`; the broker and QuestDB keep many files open."
+        return Finding("open files", "warning", f"at most {limit} a process (could be {most})", cure)
+    return Finding("open files", "ok", f"at most {limit} a process")
 
 
 async def _ports(settings: Settings) -> Finding:
