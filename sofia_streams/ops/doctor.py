@@ -118,7 +118,8 @@ async def _redis(settings: Settings) -> Finding:
 async def _java(settings: Settings) -> Finding:
     if settings.broker_url and settings.questdb_host:
         return Finding("java", "skipped", "not needed: broker and QuestDB are configured")
-    return Finding("java", "ok", str(java.find_java()))
+    found = java.find_java()
+    return Finding("java", "ok", f"{found.path} (Java {found.major})")
 
 
 async def _disk(settings: Settings) -> Finding:
