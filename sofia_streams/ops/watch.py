@@ -122,7 +122,7 @@ class Watcher:
         ]
 
     def silent(self) -> list[tuple[str, str]]:
-        """Instruments that do not come, and why: their venue refused them, or took the subscription and sent nothing."""
+        """Instruments that do not come, and why: refused by their venue, or subscribed and never sent."""
         marks = {"rejected": "refused by the venue", "unheard": "subscribed, but nothing came"}
         latest = sorted(self._latest().items())
         return [(name, why) for name, counts in latest for mark, why in marks.items() if counts.get(mark)]
