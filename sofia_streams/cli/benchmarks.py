@@ -4,29 +4,98 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from bench import candles as candles_bench
 from bench import live as live_bench
-from sofia_streams.cli.output import AsJson, say, show
-from sofia_streams.embedded.stack import Ports
-from sofia_streams.ops.stack import running_stack
+from bench import parse as parse_bench
+from bench import sinks as sinks_bench
+from bench.machine import machine
+from sofia_streams.cli.output import AsJson, interruptible, say, show
+from sofia_streams.embedded.stack import Ports, Stack
+from sofia_streams.ops.stack import addressed
 from sofia_streams.settings import Settings, load_settings
 
 bench = typer.Typer(no_args_is_help=True, help="Benchmarks: ratios and rates of one run on this machine.")
+_PEERS = ",".join(candles_bench.PEER_TRADES)
+Rounds = Annotated[int, typer.Option(min=1, max=20, help="Rounds; the median counts")]
+Rate = Annotated[float, typer.Option(min=100, help="Trades a second that records are made at, all instruments")]
 
 
 @contextmanager
-def _servers() -> Iterator[Settings]:
-    with (
-        tempfile.TemporaryDirectory(prefix="sofia-bench-") as folder,
-        running_stack(load_settings(), Path(folder) / "data", say=say, ports=Ports(0, 0, 0, 0)) as addressed,
-    ):
-        yield addressed
+def _servers(*, stores: bool = True) -> Iterator[Settings]:
+    """Those of the settings, else embedded ones on free ports, removed afterwards; without `stores` only a broker."""
+    settings = load_settings()
+    with interruptible("stopped; nothing is left behind"), tempfile.TemporaryDirectory(prefix="sofia-bench-") as folder:
+        data_dir = Path(folder) / "data"
+        stack = Stack(
+            data_dir,
+            kafka=settings.broker_url is None,
+            questdb=stores and settings.questdb_host is None,
+            redis=stores and settings.redis_url is None,
+            preferred_ports=Ports(0, 0, 0, 0),
+            say=say,
+        )
+        with stack:
+            yield addressed(settings, stack.addresses, data_dir)
+
+
+def _chosen(text: str, known: Iterable[str]) -> list[str]:
+    """The names in a comma list. Raises typer.BadParameter."""
+    chosen = [name.strip() for name in text.split(",") if name.strip()]
+    if unknown := [name for name in chosen if name not in known]:
+        raise typer.BadParameter(f"expected some of {', '.join(known)}, found {unknown[0]!r}")
+    return chosen
+
+
+def _show(name: str, result: dict[str, Any], *, as_json: bool) -> None:
+    show({"bench": name, "machine": machine(), **result}, as_json=as_json)
+
+
+@bench.command("candles")
+def candles(
+    trades: Annotated[int, typer.Option(min=10_000, help="Distinct trades, 12 instruments")] = 1_000_000,
+    rate: Rate = 60_000.0,
+    rounds: Rounds = 1,
+    peers: Annotated[str, typer.Option(help="Of these, with commas; '' for none")] = _PEERS,
+    sustained: Annotated[bool, typer.Option(help="Also offer the records in real time")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """Trades a second from the log to bars on one worker, against others.  Example: sofia bench candles --rounds 3."""
+    plan = candles_bench.Plan(trades, rate, rounds, _chosen(peers, candles_bench.PEER_TRADES), sustained)
+    with _servers(stores=False) as settings:
+        _show("candles", asyncio.run(candles_bench.run(settings, settings.data_dir, say, plan)), as_json=as_json)
+
+
+@bench.command("parse")
+def parse(
+    rounds: Rounds = 3,
+    frames: Annotated[int, typer.Option(min=100, help="Frames of a venue and market in a round, at least")] = 20_000,
+    as_json: AsJson = False,
+) -> None:
+    """Captured frame to exact trade, against cryptofeed.  Example: sofia bench parse --rounds 5."""
+    with interruptible("stopped; nothing is left behind"):
+        _show("parse", parse_bench.run(say, rounds=rounds, frames_min=frames), as_json=as_json)
+
+
+@bench.command("sinks")
+def sinks(
+    trades: Annotated[int, typer.Option(min=10_000, help="Distinct trades, 12 instruments")] = 500_000,
+    rate: Rate = 60_000.0,
+    rounds: Rounds = 1,
+    only: Annotated[str, typer.Option(help="Of questdb, redis, with commas")] = "questdb,redis",
+    as_json: AsJson = False,
+) -> None:
+    """Rows a second into QuestDB, entries a second into Redis, from the log.  Example: sofia bench sinks --rounds 3."""
+    chosen = _chosen(only, sinks_bench.WORKERS)
+    with _servers() as settings:
+        run = sinks_bench.run(settings, settings.data_dir, say, trades=trades, rate=rate, rounds=rounds, sinks=chosen)
+        _show("sinks", asyncio.run(run), as_json=as_json)
 
 
 @bench.command("live")
@@ -37,4 +106,5 @@ def live(
 ) -> None:
     """The whole pipeline under a steady load: lag, latency, CPU, memory.  Example: sofia bench live --rate 1000."""
     with _servers() as settings:
-        show(asyncio.run(live_bench.run(settings, settings.data_dir, say, rate=rate, seconds=seconds)), as_json=as_json)
+        result = asyncio.run(live_bench.run(settings, settings.data_dir, say, rate=rate, seconds=seconds))
+        _show("live", result, as_json=as_json)

@@ -1,0 +1,99 @@
+"""Rows a second from the log to QuestDB's ack, entries a second from the log to Redis, with the real workers.
+
+Every run is checked: the store must hold one row, or entry, for each distinct trade.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from redis.asyncio import Redis
+
+from bench import stream
+from bench.candles import WrongResult, namespace
+from bench.drain import drain, running
+from bench.figures import spread
+from bench.prefill import Prepared, fill, prepare, shape
+from sofia_streams.settings import Settings
+from sofia_streams.stores.questdb import QuestDb
+from sofia_streams.stores.redis_streams import RedisStreams
+
+WORKERS = {"questdb": "timeseries_writer", "redis": "redis_bridge"}
+_VISIBLE_S_MAX = 60.0
+_KEEPS_ALL = {"redis_maxlen": 2**40, "retention_trades_days": 0}
+"""So that everything can be counted afterwards."""
+
+
+async def run(
+    settings: Settings,
+    data_dir: Path,
+    say: Callable[[str], None],
+    *,
+    trades: int,
+    rate: float,
+    rounds: int,
+    sinks: Sequence[str],
+) -> dict[str, Any]:
+    """`settings` has the addresses of running servers. Raises WrongResult."""
+    say(f"generating {trades:,} trades and their records at {rate:,.0f} trades/s")
+    records = prepare(stream.coalesced(stream.frames(trades, rate)))
+    rates: dict[str, list[float]] = {sink: [] for sink in sinks}
+    for number in range(rounds):
+        for sink in sinks:
+            rates[sink].append(await _once(sink, settings, data_dir, records, trades))
+            unit = "rows" if sink == "questdb" else "entries"
+            say(f"round {number + 1}: {sink} {rates[sink][-1]:,.0f} {unit}/s")
+    return {
+        "rate": rate,
+        "stream": shape(records),
+        "acknowledged_per_s": {sink: spread(found) for sink, found in rates.items()},
+        "checked": dict.fromkeys(sinks, trades),
+    }
+
+
+async def _once(sink: str, settings: Settings, data_dir: Path, records: Sequence[Prepared], trades: int) -> float:
+    settings = settings.model_copy(update=_KEEPS_ALL)
+    async with namespace(settings) as own, _stores(own):
+        await fill(own, records)
+        async with running(WORKERS[sink], own, data_dir) as worker:
+            drained = await drain(worker, f'sofia_sink_rows_total{{sink="{sink}"}}')
+        found = await (_rows(own, trades) if sink == "questdb" else _entries(own))
+        if found != trades:
+            raise WrongResult(f"{sink}: expected {trades} distinct trades, found {found}; its time counts nothing")
+        return drained.per_s
+
+
+@asynccontextmanager
+async def _stores(settings: Settings) -> AsyncIterator[None]:
+    """Afterwards the namespace's tables and streams are gone."""
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(QuestDb(settings.questdb_address(), settings.table_prefix()).drop_tables)
+        streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
+        try:
+            await streams.delete(settings.stream_prefix())
+        finally:
+            await streams.close()
+
+
+async def _rows(settings: Settings, wanted: int) -> int:
+    """Rows visible, once the write-ahead log is applied; at most `_VISIBLE_S_MAX` is waited for."""
+    store = QuestDb(settings.questdb_address(), settings.table_prefix())
+    deadline_s = asyncio.get_running_loop().time() + _VISIBLE_S_MAX
+    while (found := await asyncio.to_thread(store.count, "trades")) != wanted:
+        if asyncio.get_running_loop().time() > deadline_s:
+            break
+        await asyncio.sleep(0.1)
+    return found
+
+
+async def _entries(settings: Settings) -> int:
+    """Entries over the trade streams of the namespace."""
+    async with Redis.from_url(settings.redis_address()) as client:
+        keys = [key async for key in client.scan_iter(match=f"{settings.stream_prefix()}trades*")]
+        return sum([await client.xlen(key) for key in keys])
