@@ -5,6 +5,7 @@ from __future__ import annotations
 from sofia_streams import topics
 from sofia_streams.app import create_app
 from sofia_streams.ingest.intake import Intake, Limits
+from sofia_streams.ingest.listing_check import check_listings
 from sofia_streams.ingest.live import run_live
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.replayed import replay
@@ -28,6 +29,13 @@ async def run() -> None:
             await replay(settings.replay_url, intake, log)
         else:
             await run_live(settings, intake, names, log)
+
+
+@app.task
+async def check() -> None:
+    """Beside the frames, once: are the configured pairs listed?"""
+    if not settings.replay_url:
+        await check_listings(settings)
 
 
 if __name__ == "__main__":

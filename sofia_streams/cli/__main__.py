@@ -32,6 +32,8 @@ COMMANDS = {
     "replay": Command("data", "replay", "Run recordings through the whole pipeline into candles"),
     "capture": Command("data", "capture", "Record live frames into a capture file"),
     "export": Command("data", "export", "A table of QuestDB as Parquet, exact"),
+    "instruments": Command("instruments", "instruments", "Tick, step and limits of every pair at every venue"),
+    "klines": Command("instruments", "klines", "A venue's own 1m candles, exact"),
     "topics": Command("manage", "topics", "The log's topics"),
     "config": Command("look", "config", "Settings"),
     "bench": Command("benchmarks", "bench", "Benchmarks"),
@@ -46,7 +48,7 @@ def root() -> None:
 
 def overview() -> str:
     """What `sofia --help` prints."""
-    lines = [f"  {name:10}{command.about}." for name, command in COMMANDS.items()]
+    lines = [f"  {name:12}{command.about}." for name, command in COMMANDS.items()]
     return "\n".join(
         ["Usage: sofia COMMAND ...", "", str(root.__doc__), "", "Commands:", *lines, "",
          "sofia COMMAND --help has options and an example; docs/cli.md has exit codes and JSON keys.",

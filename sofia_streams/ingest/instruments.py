@@ -6,6 +6,7 @@ The last answer of every venue is kept as JSON, for when the venue cannot be ask
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import difflib
 import os
 import time
@@ -256,7 +257,8 @@ def _write(path: Path, found: list[Instrument], say: Callable[[str], None]) -> N
         partial.write_bytes(msgspec.json.encode(_Kept(_SCHEMA, found[0].as_of_ns, str(ccxt.__version__), found)))
         partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         say(f"{path}: the answer could not be kept: {error.strerror or error}")
 
 

@@ -51,7 +51,7 @@ class _Page(NamedTuple):
     now_ms: int
 
     @property
-    def count(self) -> int:
+    def rows(self) -> int:
         return (self.to_ms - self.from_ms) // self.step_ms + 1
 
     @property
@@ -76,24 +76,24 @@ class _Source(NamedTuple):
 
 def _ask_binance(rest: Rest, page: _Page) -> Any:
     call = {"spot": "publicGetKlines", "linear": "fapiPublicGetKlines", "inverse": "dapiPublicGetKlines"}[rest.market]
-    span = {"startTime": page.from_ms, "endTime": page.to_ms, "limit": page.count}
+    span = {"startTime": page.from_ms, "endTime": page.to_ms, "limit": page.rows}
     return getattr(rest.exchange, call)({"symbol": page.listing, "interval": page.size, **span})
 
 
 def _ask_okx(rest: Rest, page: _Page) -> Any:
     is_recent = page.from_ms > page.now_ms - _OKX_RECENT * page.step_ms
     call = rest.exchange.publicGetMarketCandles if is_recent else rest.exchange.publicGetMarketHistoryCandles
-    span = {"before": page.from_ms - 1, "after": page.to_ms + 1, "limit": page.count}  # newer than, older than
+    span = {"before": page.from_ms - 1, "after": page.to_ms + 1, "limit": page.rows}  # newer than, older than
     return call({"instId": page.listing, "bar": page.size, **span})
 
 
 def _ask_coinbase(rest: Rest, page: _Page) -> Any:
-    span = {"granularity": page.step_ms // 1000, "start": page.from_ms // 1000, "end": page.to_ms // 1000}
-    return rest.exchange.publicGetProductsIdCandles({"id": page.listing, **span})
+    span = {"start": rest.exchange.iso8601(page.from_ms), "end": rest.exchange.iso8601(page.to_ms)}
+    return rest.exchange.publicGetProductsIdCandles({"id": page.listing, "granularity": page.step_ms // 1000, **span})
 
 
 def _ask_bybit(rest: Rest, page: _Page) -> Any:
-    span = {"interval": "1", "start": page.from_ms, "end": page.to_ms, "limit": page.count}
+    span = {"interval": "1", "start": page.from_ms, "end": page.to_ms, "limit": page.rows}
     return rest.exchange.publicGetV5MarketKline({"category": rest.market, "symbol": page.listing, **span})
 
 

@@ -21,6 +21,7 @@ QUARANTINED = Counter("sofia_quarantined", "Inputs set aside with the reason", [
 RECONNECTS = Counter("sofia_reconnects", "Connections opened after the first", ["venue"])
 CONNECTED = Gauge("sofia_connected", "Connections that are live", ["venue"])
 LAST_FRAME_SECONDS = Gauge("sofia_last_frame_seconds", "Unix time of the last frame", ["venue"])
+UNLISTED = Gauge("sofia_unlisted", "Configured pairs that the venue does not list, or does not trade now", ["venue"])
 RECEIVE_LATENCY_MS = Histogram("sofia_receive_latency_ms", "Exchange time to receipt", ["venue"], buckets=_MS)
 QUEUE_FRAMES = Gauge("sofia_queue_frames", "Frames received and not read yet", ["venue"])
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -23,7 +24,7 @@ _MINUTES_MAX = 3_000
 """Kept of each instrument: two days."""
 _MINUTE_MS = 60_000
 _ROWS_MAX = {"binance": 1_000, "okx": 300, "coinbase": 300, "bybit": 1_000}
-_ROOTS = {"binance": "/api/", "okx": "/api/", "coinbase": "/products", "bybit": "/v5/"}
+_ROOTS = {"binance": ("/api/", "/fapi/", "/dapi/"), "okx": ("/api/",), "coinbase": ("/products",), "bybit": ("/v5/",)}
 _MIN_NOTIONAL = "5"
 _encoder = msgspec.json.Encoder()
 
@@ -127,6 +128,10 @@ def _number(asked: Mapping[str, str], name: str) -> int | None:
     return int(asked[name]) if name in asked else None
 
 
+def _moment_ms(asked: Mapping[str, str], name: str) -> int | None:
+    return round(datetime.fromisoformat(asked[name]).timestamp() * 1000) if name in asked else None
+
+
 def _step(one: Instrument) -> str:
     return format(Decimal(1).scaleb(-one.lot_digits), "f")
 
@@ -176,9 +181,7 @@ def _okx(rest: Rest, path: str, asked: Mapping[str, str]) -> Reply:
     if asked.get("bar", "1m") != "1m":
         return _json({"code": "51000", "msg": "Parameter bar error", "data": []}, 400)
     older, newer, listing = _number(asked, "after"), _number(asked, "before"), asked.get("instId", "")
-    found = rest.minutes(
-        "okx", listing, None if newer is None else newer + 1, None if older is None else older - 1
-    )
+    found = rest.minutes("okx", listing, None if newer is None else newer + 1, None if older is None else older - 1)
     if found is None:
         return _json({"code": "51001", "msg": "Instrument ID doesn't exist.", "data": []})
     limit = min(_number(asked, "limit") or 100, _ROWS_MAX["okx"])
@@ -202,13 +205,11 @@ def _coinbase(rest: Rest, path: str, asked: Mapping[str, str]) -> Reply:
     if path == "products":
         return _json([*map(_coinbase_row, rest.instruments("coinbase"))])
     listing, _, what = path.removeprefix("products/").partition("/")
-    from_s, to_s = _number(asked, "start"), _number(asked, "end")
-    if from_s is not None and to_s is not None and to_s - from_s > _ROWS_MAX["coinbase"] * 60:
+    from_ms, to_ms = _moment_ms(asked, "start"), _moment_ms(asked, "end")
+    if from_ms is not None and to_ms is not None and to_ms - from_ms > _ROWS_MAX["coinbase"] * _MINUTE_MS:
         text = "granularity too small for the requested time range. Count of aggregations requested exceeds 300"
         return _json({"message": text}, 400)
-    found = rest.minutes(
-        "coinbase", listing, None if from_s is None else from_s * 1000, None if to_s is None else to_s * 1000
-    )
+    found = rest.minutes("coinbase", listing, from_ms, to_ms)
     if found is None or what != "candles":
         return _json({"message": "NotFound"}, 404)
     if asked.get("granularity", "60") != "60":

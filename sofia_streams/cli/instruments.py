@@ -1,0 +1,110 @@
+"""Commands on what venues list and their own candles: instruments, klines. Asks the venues; changes nothing of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any
+
+import typer
+
+from sofia_streams.cli.output import AsJson, say, show, show_rows
+
+_SHOWN = ("price_tick", "quantity_step", "quantity_min", "notional_min", "contract_size")
+
+
+def instruments(
+    venues: Annotated[str | None, typer.Option(help="Comma list; default: CRYPTO_EXCHANGES")] = None,
+    symbols: Annotated[str | None, typer.Option(help="Comma list of pairs; default: CRYPTO_SYMBOLS")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tick, step and limits of every pair at every venue.  Example: sofia instruments --symbols BTC/USDT,ETH/USDT.
+
+    Exit code 1 when a venue gave no answer or does not list a pair; each has its line on stderr, the others are shown.
+    """
+    from sofia_streams.ingest.instruments import Place, survey
+    from sofia_streams.ops.running import running_or_configured
+
+    settings = running_or_configured()
+    names = _venues(venues) if venues else settings.crypto_exchanges
+    pairs = [_pair(text, "--symbols") for text in symbols.split(",")] if symbols else settings.crypto_symbols
+    settings = settings.model_copy(update={"crypto_exchanges": names})
+    found = asyncio.run(survey(settings, names, list(dict.fromkeys(pairs)), Place.of(settings, say)))
+    rows = [
+        {
+            **{name: getattr(one, name) for name in ("venue", "market", "symbol", "listing")},
+            **{name: _plain(getattr(one, name)) for name in _SHOWN},
+            "active": one.active,
+            "as_of": f"{datetime.fromtimestamp(one.as_of_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%SZ}",
+        }
+        for one in found.instruments
+    ]
+    for text in (*found.failed.values(), *map(str, found.unlisted)):
+        say(text)
+    if as_json:
+        unlisted = [one._asdict() for one in found.unlisted]
+        show({"instruments": rows, "unlisted": unlisted, "failed": found.failed}, as_json=True)
+    else:
+        show_rows("instruments", rows, as_json=False)
+    if found.failed or found.unlisted:
+        raise typer.Exit(1)
+
+
+def klines(
+    venue: Annotated[str, typer.Argument(help="binance, okx, coinbase or bybit")],
+    symbol: Annotated[str, typer.Argument(help="A pair, like BTC/USDT")],
+    start: Annotated[str, typer.Option("--from", help="UTC, like 2026-01-31T12:00")],
+    end: Annotated[str, typer.Option("--to", help="UTC; not inside")],
+    as_json: AsJson = False,
+) -> None:
+    """A venue's own 1m candles, exact.  Example: sofia klines okx BTC/USDT --from 2026-01-31 --to 2026-02-01.
+
+    Closed candles only. Exit code 1 when the venue gave no answer or does not list the pair.
+    """
+    from sofia_streams.ingest.instruments import Place
+    from sofia_streams.ingest.klines import fetch_klines
+    from sofia_streams.ops.running import running_or_configured
+
+    pair, start_ns, end_ns = _pair(symbol, "SYMBOL"), _moment_ns(start, "--from"), _moment_ns(end, "--to")
+    settings = running_or_configured().model_copy(update={"crypto_exchanges": _venues(venue)})
+    found = asyncio.run(
+        fetch_klines(
+            venue, settings.crypto_market, pair, "1m", start_ns, end_ns,
+            listings=settings.listings(), place=Place.of(settings, say),
+        )
+    )  # fmt: skip
+    show_rows("klines", [{name: _plain(value) for name, value in one._asdict().items()} for one in found],
+              as_json=as_json)  # fmt: skip
+
+
+def _venues(text: str) -> tuple[str, ...]:
+    """Raises ConfigError for one that there is not."""
+    from sofia_streams.venues.registry import check_venue
+
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    for name in names:
+        check_venue(name)
+    return names
+
+
+def _pair(text: str, option: str) -> str:
+    from sofia_streams.setting_values import unified_name
+
+    try:
+        return unified_name(text.strip())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+def _plain(value: Any) -> Any:
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def _moment_ns(text: str, option: str) -> int:
+    """A time as ISO 8601 writes it; UTC unless it says otherwise."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected a time like 2026-01-31T12:00, found {text!r}", param_hint=option) from None
+    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * 10**9
