@@ -1,6 +1,7 @@
 """Faults that the simulator puts between a venue and its client, seeded: each frame may be hurt.
 
-A fault is a probability a frame. Recordings served on `/replay` are never hurt: a replay gives the same every time.
+A fault is a probability a frame (busy: a REST request). Recordings served on `/replay` are never hurt: a replay gives
+the same every time.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from typing import NamedTuple
 
 from sofia_streams.errors import ConfigError
 
-KINDS = ("drop", "duplicate", "reorder", "malformed", "disconnect", "stall", "late")
-_SECONDS = {"stall": 40.0, "late": 5.0}
+KINDS = ("drop", "duplicate", "reorder", "malformed", "disconnect", "stall", "late", "busy")
+BUSY = "busy"
+"""The one that hurts REST and no frame: HTTP 429, and when to ask again."""
+_SECONDS = {"stall": 40.0, "late": 5.0, BUSY: 1.0}
 """A stall is longer than any venue's own heartbeat; late is later than a candle waits."""
 _SECONDS_MAX = 3_600.0
 _GARBAGE = '{"e":"trade","s":"BTCUSDT","p":"NaN","q":[],"T":-1'
 
 
 class Fault(NamedTuple):
-    """How likely a frame is hurt, and for how long (stall, late)."""
+    """How likely a frame is hurt, and for how long (stall, late, busy)."""
 
     share: float
     seconds: float = 0.0
@@ -36,7 +39,7 @@ def parse_faults(texts: Sequence[str]) -> dict[str, Fault]:
         if kind not in KINDS or not 0.0 <= share <= 1.0 or not (is_timed or (kind not in _SECONDS and not colon)):
             raise ConfigError(
                 f"--fault: expected KIND=0..1 with KIND one of {', '.join(KINDS)} "
-                f"(stall and late: KIND=0..1:SECONDS as well), found {text[:60]!r}"
+                f"({', '.join(_SECONDS)}: KIND=0..1:SECONDS as well), found {text[:60]!r}"
             )
         found[kind] = Fault(share, seconds)
     return found
@@ -63,7 +66,7 @@ class Faults:
     """Decides for one client, frame by frame; counts in `fired` by kind."""
 
     def __init__(self, faults: Mapping[str, Fault], seed: int, fired: dict[str, int]) -> None:
-        self._faults = dict(faults)
+        self._faults = {kind: fault for kind, fault in faults.items() if kind != BUSY}
         self._random = Random(seed)  # noqa: S311
         self._held: str | None = None
         self._fired = fired

@@ -6,6 +6,7 @@ none (the real venues but Coinbase repeat the last price). Knows spot only. No s
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,6 +36,12 @@ class Reply(NamedTuple):
     status: int
     body: str
     headers: Mapping[str, str] = {"Content-Type": "application/json"}
+
+
+def too_many(after_s: float) -> Reply:
+    """What a client that asked too often gets."""
+    headers = {"Content-Type": "application/json", "Retry-After": f"{math.ceil(after_s)}"}
+    return Reply(429, '{"code":-1003,"msg":"Too many requests."}', headers)
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http import HTTPStatus
+from random import Random
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,9 +23,9 @@ from websockets.http11 import Request, Response
 
 from sofia_streams.model import ParsedTrade
 from sofia_streams.simulator import channels
-from sofia_streams.simulator.faults import Fault, Faults, Hurt
+from sofia_streams.simulator.faults import BUSY, Fault, Faults, Hurt
 from sofia_streams.simulator.market import Event
-from sofia_streams.simulator.rest import Reply, Rest
+from sofia_streams.simulator.rest import Reply, Rest, too_many
 from sofia_streams.venues.registry import VENUES
 
 _FRAMES_WAITING_MAX = 20_000
@@ -127,7 +128,7 @@ class Exchanges:
         skew_ns: int = 0,
         rest: Rest | None = None,
     ) -> None:
-        self._rest = rest or Rest()
+        self._rest, self._random = rest or Rest(), Random(seed)  # noqa: S311
         self._listed, self._faults, self._seed, self._skew_ns = dict(listed), dict(faults), seed, skew_ns
         self._clients: set[_Client] = set()
         self._served = 0
@@ -147,6 +148,10 @@ class Exchanges:
         reply = Reply(200, _encoder.encode(self.stats()).decode()) if is_stats else self._rest.answer(request.path)
         if reply is None:
             return None
+        busy = self._faults.get(BUSY)
+        if busy and not is_stats and self._random.random() < busy.share:
+            self.fired[BUSY] += 1
+            reply = too_many(busy.seconds)
         response = connection.respond(HTTPStatus(reply.status), reply.body)
         del response.headers["Content-Type"]
         response.headers.update(reply.headers)

@@ -10,15 +10,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
-import psutil
 import pytest
 from rest_server import at, serving_rest
 
 from sofia_streams.errors import ConfigError, DependencyDown, UnknownSymbol
-from sofia_streams.ingest import listing_check
 from sofia_streams.ingest.instruments import Instrument, Place, listed, load_instruments, survey
-from sofia_streams.ingest.listing_check import check_listings
-from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.instrument import Instrument as Simulated
 from sofia_streams.simulator.rest import Reply, Rest
@@ -129,6 +125,17 @@ async def test_a_busy_venue_is_asked_again_when_it_says(venue):
         began_s = time.monotonic()
         assert len(await load_instruments(venue, "spot", PAIRS, place=at(port))) == 3
     assert time.monotonic() - began_s >= 1.0
+
+
+async def test_a_venue_that_stays_busy_is_given_up_after_three_times():
+    async with serving_rest(Rest(simulated()), ["busy=1"]) as port:
+        with pytest.raises(DependencyDown, match=r"okx: .*asked too often.*Wait 1 s"):
+            await load_instruments("okx", "spot", PAIRS, place=at(port))
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /stats HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        counts = json.loads((await reader.read()).partition(b"\r\n\r\n")[2])
+        writer.close()
+    assert counts["fired"] == {"busy": 3}
 
 
 @pytest.mark.parametrize(
@@ -253,41 +260,3 @@ async def test_the_command_shows_a_table_and_fails_by_venue(tmp_path):
         assert code == 1 and "BTC/USTD" in err and "BTCUSDT" in out and "Traceback" not in err
     code, out, err = await run_sofia(port, tmp_path, "instruments", "--symbols", "BTC/USDT")
     assert code == 0 and err.count("Shown is what it said") == 4 and "BTC-USDT" in out
-
-
-def settings_for(port, tmp_path, **more):
-    return Settings(simulator_url=f"ws://127.0.0.1:{port}", data_dir=tmp_path, **more)
-
-
-async def test_beside_ingest_unlisted_pairs_are_counted_by_venue(tmp_path):
-    async with serving_rest(Rest(simulated())) as port:
-        settings = settings_for(port, tmp_path, crypto_symbols=("BTC/USDT", "BTC/USTD", "ETH/USTD"))
-        found = await check_listings(settings, settle_s=0)
-    assert found.failed == {} and len(found.instruments) == 4
-    assert sorted({one.symbol for one in found.unlisted}) == ["BTC/USTD", "ETH/USTD"]
-    assert all(one.near[0] in ("BTC/USDT", "ETH/USDT") for one in found.unlisted)
-    assert [metrics.UNLISTED.labels(venue)._value.get() for venue in VENUES] == [2.0] * 4
-
-
-async def test_beside_ingest_venues_that_are_down_raise_nothing(tmp_path):
-    found = await check_listings(settings_for(1, tmp_path), settle_s=0)
-    assert sorted(found.failed) == sorted(VENUES) and not found.instruments
-
-
-async def test_beside_ingest_a_process_that_fails_raises_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(listing_check, "__name__", "sofia_streams.no_such_module")
-    assert await check_listings(settings_for(1, tmp_path), settle_s=0) is None
-
-
-async def test_the_asking_process_ends_with_the_worker(tmp_path):
-    asked = asyncio.Event()
-    silent = await asyncio.start_server(lambda reader, writer: asked.set(), "127.0.0.1", 0)
-    settings = settings_for(silent.sockets[0].getsockname()[1], tmp_path)
-    task = asyncio.create_task(check_listings(settings, settle_s=0))
-    await asyncio.wait_for(asked.wait(), PATIENCE_S)
-    children = [one for one in psutil.Process().children() if "sofia_streams.ingest.listing_check" in one.cmdline()]
-    assert children
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    assert not any(child.is_running() for child in children)
-    silent.close()
