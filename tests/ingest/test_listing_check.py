@@ -1,4 +1,4 @@
-"""The check of configured pairs beside live ingest: a real process that asks, warns, counts, and never gets in the way."""
+"""The check of configured pairs beside live ingest: a real process asks, warns, counts, and never gets in the way."""
 
 import asyncio
 
