@@ -7,6 +7,7 @@ with another result has no figure.
 from __future__ import annotations
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -32,6 +33,9 @@ APPLIED = "sofia_trades_applied_total"
 PEER_TRADES = {"faust": 20_000, "quix": 100_000, "bytewax": 300_000}
 """How many of the trades a contestant gets at most, so that each takes seconds."""
 _JOIN_S = 60.0
+_SAME = ", same records"
+_WARM_S = 3.0
+"""After so long the coalescer has found its pace and the worker is warm."""
 
 
 class WrongResult(SofiaError):
@@ -46,6 +50,8 @@ class Plan(NamedTuple):
     rounds: int
     peers: Sequence[str]
     sustained: bool = True
+    same_records: bool = False
+    """Give the contestants our records as well, many trades each."""
 
 
 class Work(NamedTuple):
@@ -54,6 +60,7 @@ class Work(NamedTuple):
     records: list[Prepared]
     trades: int
     sha256: str
+    in_process_per_s: float
 
 
 @asynccontextmanager
@@ -79,24 +86,28 @@ async def run(settings: Settings, data_dir: Path, say: Callable[[str], None], pl
     batches = list(stream.frames(plan.trades, plan.rate))
     rules = Rules(lateness_ns=settings.lateness_ms * 1_000_000)
     ours = _work(prepare(stream.ended(stream.coalesced(batches))), rules)
-    rates: dict[str, list[float]] = {"sofia": []}
     skipped: dict[str, str] = {}
     pythons = _interpreters(plan.peers, skipped, say)
     theirs = {
         name: _work(prepare(stream.ended(stream.one_by_one(batches[: PEER_TRADES[name]]))), rules) for name in pythons
     }
+    if plan.same_records:
+        theirs |= {f"{name}{_SAME}": ours for name in pythons}
+    everyone = {"sofia": ours, **theirs}
+    rates: dict[str, list[float]] = {"sofia": []}
     for number in range(plan.rounds):
         rates["sofia"].append(await _ours(settings, data_dir, ours))
         say(f"round {number + 1}: sofia {rates['sofia'][-1]:,.0f} trades/s over {ours.trades:,} trades")
-        for name, python in pythons.items():
-            found = await _theirs(name, python, settings, data_dir, theirs[name])
-            rates.setdefault(name, []).append(found)
-            say(f"round {number + 1}: {name} {found:,.0f} trades/s over {theirs[name].trades:,} trades")
+        for label, work in theirs.items():
+            name = label.removesuffix(_SAME)
+            rates.setdefault(label, []).append(await _theirs(name, pythons[name], settings, data_dir, work))
+            say(f"round {number + 1}: {label} {rates[label][-1]:,.0f} trades/s over {work.trades:,} trades")
     result = {
         "rate": plan.rate,
         "stream": shape(ours.records),
         **_rated(rates),
-        "trades_each": {"sofia": ours.trades, **{name: work.trades for name, work in theirs.items()}},
+        "trades_each": {name: work.trades for name, work in everyone.items()},
+        "fold_alone_per_s": {name: round(work.in_process_per_s) for name, work in everyone.items()},
         "skipped": skipped,
         "bars_equal": True,  # else it was refused
         "sha256": ours.sha256,
@@ -115,8 +126,9 @@ def _rated(rates: Mapping[str, Sequence[float]]) -> dict[str, Any]:
 
 
 def _work(records: list[Prepared], rules: Rules) -> Work:
+    began_s = time.perf_counter()
     trades, sha256 = fold(records, rules)
-    return Work(records, trades, sha256)
+    return Work(records, trades, sha256, trades / (time.perf_counter() - began_s))
 
 
 def _interpreters(names: Sequence[str], skipped: dict[str, str], say: Callable[[str], None]) -> dict[str, str]:
@@ -162,13 +174,16 @@ async def _sustained(
         await wait_joined(own, [worker.child], timeout_s=_JOIN_S)
         offering = asyncio.create_task(offer(own, work.records))
         lags: list[int] = []
+        port, warm = worker.settings.web_port, {}
         async with Lag(own) as lag:
             while not offering.done():
                 await asyncio.wait([offering], timeout=1.0)
                 lags.append(await lag.of("ohlcv"))
+                if len(lags) == _WARM_S:
+                    warm = (await asyncio.to_thread(read_stages, port)).get("applied", {})
         behind_s = await offering
         drained = await drain(worker, APPLIED)
-        stages = await asyncio.to_thread(read_stages, worker.settings.web_port)
+        applied = (await asyncio.to_thread(read_stages, port)).get("applied", {})
         await _check("sofia, sustained", own, work)
         say(f"lag in records, each second: {lags}")
         return {
@@ -176,5 +191,8 @@ async def _sustained(
             "lag_records": lags,
             "drained_after_s": round(drained.seconds, 2),
             "offered_late_s_max": round(behind_s, 3),
-            "receipt_to_applied_ms": quantiles(stages.get("applied", {})),
+            "receipt_to_applied_ms": quantiles(applied),
+            f"receipt_to_applied_ms_after_{_WARM_S:.0f}_s": quantiles(
+                {bound: count - warm.get(bound, 0.0) for bound, count in applied.items()}
+            ),
         }

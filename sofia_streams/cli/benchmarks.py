@@ -53,8 +53,8 @@ def _chosen(text: str, known: Iterable[str]) -> list[str]:
     return chosen
 
 
-def _show(name: str, result: dict[str, Any], *, as_json: bool) -> None:
-    show({"bench": name, "machine": machine(), **result}, as_json=as_json)
+def _show(name: str, about: dict[str, object], result: dict[str, Any], *, as_json: bool) -> None:
+    show({"bench": name, "machine": about, **result}, as_json=as_json)
 
 
 @bench.command("candles")
@@ -64,12 +64,14 @@ def candles(
     rounds: Rounds = 1,
     peers: Annotated[str, typer.Option(help="Of these, with commas; '' for none")] = _PEERS,
     sustained: Annotated[bool, typer.Option(help="Also offer the records in real time")] = True,
+    same_records: Annotated[bool, typer.Option(help="Give the others our records as well, many trades each")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Trades a second from the log to bars on one worker, against others.  Example: sofia bench candles --rounds 3."""
-    plan = candles_bench.Plan(trades, rate, rounds, _chosen(peers, candles_bench.PEER_TRADES), sustained)
+    about = machine()
+    plan = candles_bench.Plan(trades, rate, rounds, _chosen(peers, candles_bench.PEER_TRADES), sustained, same_records)
     with _servers(stores=False) as settings:
-        _show("candles", asyncio.run(candles_bench.run(settings, settings.data_dir, say, plan)), as_json=as_json)
+        _show("candles", about, asyncio.run(candles_bench.run(settings, settings.data_dir, say, plan)), as_json=as_json)
 
 
 @bench.command("parse")
@@ -80,7 +82,8 @@ def parse(
 ) -> None:
     """Captured frame to exact trade, against cryptofeed.  Example: sofia bench parse --rounds 5."""
     with interruptible("stopped; nothing is left behind"):
-        _show("parse", parse_bench.run(say, rounds=rounds, frames_min=frames), as_json=as_json)
+        about = machine()
+        _show("parse", about, parse_bench.run(say, rounds=rounds, frames_min=frames), as_json=as_json)
 
 
 @bench.command("sinks")
@@ -92,10 +95,10 @@ def sinks(
     as_json: AsJson = False,
 ) -> None:
     """Rows a second into QuestDB, entries a second into Redis, from the log.  Example: sofia bench sinks --rounds 3."""
-    chosen = _chosen(only, sinks_bench.WORKERS)
+    about, chosen = machine(), _chosen(only, sinks_bench.WORKERS)
     with _servers() as settings:
         run = sinks_bench.run(settings, settings.data_dir, say, trades=trades, rate=rate, rounds=rounds, sinks=chosen)
-        _show("sinks", asyncio.run(run), as_json=as_json)
+        _show("sinks", about, asyncio.run(run), as_json=as_json)
 
 
 @bench.command("live")
@@ -105,6 +108,7 @@ def live(
     as_json: AsJson = False,
 ) -> None:
     """The whole pipeline under a steady load: lag, latency, CPU, memory.  Example: sofia bench live --rate 1000."""
+    about = machine()
     with _servers() as settings:
         result = asyncio.run(live_bench.run(settings, settings.data_dir, say, rate=rate, seconds=seconds))
-        _show("live", result, as_json=as_json)
+        _show("live", about, result, as_json=as_json)
