@@ -20,6 +20,7 @@ from sofia_streams.errors import SofiaError
 PEERS = Path(__file__).parent / "peers"
 ROOT = Path(__file__).resolve().parents[1]
 _INSTALL_S_MAX = 900
+_MAY_COMPILE = {"cryptofeed"}  # has no wheel for Python 3.11; a C compiler makes one in a minute
 
 
 class Unavailable(SofiaError):
@@ -39,9 +40,11 @@ def python_of(name: str, say: Callable[[str], None]) -> str:
     partial = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder.parent))
     try:
         _run([sys.executable, "-m", "venv", str(partial)], name)
-        say(f"{name}: installing the versions of bench/peers/{name}.txt")
+        say(f"{name}: installing the versions of bench/peers/{name}.txt; this may take a minute")
         install = [str(partial / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input", *_certificates()]
         options = ["--disable-pip-version-check", "--require-hashes", "--no-deps", "-r", str(PEERS / f"{name}.txt")]
+        if name not in _MAY_COMPILE:
+            options.append("--only-binary=:all:")
         _run([*install, *options], name)
         partial.rename(folder)  # only its python is run, by path, so moving it breaks nothing
     finally:
