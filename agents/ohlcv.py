@@ -77,6 +77,7 @@ def _count(record: Any, step: candles.Step, logged_s: float) -> None:
         metrics.BARS.labels(SIZE_NAME[bar.size_ns]).inc()
     if isinstance(record, TradeBatch):
         metrics.TRADES_APPLIED.inc(step.applied)
+        metrics.TRADES_LATE.inc(step.late)
         metrics.STAGE_MS.labels("applied").observe((time.time() - logged_s) * 1e3)
 
 

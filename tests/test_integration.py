@@ -5,19 +5,28 @@ nothing of that.
 """
 
 import asyncio
+import gzip
+import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from redis.asyncio import Redis
 
+from sofia_streams import topics
+from sofia_streams.capture import CapturedFrame, CaptureWriter
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports
+from sofia_streams.logtail import read_tail
+from sofia_streams.model import NS_PER_MINUTE, ParsedTrade, Trade
 from sofia_streams.ops.replay import replay_in_process
 from sofia_streams.ops.stack import running_stack
-from sofia_streams.ops.stream_replay import replay_streaming
-from sofia_streams.ops.topics import delete_namespace
-from sofia_streams.ops.workers import Lag, start_worker
+from sofia_streams.ops.stream_replay import read_bars, replay_streaming
+from sofia_streams.ops.workers import start_worker
 from sofia_streams.settings import Settings, load_settings
+from sofia_streams.stores.questdb import QuestDb
+from sofia_streams.venues.registry import VENUES
 
 pytestmark = pytest.mark.broker
 CAPTURES = Path(__file__).parent / "captures"
@@ -53,40 +62,104 @@ async def test_recordings_of_three_venues_at_once_with_every_frame_twice(setting
     assert streamed["hashes"] == replay_in_process(SEVERAL).summary()["hashes"]
 
 
-class Killer:
-    """Kills a worker with SIGKILL once it has committed so many records, and starts it again."""
+async def applied_trades(settings: Settings, worker: str) -> int:
+    """How many trades a worker has committed."""
+    group = topics.app_id(worker, settings.namespace)
+    return sum([len(batch.trades) async for _, batch in read_tail(settings, topics.TRADES, group=group)])
 
-    def __init__(self, worker: str, after: int) -> None:
-        self.worker, self.after = worker, after
-        self.done = self.total = 0
+
+class Killer:
+    """Kills a worker with SIGKILL once it has committed `share` of the trades, and starts it again."""
+
+    def __init__(self, worker: str, share: float, total: int) -> None:
+        self.worker, self.after, self.total = worker, share * total, total
+        self.done = 0
 
     def start(self, settings: Settings, children: list[process.Child]) -> asyncio.Task[None]:
         return asyncio.create_task(asyncio.wait_for(self._kill(settings, children), timeout=60))
 
     async def _kill(self, settings: Settings, children: list[process.Child]) -> None:
-        async with Lag(settings) as lag:
-            while await lag.committed(self.worker) < self.after:  # noqa: ASYNC110  the broker has no event for it
-                await asyncio.sleep(0.05)
-            self.done = await lag.committed(self.worker)
-            place = next(place for place, child in enumerate(children) if child.name == self.worker)
-            process.stop([children[place]], grace_s=0)
-            children[place] = start_worker(self.worker, settings, settings.data_dir)
-
-    async def count(self, settings: Settings) -> None:
-        """How many records there were in the end."""
-        async with Lag(settings) as lag:
-            self.total = await lag.committed(self.worker)
+        while await applied_trades(settings, self.worker) < self.after:
+            await asyncio.sleep(0.05)
+        place = next(place for place, child in enumerate(children) if child.name == self.worker)
+        process.stop([children[place]], grace_s=0)
+        children[place] = start_worker(self.worker, children_settings(settings, children[place]), settings.data_dir)
+        self.done = await applied_trades(settings, self.worker)  # the new one takes seconds to join
 
 
-@pytest.mark.parametrize(("worker", "after"), [("ohlcv", 200), ("timeseries_writer", 2_000), ("redis_bridge", 2_000)])
-async def test_a_worker_killed_on_the_way_changes_nothing(settings, worker, after, monkeypatch):
-    killer = Killer(worker, after)
+def children_settings(settings: Settings, child: process.Child) -> Settings:
+    """As the replay gave them to this worker: its own port for its page."""
+    return settings.model_copy(update={"web_port": child.port})
 
-    async def counted(found: Settings) -> None:
-        await killer.count(found)
-        await delete_namespace(found)
 
-    monkeypatch.setattr("sofia_streams.ops.stream_replay.delete_namespace", counted)
-    streamed = await replay_streaming([BUSY], settings, settings.data_dir, silent, speed=30, meddle=killer.start)
+async def ids_in_questdb(settings: Settings) -> set[tuple[str, ...]]:
+    store = QuestDb(settings.questdb_address(), settings.table_prefix())
+    columns = "venue, market, symbol, id_kind, trade_id"
+    rows = await asyncio.to_thread(store.query, f"SELECT {columns} FROM '{store.table('trades')}'")
+    assert len(rows) == len({tuple(row) for row in rows}), "a trade stands twice in QuestDB"
+    return {tuple(row) for row in rows}
+
+
+async def ids_in_redis(settings: Settings) -> set[tuple[str, ...]]:
+    found = []
+    async with Redis.from_url(settings.redis_address(), decode_responses=True) as client:
+        async for stream in client.scan_iter(match=f"{settings.stream_prefix()}trades:*", _type="stream"):
+            for _, entry in await client.xrange(stream):
+                found.append(tuple(entry[name] for name in ("venue", "market", "symbol", "id_kind", "trade_id")))
+    assert len(found) == len(set(found)), "a trade stands twice in Redis"
+    return set(found)
+
+
+@pytest.mark.parametrize("worker", ["ohlcv", "timeseries_writer", "redis_bridge"])
+@pytest.mark.parametrize("share", [0.3, 0.6])
+async def test_a_worker_killed_on_the_way_changes_nothing(settings, worker, share):
+    folded = replay_in_process([BUSY])
+    wanted = {("binance", "spot", "BTC/USDT", "trade", str(number)) for number in trade_numbers(BUSY)}
+    killer = Killer(worker, share, len(wanted))
+
+    async def same_sets(found: Settings) -> None:
+        assert await ids_in_questdb(found) == await ids_in_redis(found) == wanted
+
+    streamed = await replay_streaming(
+        [BUSY], settings, settings.data_dir, silent, speed=30, meddle=killer.start, inspect=same_sets
+    )
+    assert streamed["hashes"] == folded.summary()["hashes"]
     check_same(streamed, [BUSY])
-    assert 0.2 <= killer.done / killer.total <= 0.8, f"killed at {killer.done} of {killer.total} records"
+    assert 0.2 <= killer.done / killer.total <= 0.8, f"killed at {killer.done} of {killer.total} trades"
+
+
+def trade_numbers(path: Path) -> set[int]:
+    """The ids in a Binance recording, read without the project's parsers."""
+    frames = (json.loads(json.loads(line)["frame"])["data"] for line in gzip.open(path))
+    return {frame["t"] for frame in frames if frame.get("e") == "trade"}
+
+
+def late_recording(path: Path) -> Path:
+    """Two venues for two minutes, one goes on ten minutes later, then both say what they had left out."""
+    plan = [(second, venue) for second in range(0, 120, 3) for venue in ("binance", "okx")]
+    plan += [(second, "binance") for second in range(600, 900, 5)]
+    late = [(second, venue) for second in (4, 30, 61) for venue in ("binance", "okx")]
+    start_ns = 1_760_000_040_000_000_000
+    with CaptureWriter(path) as writer:
+        for number, (second, venue) in enumerate([*plan, *late]):
+            at_ns = start_ns + second * 1_000_000_000
+            listing = VENUES[venue].to_listing("BTC/USDT", "spot")
+            trade = Trade(str(number), Decimal(100 + number), Decimal("0.5"), "buy", at_ns, number)
+            frame = VENUES[venue].encode_trade(ParsedTrade(listing, trade))
+            received_ns = max(at_ns, start_ns + 900_000_000_000 if number >= len(plan) else 0)
+            writer.write(CapturedFrame(received_ns, venue, "spot", venue, "in", frame))
+    return path
+
+
+async def test_trades_ten_minutes_late_revise_their_bars_from_the_log(settings, tmp_path):
+    path = late_recording(tmp_path / "late.jsonl.gz")
+    revisions: dict[str, list[int]] = {}
+
+    async def look(found: Settings) -> None:
+        for bar in (await read_bars(found)).bars(NS_PER_MINUTE):
+            revisions.setdefault(bar.venue, []).append(bar.revision)
+
+    streamed = await replay_streaming([path], settings, settings.data_dir, silent, inspect=look)
+    check_same(streamed, [path])
+    assert {venue: found[:2] for venue, found in revisions.items()} == {"all": [1, 1], "binance": [1, 1], "okx": [1, 1]}
+    assert streamed["late"] == 6

@@ -39,12 +39,14 @@ _replace = msgspec.structs.replace
 class Step(NamedTuple):
     """What one record did: bars to publish, then rows to store in this order (None deletes).
 
+    `applied` counts its trades that were new, `late` those whose window was closed.
     `rebuild` names minutes older than the kept rows that got a trade: their bars come from the log.
     """
 
     bars: list[Bar]
     rows: dict[str, Row | None]
     applied: int = 0
+    late: int = 0
     rebuild: frozenset[Minute] = frozenset()
 
 
@@ -70,7 +72,8 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation, *, offset
     done = (start_ns for start_ns in taken.open if start_ns < closed.closed_ns)
     kept_from_ns = work.forget(record.venue, feed.kept_from_ns, feed.closed_ns, floor_ns, done)
     work.changed[key] = _replace(closed, offset=offset, kept_from_ns=kept_from_ns)  # last: it carries the offset
-    return Step(work.bars, work.changed, closed.trades - feed.trades, frozenset(work.rebuild))
+    late = closed.late - feed.late + closed.rebuilt - feed.rebuilt
+    return Step(work.bars, work.changed, closed.trades - feed.trades, late, frozenset(work.rebuild))
 
 
 def _take(work: _Work, feed: Feed, trades: list[Trade]) -> Feed:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,13 +58,14 @@ async def replay_streaming(
     speed: float | None = None,
     meddle: Callable[[Settings, list[process.Child]], asyncio.Task[None]] | None = None,
     out: Path | None = None,
+    inspect: Callable[[Settings], Awaitable[None]] | None = None,
 ) -> dict[str, object]:
     """The summary of one replay (docs/cli.md). `settings` has the addresses of a running broker and stores.
 
     `out` is a folder for trades and bars as Parquet, read from the log.
 
-    `meddle` may start a task that hurts workers while the replay runs: for tests of recovery.
-    Raises BadCapture, DependencyDown.
+    For tests of recovery: `meddle` may start a task that hurts workers while the replay runs, `inspect` looks at the
+    namespace before it is removed. Raises BadCapture, DependencyDown.
     """
 
     began_s: list[float] = []
@@ -93,6 +94,8 @@ async def replay_streaming(
                 await task
             await wait_drained(settings, children, timeout_s=_TIMEOUT_S)
             run = _Run(settings, progress, time.monotonic() - began_s[0])
+            if inspect:
+                await inspect(settings)
             return await _summary(run, children, out)
         finally:
             if task:
