@@ -10,8 +10,8 @@ from sofia_streams.ingest.live import run_live
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.replayed import replay
 from sofia_streams.ingest.trade_log import TradeLog
-from sofia_streams.logtail import read_tail
 from sofia_streams.settings import load_settings
+from sofia_streams.worker.logtail import read_tail
 
 settings = load_settings()
 app = create_app("crypto_ws", settings, reads_log=False)

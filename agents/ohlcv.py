@@ -6,15 +6,15 @@ import time
 from typing import Any
 
 from sofia_streams import codec, topics
-from sofia_streams.acks import Acknowledger
 from sofia_streams.app import add_table_pages, create_app, quarantine, topic_on
 from sofia_streams.core import candles, view
 from sofia_streams.core.windows import SIZE_NAME, Rules
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Bar, TradeBatch
 from sofia_streams.obs import metrics
-from sofia_streams.rebuilding import Rebuilder
 from sofia_streams.settings import load_settings
+from sofia_streams.worker.acks import Acknowledger
+from sofia_streams.worker.rebuilding import Rebuilder
 from tables.ohlcv import ohlcv_table
 
 settings = load_settings()

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 
 from sofia_streams import codec, topics
 from sofia_streams.app import create_app, sink_agent, topic_on
-from sofia_streams.bridging import Bridge
 from sofia_streams.core.tape import Tape
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.logtail import read_tail
 from sofia_streams.model import Bar, Ticker, Trade, TradeBatch
 from sofia_streams.settings import load_settings
-from sofia_streams.sink import Item, Sink
 from sofia_streams.stores.redis_streams import Entry, RedisStreams, bar_entry, ticker_entry, trade_entries
+from sofia_streams.worker.bridging import Bridge
+from sofia_streams.worker.logtail import read_tail
+from sofia_streams.worker.sink import Item, Sink
 
 settings = load_settings()
 app = create_app("redis_bridge", settings)

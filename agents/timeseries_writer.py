@@ -9,8 +9,8 @@ from sofia_streams.app import create_app, quarantine, sink_agent, topic_on
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Bar, Punctuation, Ticker, TradeBatch
 from sofia_streams.settings import load_settings
-from sofia_streams.sink import Item, Sink, retry
 from sofia_streams.stores.questdb import QuestDb
+from sofia_streams.worker.sink import Item, Sink, retry
 
 settings = load_settings()
 app = create_app("timeseries_writer", settings)

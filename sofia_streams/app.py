@@ -18,8 +18,8 @@ from sofia_streams.errors import BadRecord
 from sofia_streams.model import TradeBatch
 from sofia_streams.obs import logs, metrics
 from sofia_streams.settings import Settings
-from sofia_streams.sink import Item, Sink
-from sofia_streams.transport import PromptTransport
+from sofia_streams.worker.sink import Item, Sink
+from sofia_streams.worker.transport import PromptTransport
 
 try:
     import uvloop
@@ -86,6 +86,30 @@ class _RowCodec(codecs.Codec):
 codecs.register("sofia-row", _RowCodec())
 
 
+_SAME: dict[str, Any] = {
+    "store": "memory://",
+    "key_serializer": "raw",
+    "value_serializer": "raw",
+    "topic_replication_factor": 1,
+    "topic_disable_leader": True,
+    "broker_session_timeout": 6.0,
+    "broker_heartbeat_interval": 2.0,
+    "broker_commit_interval": 0.5,
+    "broker_request_timeout": 30.0,
+    "consumer_auto_offset_reset": "earliest",
+    "consumer_max_fetch_size": _RECORD_BYTES_MAX,
+    "producer_acks": -1,
+    "producer_linger": 0.01,
+    "producer_max_request_size": _RECORD_BYTES_MAX,
+    "stream_wait_empty": False,
+    "worker_redirect_stdouts": False,
+    "autodiscover": False,
+    "agent_supervisor": "mode.CrashingSupervisor",  # else Faust goes on behind the record that failed
+    "Table": DeferredTable,
+}
+"""What is the same for every worker."""
+
+
 def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> faust.App:
     """The app of one worker; one that does not read the log has no consumer group.
 
@@ -97,34 +121,15 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> fa
     app = _App(
         topics.app_id(worker, settings.namespace),
         broker=settings.broker(),
-        store="memory://",
-        key_serializer="raw",
-        value_serializer="raw",
         topic_partitions=settings.topic_partitions,
-        topic_replication_factor=1,
-        topic_disable_leader=True,
-        broker_session_timeout=6.0,
-        broker_heartbeat_interval=2.0,
-        broker_commit_interval=0.5,
-        broker_request_timeout=30.0,
-        consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=_RECORD_BYTES_MAX,
-        producer_acks=-1,
-        producer_linger=0.01,
-        producer_max_request_size=_RECORD_BYTES_MAX,
-        stream_wait_empty=False,
         web_host=settings.web_host,
         web_bind=settings.web_host,  # where it listens; `web_host` is only what it calls itself
         web_port=settings.web_port or 6066,
         web_enabled=settings.web_port > 0,
-        worker_redirect_stdouts=False,
         logging_config=logging_config,
         datadir=settings.data_dir / "faust",
-        autodiscover=False,
-        agent_supervisor="mode.CrashingSupervisor",  # else Faust goes on behind the record that failed
-        Table=DeferredTable,
+        **_SAME,
     )
-
     app.transport = PromptTransport(app.conf.broker_consumer, app)
     app.producer_only = not reads_log
 

@@ -1,4 +1,4 @@
-"""Which room may import which; the table of ARCHITECTURE.md."""
+"""Which room may import which (the table of ARCHITECTURE.md), and how big files and functions may be."""
 
 import ast
 from pathlib import Path
@@ -6,33 +6,98 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-STANDARD = {"__future__", "bisect", "collections", "dataclasses", "datetime", "decimal", "functools", "json", "re", "typing"}
-PURE = STANDARD | {"msgspec", "sofia_streams.model", "sofia_streams.errors"}
-RULES = {
-    "sofia_streams/model.py": STANDARD | {"msgspec"},
-    "sofia_streams/errors.py": STANDARD,
-    "sofia_streams/core": PURE | {"sofia_streams.core"},
-    "sofia_streams/venues": PURE | {"sofia_streams.venues"},
+PURE = {"__future__", "bisect", "collections", "datetime", "decimal", "functools", "json", "re", "typing", "msgspec"}
+GROUND = ("capture", "codec", "errors", "model", "obs", "settings", "topics")
+ALLOWED = {
+    "model": (),
+    "errors": (),
+    "core": ("model", "errors"),
+    "venues": ("model", "errors"),
+    "capture": ("model", "errors"),
+    "obs": ("model", "errors"),
+    "topics": (),
+    "codec": ("model", "errors", "core"),
+    "settings": ("model", "errors", "venues"),
+    "stores": ("model", "errors"),
+    "embedded": ("model", "errors"),
+    "worker": (*GROUND, "core", "stores"),
+    "app": (*GROUND, "worker"),
+    "ingest": (*GROUND, "core", "venues", "embedded"),
+    "simulator": ("capture", "errors", "model", "venues"),
+    "ops": (*GROUND, "core", "venues", "stores", "embedded", "ingest", "simulator"),
+    "tables": ("app", "topics", "model", "codec", "core"),
+    "agents": (*GROUND, "core", "venues", "stores", "embedded", "worker", "app", "ingest", "tables"),
+    "bench": (*GROUND, "core", "venues", "stores", "embedded", "ingest", "simulator", "ops"),
+    "cli": (*GROUND, "core", "venues", "stores", "embedded", "ingest", "simulator", "ops", "bench"),
 }
+"""Rooms, from the ground up, and what each may import beside itself. No room imports an agent."""
+PURE_ROOMS = ("model", "core", "venues")
+LINES_MAX, FUNCTION_LINES_MAX, AGENT_LINES_MAX = 300, 40, 90
+OURS = ("sofia_streams", "agents", "tables", "bench")
+
+
+def files_of(room: str) -> list[Path]:
+    for place in (ROOT / room, ROOT / "sofia_streams" / room):
+        if place.is_dir():
+            return sorted(place.rglob("*.py"))
+    return [ROOT / "sofia_streams" / f"{room}.py"]
 
 
 def imports(path: Path) -> set[str]:
+    """Full names of what a file imports."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            found.add(node.module or "")
+            module = node.module or ""
+            found |= {f"{module}.{alias.name}" for alias in node.names} if module == "sofia_streams" else {module}
     return found
 
 
-@pytest.mark.parametrize("room", RULES)
+def room_of(name: str) -> str | None:
+    """The room of an imported name; None where it is not ours."""
+    first, _, rest = name.partition(".")
+    return rest.partition(".")[0] if first == "sofia_streams" else first if first in OURS else None
+
+
+def sources() -> list[Path]:
+    return [path for top in OURS for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+def test_every_file_stands_in_a_room_of_the_table():
+    placed = {path for room in ALLOWED for path in files_of(room)}
+    assert set(sources()) - placed == {ROOT / "sofia_streams" / "__init__.py"}
+
+
+@pytest.mark.parametrize("room", ALLOWED)
 def test_a_room_imports_only_what_it_may(room):
-    place = ROOT / room
-    files = [place] if place.is_file() else sorted(place.rglob("*.py"))
+    files = files_of(room)
     assert files
     for path in files:
-        strangers = {
-            name for name in imports(path) if not any(name == ok or name.startswith(f"{ok}.") for ok in RULES[room])
-        }
+        found = {name for found in imports(path) if (name := room_of(found)) and name != room}
+        assert found <= set(ALLOWED[room]), f"{path.relative_to(ROOT)} imports {found - set(ALLOWED[room])}"
+
+
+def test_no_agent_imports_another():
+    for path in files_of("agents"):
+        assert not [name for name in imports(path) if name.startswith("agents.")], path
+
+
+@pytest.mark.parametrize("room", PURE_ROOMS)
+def test_a_pure_room_has_no_clock_socket_randomness_or_log(room):
+    for path in files_of(room):
+        foreign = {name for name in imports(path) if room_of(name) is None}
+        strangers = {name for name in foreign if name.partition(".")[0] not in PURE}
         assert not strangers, f"{path.relative_to(ROOT)} imports {strangers}"
+
+
+def test_files_and_functions_stay_small():
+    for path in sources():
+        text = path.read_text()
+        limit = AGENT_LINES_MAX if path.parent.name == "agents" else LINES_MAX
+        assert len(text.splitlines()) <= limit, f"{path.relative_to(ROOT)} has over {limit} lines"
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                assert lines <= FUNCTION_LINES_MAX, f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"

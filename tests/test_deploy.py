@@ -20,10 +20,10 @@ import yaml
 from sofia_streams import topics
 from sofia_streams.app import create_app
 from sofia_streams.cli.__main__ import load
-from sofia_streams.env_keys import COMPOSE_PREFIXES, read_env_file
 from sofia_streams.obs import metrics
 from sofia_streams.ops.workers import INPUTS, check_name
 from sofia_streams.settings import Settings, load_settings
+from sofia_streams.settings.env_keys import COMPOSE_PREFIXES, read_env_file
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sofia_streams.settings import Settings, load_settings
-from sofia_streams.wrong_values import expected
+from sofia_streams.settings.messages import expected
 
 EXAMPLE = Path(__file__).parents[1] / ".env.example"
 PUBLISHED = [

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from sofia_streams.env_keys import COMPOSE_PREFIXES, read_env_file
 from sofia_streams.errors import ConfigError
 from sofia_streams.settings import Settings, load_settings, shown, worker_environment
+from sofia_streams.settings.env_keys import COMPOSE_PREFIXES, read_env_file
 
 SECRET = "hunter2-never-shown"
 

@@ -89,7 +89,7 @@ def _venues(text: str) -> tuple[str, ...]:
 
 
 def _pair(text: str, option: str) -> str:
-    from sofia_streams.setting_values import unified_name
+    from sofia_streams.settings.values import unified_name
 
     try:
         return unified_name(text.strip())

@@ -15,7 +15,7 @@ from websockets.asyncio.server import serve
 
 from sofia_streams.errors import BadCapture, ConfigError, DependencyDown
 from sofia_streams.ops.replay import merged_frames
-from sofia_streams.setting_values import unified_name
+from sofia_streams.settings.values import unified_name
 from sofia_streams.simulator.faults import Fault
 from sofia_streams.simulator.market import Market, Plan, skewed
 from sofia_streams.simulator.playback import Listed, in_a_row, listed_in, paced, played

@@ -50,58 +50,69 @@ class _Run(NamedTuple):
     elapsed_s: float
 
 
+class Hooks(NamedTuple):
+    """For tests of recovery. `meddle` may start a task that hurts workers while the replay runs; `inspect` looks at the
+    namespace before it is removed."""
+
+    meddle: Callable[[Settings, list[process.Child]], asyncio.Task[None]] | None = None
+    inspect: Callable[[Settings], Awaitable[None]] | None = None
+
+
 async def replay_streaming(
     paths: Sequence[Path],
     settings: Settings,
     data_dir: Path,
     say: Say,
     speed: float | None = None,
-    meddle: Callable[[Settings, list[process.Child]], asyncio.Task[None]] | None = None,
     out: Path | None = None,
-    inspect: Callable[[Settings], Awaitable[None]] | None = None,
+    hooks: Hooks = Hooks(),  # noqa: B008
 ) -> dict[str, object]:
     """The summary of one replay (docs/cli.md). `settings` has the addresses of a running broker and stores.
 
-    `out` is a folder for trades and bars as Parquet, read from the log.
-
-    For tests of recovery: `meddle` may start a task that hurts workers while the replay runs, `inspect` looks at the
-    namespace before it is removed. Raises BadCapture, DependencyDown.
+    `out` is a folder for trades and bars as Parquet, read from the log. Raises BadCapture, DependencyDown.
     """
-
     began_s: list[float] = []
 
     def frames() -> Iterable[CapturedFrame]:
         began_s.append(time.monotonic())  # ingest asks once it is ready
         return merged_frames(paths)
 
-    namespace = f"replay-{uuid.uuid4().hex[:8]}"
     async with serve(lambda socket: serve_recording(socket, frames, speed), "127.0.0.1", 0) as server:
-        port = next(iter(server.sockets)).getsockname()[1]
-        url = f"ws://127.0.0.1:{port}/replay"
-        settings = settings.model_copy(update=_OWN | {"namespace": namespace, "replay_url": url})
+        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/replay"
+        own = {"namespace": f"replay-{uuid.uuid4().hex[:8]}", "replay_url": url}
+        settings = settings.model_copy(update=_OWN | own)
         await apply_topics(settings)
         children: list[process.Child] = []
-        task = None
         try:
-            children += _start(_READERS, settings, data_dir)
-            await wait_joined(settings, children, timeout_s=_JOIN_S)  # else their start would count as latency
-            children += _start([_INGEST], settings, data_dir)
-            task = meddle(settings, children) if meddle else None
-            say("replaying")
-            progress = await _wait_finished(settings, children)
-            say(f"ingest is done after {time.monotonic() - began_s[0]:.1f} s; waiting for the workers")
-            if task:
-                await task
-            await wait_drained(settings, children, timeout_s=_TIMEOUT_S)
+            progress = await _run_through(settings, data_dir, children, say, hooks)
             run = _Run(settings, progress, time.monotonic() - began_s[0])
-            if inspect:
-                await inspect(settings)
+            if hooks.inspect:
+                await hooks.inspect(settings)
             return await _summary(run, children, out)
         finally:
-            if task:
-                task.cancel()
             process.stop(children, grace_s=STOP_GRACE_S)
             await remove_namespace(settings)
+
+
+async def _run_through(
+    settings: Settings, data_dir: Path, children: list[process.Child], say: Say, hooks: Hooks
+) -> codec.Progress:
+    """Start the workers into `children` and wait until all of them are done."""
+    children += _start(_READERS, settings, data_dir)
+    await wait_joined(settings, children, timeout_s=_JOIN_S)  # else their start would count as latency
+    children += _start([_INGEST], settings, data_dir)
+    task = hooks.meddle(settings, children) if hooks.meddle else None
+    try:
+        say("replaying")
+        progress = await _wait_finished(settings, children)
+        say("ingest is done; waiting for the workers")
+        if task:
+            await task
+        await wait_drained(settings, children, timeout_s=_TIMEOUT_S)
+        return progress
+    finally:
+        if task:
+            task.cancel()
 
 
 def _start(names: Sequence[str], settings: Settings, data_dir: Path) -> list[process.Child]:

@@ -12,7 +12,6 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from redis.asyncio import Redis
 
 from sofia_streams import codec, topics
-from sofia_streams.bridging import Bridge
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.model import Trade, TradeBatch
@@ -20,8 +19,9 @@ from sofia_streams.ops.stack import addressed
 from sofia_streams.ops.topics import apply_topics, bootstrap, delete_namespace
 from sofia_streams.ops.workers import Lag, start_worker
 from sofia_streams.settings import Settings, load_settings
-from sofia_streams.sink import Item
 from sofia_streams.stores.redis_streams import RedisStreams, trade_entries
+from sofia_streams.worker.bridging import Bridge
+from sofia_streams.worker.sink import Item
 
 pytestmark = pytest.mark.broker
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")

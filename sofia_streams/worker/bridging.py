@@ -21,11 +21,11 @@ import msgspec
 import structlog
 from aiokafka import TopicPartition
 
-from sofia_streams.logtail import mark_of, marks_at
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
-from sofia_streams.sink import Item
 from sofia_streams.stores.redis_streams import Entry, RedisStreams
+from sofia_streams.worker.logtail import mark_of, marks_at
+from sofia_streams.worker.sink import Item
 
 _log = structlog.get_logger("bridge")
 

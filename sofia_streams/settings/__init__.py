@@ -23,11 +23,11 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from sofia_streams.env_keys import Found, collect
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import Market
-from sofia_streams.setting_values import SERVER, override, plain_number, secret_like, split_list, unified_name
-from sofia_streams.wrong_values import expected, explain, redacted
+from sofia_streams.settings.env_keys import Found, collect
+from sofia_streams.settings.messages import expected, explain, redacted
+from sofia_streams.settings.values import SERVER, override, plain_number, secret_like, split_list, unified_name
 
 Exchange = Literal["binance", "okx", "coinbase", "bybit"]
 _LIST = BeforeValidator(split_list)

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
-from sofia_streams.acks import Acknowledgeable
 from sofia_streams.errors import DependencyDown
 from sofia_streams.obs import metrics
+from sofia_streams.worker.acks import Acknowledgeable
 
 _log = structlog.get_logger("sink")
 _RETRY_S_MAX = 5.0

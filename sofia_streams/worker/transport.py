@@ -1,9 +1,9 @@
 """Faust's Kafka transport, with two of its traits mended (0.15.3). Everything else is Faust's.
 
-**No record is lost when a worker comes back.** After recovery Faust resumes the input partitions, seeks to the committed
-offsets, and then `flow_control.resume()` empties every stream's queue (`tables/recovery.py`). What was fetched between
-is gone: read, never processed, and its offset is passed over or stops every later commit. Here input partitions stay
-paused until the queues are empty.
+**No record is lost when a worker comes back.** After recovery Faust resumes the input partitions, seeks to the
+committed offsets, and then `flow_control.resume()` empties every stream's queue (`tables/recovery.py`). What was
+fetched in between is gone: read, never processed, and its offset is passed over or stops every later commit. Here
+input partitions stay paused until the queues are empty.
 
 **Short, filled fetches.**
 
