@@ -28,7 +28,7 @@ _MS = 1_000_000
 SECOND_FEED = "Coinbase's Exchange feed (`match`): read by ours only, since cryptofeed 2 reads the Advanced feed"
 RENAMED = (
     "Binance `trade` frames are given to both as `aggTrade` (a, f and l are the trade's id): cryptofeed reads no "
-    "`trade` event. All other bytes are as captured."
+    "`trade` event. They are written again for that, without `X` and `M`; other frames are as captured."
 )
 MAKER_SIDE = "coinbase: cryptofeed gives the side as sent, which is the maker's; ours is the taker's"
 
