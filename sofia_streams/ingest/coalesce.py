@@ -14,7 +14,7 @@ from sofia_streams.model import TradeBatch
 
 RECORDS_PER_S = 300.0
 TRADES_A_RECORD_MAX = 1_000
-_BUSY_S = 1.0
+_BUSY_S, _COUNT_EVERY_S = 1.0, 0.05
 
 
 class Coalescer:
@@ -62,7 +62,7 @@ class Coalescer:
 
     def _sent(self, name: str, now_s: float) -> None:
         self._sent_s[name] = now_s
-        if now_s - self._counted_s >= _BUSY_S:
+        if now_s - self._counted_s >= _COUNT_EVERY_S:
             self._sent_s = {one: at_s for one, at_s in self._sent_s.items() if now_s - at_s < _BUSY_S}
             self.wait_s = min(self._wait_s_max, len(self._sent_s) / RECORDS_PER_S)
             self._counted_s = now_s

@@ -53,6 +53,11 @@ def test_twelve_busy_instruments_make_about_the_same_records_as_the_budget():
     assert max(waits_s) <= WAIT_S + 0.006
 
 
+def test_a_burst_from_nothing_is_joined_within_a_tenth_of_a_second():
+    arrivals = [(step / 60_000, batch(step, f"S{step % 12}")) for step in range(60_000)]
+    assert len(run(arrivals)) <= 0.05 * 60_000 + 1.1 * RECORDS_PER_S
+
+
 def test_a_record_does_not_grow_without_bound():
     sent = run([(0.0, batch(0))] + [(0.001 * step, batch(step, count=300)) for step in range(1, 40)])
     assert max(len(record.trades) for _, record in sent) < TRADES_A_RECORD_MAX + 300
