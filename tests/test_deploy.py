@@ -267,6 +267,7 @@ def test_a_worker_is_healthy_while_it_answers_with_its_numbers(name):
 
 
 def test_ingest_is_healthy_while_a_venue_is_connected():
+    metrics.CONNECTED.clear()  # other tests have connected, too
     metrics.CONNECTED.labels("okx").set(0)
     metrics.CONNECTED.labels("bybit").set(0)
     with serving(metrics.text()) as port:
