@@ -24,7 +24,6 @@ from sofia_streams.venues.registry import VENUES
 
 FOLDERS = (ROOT / "tests" / "captures", ROOT.parent / "shared" / "captures")
 """Where captures are looked for; the second stands beside a checkout, or not."""
-_MS = 1_000_000
 SECOND_FEED = "Coinbase's Exchange feed (`match`): read by ours only, since cryptofeed 2 reads the Advanced feed"
 RENAMED = (
     "Binance `trade` frames are given to both as `aggTrade` (a, f and l are the trade's id): cryptofeed reads no "

@@ -1,6 +1,7 @@
-"""Makes the Faust app of one worker: broker, raw codecs, partitions, timeouts, metrics page, set once (D1).
+"""Makes the Faust app of one worker: broker, raw codecs, partitions, timeouts, metrics page, set once.
 
-What it does not do: make topics (`ops.topics` does, before any worker starts), hold agents.
+And what agents share: a topic's channel, pages of a table, quarantine, feeding a sink. What it does not do: make topics
+(`ops.topics` does, before any worker starts), hold an agent of its own.
 """
 
 from __future__ import annotations

@@ -43,7 +43,6 @@ class Progress(msgspec.Struct, frozen=True):
 
 
 _progress = msgspec.json.Decoder(Progress)
-_quarantined = msgspec.json.Decoder(Quarantined)
 
 
 def encode(record: object) -> bytes:
@@ -64,11 +63,6 @@ def decode_bar(data: bytes | None) -> Bar:
 def decode_ticker(data: bytes | None) -> Ticker:
     """A record of `tickers`. Raises BadRecord."""
     return _decode(_ticker, data, "a record of `tickers`")
-
-
-def decode_quarantined(data: bytes | None) -> Quarantined:
-    """A record of `quarantine`. Raises BadRecord."""
-    return _decode(_quarantined, data, "a record of `quarantine`")
 
 
 def decode_progress(data: bytes | None) -> Progress:

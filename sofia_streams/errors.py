@@ -1,4 +1,4 @@
-"""Every error this project raises on purpose. Each says what was expected, what was found, and what to do.
+"""The errors this project raises on purpose. Each says what was expected, what was found, and what to do.
 
 SofiaError
 ├── BadFrame        bad input from a venue: quarantined, the stream goes on
@@ -6,7 +6,10 @@ SofiaError
 ├── BadRecord       a log record that cannot be decoded: quarantined, the worker goes on
 ├── ConfigError     a wrong setting: the command stops before anything starts
 ├── UnknownSymbol   a symbol a venue does not list, or a name nobody can split
-└── DependencyDown  a broker, database or venue that does not answer: retried, then reported
+├── DependencyDown  a broker, database or venue that does not answer: retried, then reported
+├── BadJar          a jar that is not the listed one: it is not run (`embedded.jars`)
+├── AlreadyRunning  the data directory has servers: exit code 3 (`embedded.lock`)
+└── NothingRuns     the data directory has none (`ops.running`)
 """
 
 from __future__ import annotations

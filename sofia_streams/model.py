@@ -59,7 +59,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False, array_like=True):
     id_kind: IdKind = "trade"
     snapshot: bool = False
     stale: bool = False
-    """Older than 15 s at receipt."""
+    """Older than the limit at receipt (`STALE_AFTER_S`)."""
 
 
 class TradeBatch(msgspec.Struct, frozen=True, tag_field="kind", tag="trades"):

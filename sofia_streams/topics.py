@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 
 class Topic(NamedTuple):
-    """One topic. `keyed` ones are spread over the configured partitions by symbol; the others have one partition.
-
-    retention_ms is how long the broker keeps records (-1: for ever); records_bytes_max bounds one record.
-    """
+    """One topic. `keyed` ones are spread over the configured partitions by symbol; the others have one partition."""
 
     name: str
     key: str
     holds: str
     keyed: bool = True
-    cleanup: Literal["delete", "compact"] = "delete"
-    keeps_for_ever: bool = False
     record_bytes_max: int = 4 * 1024 * 1024
 
 
@@ -41,11 +36,9 @@ def app_id(worker: str, namespace: str) -> str:
 
 
 def settings_of(topic: Topic, *, retention_hours: int) -> dict[str, str]:
-    """The broker's per-topic settings. In a replay the record times are the recording's, so nothing expires there
-    when `retention_hours` is 0."""
-    forever = topic.keeps_for_ever or retention_hours == 0
+    """The broker's settings of a topic; 0 hours keep records for ever."""
     return {
-        "cleanup.policy": topic.cleanup,
-        "retention.ms": "-1" if forever else str(retention_hours * 3_600_000),
+        "cleanup.policy": "delete",
+        "retention.ms": str(retention_hours * 3_600_000) if retention_hours else "-1",
         "max.message.bytes": str(topic.record_bytes_max),
     }

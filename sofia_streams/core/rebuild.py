@@ -1,4 +1,4 @@
-"""Bars of minutes that are older than the kept rows, made again from all their trades in the log (D6). Pure.
+"""Bars of minutes that are older than the kept rows, made again from all their trades in the log. Pure.
 
 What it does not do: read the log (`rebuilding`), or decide which minutes need it (`candles.Step.rebuild`).
 """

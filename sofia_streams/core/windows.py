@@ -100,5 +100,5 @@ def window_key(instrument: str, size_ns: int, start_ns: int) -> str:
 
 
 def joins_consolidated(venue: str, market: Market) -> bool:
-    """Whether quantities are in coins, so that venues may be added up (contracts are left per venue, D3)."""
+    """Whether quantities are in coins, so that venues may be added up (other contracts are left per venue)."""
     return market == "spot" or (venue, market) in _COIN_CONTRACTS

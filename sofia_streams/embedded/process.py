@@ -1,4 +1,4 @@
-"""One server process: started, recorded in a file, recognised again, stopped. Does not know which server it is.
+"""One child process: started, recorded in a file, recognised again, stopped. Does not know which program it is.
 
 A process is known by pid and start time together, so that a reused pid is never taken for one of ours.
 """
@@ -36,7 +36,7 @@ class Record(NamedTuple):
 
 
 class Child:
-    """A running server that this process started."""
+    """A server or worker that this process started."""
 
     def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Path, record: Path) -> None:
         self.name, self.port, self.log = name, port, log
@@ -73,9 +73,8 @@ def start(
 ) -> Child:
     """Start `command` in a session of its own with its own log file, and record it under `data_dir`/run.
 
-    `env` replaces the environment.
-
-    Call it from the main thread: the kernel ends the child when the thread that started it ends.
+    `env` replaces the environment. Call it from the main thread: the kernel ends the child when the thread that
+    started it ends.
     """
     if threading.current_thread() is not threading.main_thread():
         raise SofiaError(
@@ -144,9 +143,9 @@ def find_process(record: Record) -> psutil.Process | None:
 
 
 def stop_leftovers(data_dir: Path, *, grace_s: float = 10.0) -> list[str]:
-    """Stop every recorded server of `data_dir` that still runs and remove the records. Names of those stopped.
+    """Stop every recorded process of `data_dir` that still runs and remove the records. Names of those stopped.
 
-    A stranger that was given the pid of a server of ours is left alone.
+    A stranger that was given the pid of one of ours is left alone.
     """
     found: dict[Path, psutil.Process | None] = {}
     for path in sorted((data_dir / "run").glob("*.json")):

@@ -1,6 +1,6 @@
 """Kafka, QuestDB and a Redis-protocol server together: started at once, each waited for, stopped at once.
 
-Does not watch the servers; `alive` tells, and whoever supervises calls `restart`.
+Does not watch the servers; `children` tells, and whoever supervises calls `restart`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import NamedTuple, Self
 from sofia_streams.embedded import jars, java, kafka, process, questdb, redis
 from sofia_streams.embedded.lock import DataDirLock
 from sofia_streams.embedded.ports import HOST, pick_ports
-from sofia_streams.embedded.process import stop_leftovers as stop_leftovers
 from sofia_streams.errors import DependencyDown
 
 READY_DEADLINE_S = 60.0
@@ -102,7 +101,7 @@ class Stack:
         self._make_folders()
         self._lock.acquire()
         try:
-            for name in stop_leftovers(self._data_dir):
+            for name in process.stop_leftovers(self._data_dir):
                 self._say(f"stopped a {name} left over from an earlier run")
             addresses = self._start_all()
             self._wait_until_ready()
@@ -112,7 +111,7 @@ class Stack:
         return addresses
 
     def stop(self) -> None:
-        """Stop all servers, politely first, and wait for their end: at most 15 s. Harmless when none runs."""
+        """Stop all servers, killing those still there after STOP_GRACE_S, and wait for their end. Harmless when none runs."""
         for name in process.stop([server.child for server in self._servers.values()], grace_s=STOP_GRACE_S):
             self._say(f"{name} did not stop within {STOP_GRACE_S:.0f} s and was killed")
         self._servers.clear()

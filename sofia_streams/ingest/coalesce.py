@@ -1,4 +1,4 @@
-"""Joins trades of one instrument that arrive close together into one log record (D2). The clock is a parameter.
+"""Joins trades of one instrument that arrive close together into one log record. The clock is a parameter.
 
 A quiet instrument's trades go out at once. While several are busy, each waits a little longer between its records, so
 that all together make about RECORDS_PER_S: what a record costs every reader stays the same however many there are.

@@ -1,4 +1,4 @@
-"""Recorded frames from the simulator's `/replay` socket into the log. The capture is the clock (D13)."""
+"""Recorded frames from the simulator's `/replay` socket into the log. The capture is the clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables to Parquet, exact: prices and sums as decimals, times as int64 ns. From QuestDB, or from a replay's log."""
+"""Tables to Parquet, exact: prices and sums as decimal text, times as int64 ns. From QuestDB, or from a replay."""
 
 from __future__ import annotations
 

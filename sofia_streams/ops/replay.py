@@ -1,6 +1,6 @@
 """Recordings to bars in one process, through the same parsers, tape and candle step as the workers. Opens no socket.
 
-The capture is the clock (D13): "before our subscription" means before the recorder's first request on that connection.
+The capture is the clock: "before our subscription" means before the recorder's first request on that connection.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.ingest.intake import Intake, Limits, Record
 from sofia_streams.ingest.names import Names
-from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Market, Punctuation, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Market, Punctuation, TradeBatch
 from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
@@ -94,10 +94,6 @@ class Replay:
     def summary(self) -> dict[str, object]:
         """What `sofia replay --in-process --json` prints: the streaming summary without what needs servers."""
         return summarised(self._intake.summary(), self.book, self.trades)
-
-    def venue_bars(self, size_ns: int) -> list[Bar]:
-        """The bars of single venues, as the recording's own truth has them."""
-        return [bar for bar in self.book.bars(size_ns) if bar.venue != CONSOLIDATED]
 
 
 def summarised(counts: Mapping[str, Mapping[str, int]], book: BarBook, trades: TradeBook) -> dict[str, object]:

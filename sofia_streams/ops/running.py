@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sofia_streams.errors import ConfigError, SofiaError
+from sofia_streams.embedded.lock import holder
+from sofia_streams.errors import SofiaError
 from sofia_streams.settings import Settings, load_settings, worker_environment
 
 
@@ -42,8 +43,6 @@ def forget(data_dir: Path) -> None:
 
 def running_settings(settings: Settings) -> Settings:
     """The settings of what `sofia up` runs on this data directory. Raises NothingRuns."""
-    from sofia_streams.embedded.lock import holder
-
     try:
         environment = json.loads(_note(settings.data_dir).read_text())["environment"]
     except (OSError, ValueError, KeyError):
@@ -58,7 +57,5 @@ def running_or_configured() -> Settings:
     settings = load_settings()
     try:
         return running_settings(settings)
-    except ConfigError:
-        raise
     except NothingRuns:
         return settings

@@ -137,7 +137,9 @@ class Settings(BaseSettings):
     retention_bars_1m_days: Annotated[int, Field(ge=0, le=36_500, description="rows kept, days; 0: for ever")] = 0
     retention_tickers_days: Annotated[int, Field(ge=0, le=36_500, description="rows kept, days; 0: for ever")] = 7
     redis_maxlen: Annotated[int, Field(ge=100, description="entries kept in a stream, about")] = 100_000
-    writer_rows_max: Annotated[int, Field(ge=1, le=100_000, description="log records in one write to a sink")] = 5_000
+    writer_rows_max: Annotated[
+        int, Field(ge=1, le=100_000, description="rows or entries in one write to a sink, about")
+    ] = 5_000
     writer_wait_ms_max: Annotated[
         int, Field(ge=1, le=10_000, description="a write to QuestDB waits at most, ms; each costs about 5 ms of a core")
     ] = 500

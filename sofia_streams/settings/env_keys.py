@@ -1,6 +1,6 @@
 """Keys and values as text: the lines of a .env file, the environment over it, and which unknown keys are our concern.
 
-What it does not do: know a setting's type (`settings`), or say what a wrong value should have been (`wrong_values`).
+What it does not do: know a setting's type (`settings`), or say what a wrong value should have been (`messages`).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ from sofia_streams.venues.registry import VENUES
 
 _FRAMES_WAITING_MAX = 20_000
 _SLICE_S = 0.005
-_BUSY = 256
+_FRAMES_A_TURN = 256
 """Frames sent at once before others get a turn."""
 _SETTLED_S = 1.0
 _encoder = msgspec.json.Encoder()
@@ -205,7 +205,7 @@ class Exchanges:
         try:
             for number, sent in enumerate(market):
                 early_s = (sent.at_ns - clock_ns()) / 1e9
-                if early_s > 0 or number % _BUSY == 0:
+                if early_s > 0 or number % _FRAMES_A_TURN == 0:
                     await asyncio.sleep(max(early_s, _SLICE_S) if early_s > 0 else 0)
                 if patient:
                     await _until(lambda: not any(client.waiting.full() for client in self._clients))

@@ -1,7 +1,7 @@
 """QuestDB: exact tables, made before the first row, and idempotent writes. Blocks; call it from a thread.
 
 Prices and sums are DECIMAL wide enough that nothing the venues send is rounded; the server refuses what would not
-fit. Writing the same row again changes nothing (dedup keys: the timestamp and the whole identity, D3), so a batch may
+fit. Writing the same row again changes nothing (dedup keys: the timestamp and the whole identity), so a batch may
 be sent again after a crash. What it does not do: retry, batch, or decide what to write.
 """
 

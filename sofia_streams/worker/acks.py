@@ -1,6 +1,6 @@
 """Lets a log record be acknowledged once everything it caused is in the log itself, without holding up the next one.
 
-What a record publishes comes first, then the table rows that say so, then its acknowledgement (D7): a crash in between
+What a record publishes comes first, then the table rows that say so, then its acknowledgement: a crash in between
 sends the same outputs again and loses none. Records overlap: the outputs of many may be on their way at once. Knows no
 Faust.
 """

@@ -9,7 +9,7 @@ further back than before, the record at that offset is looked up in the log:
   above every id in the topic's streams, so ids go on growing and whoever reads the streams just reads on. It is said.
 
 The position is written before the entries, so it is never behind them. An entry that is refused although the position
-never reached it has the same cure. See docs/adr/0007. What it does not do: decide which trades repeat, retry.
+never reached it has the same cure. See docs/adr/0004. What it does not do: decide which trades repeat, retry.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar
+from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar
 from sofia_streams.ops.replay import replay_in_process
 
 HERE = Path(__file__).parents[1] / "captures"
@@ -38,7 +38,8 @@ def rows(found: list[Bar]) -> list[list[str]]:
 def test_bars_of_a_capture_equal_the_truth_to_the_last_digit(name, size, size_ns):
     with gzip.open(CAPTURES / "truth" / name / f"bars_{size}.csv.gz", "rt") as lines:
         truth = list(csv.reader(lines))[1:]
-    assert rows(replay_in_process([CAPTURES / f"{name}.jsonl.gz"]).venue_bars(size_ns)) == truth
+    bars = replay_in_process([CAPTURES / f"{name}.jsonl.gz"]).book.bars(size_ns)
+    assert rows([bar for bar in bars if bar.venue != CONSOLIDATED]) == truth
 
 
 @pytest.mark.parametrize("name", NAMES)
