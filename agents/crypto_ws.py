@@ -10,13 +10,14 @@ from sofia_streams.ingest.live import run_live
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.replayed import replay
 from sofia_streams.ingest.trade_log import TradeLog
+from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.settings import load_settings
 from sofia_streams.worker.logtail import read_tail
 
 settings = load_settings()
 app = create_app("crypto_ws", settings, reads_log=False)
 names = Names(settings.listings(), guesses=settings.replay_url is not None)
-intake = Intake(Limits(stale_after_ns=settings.stale_after_s * 1_000_000_000, ids_max=settings.dedup_ids_max), names)
+intake = Intake(Limits(stale_after_ns=settings.stale_after_s * NS_PER_SECOND, ids_max=settings.dedup_ids_max), names)
 
 
 @app.task

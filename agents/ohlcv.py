@@ -10,7 +10,7 @@ from sofia_streams.app import add_table_pages, create_app, quarantine, topic_on
 from sofia_streams.core import candles, view
 from sofia_streams.core.windows import SIZE_NAME, Rules
 from sofia_streams.errors import BadRecord
-from sofia_streams.model import Bar, TradeBatch
+from sofia_streams.model import NS_PER_MS, Bar, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import load_settings
 from sofia_streams.worker.acks import Acknowledger
@@ -22,7 +22,7 @@ app = create_app("ohlcv", settings)
 trades = topic_on(app, topics.TRADES, settings)
 bars = topic_on(app, topics.BARS, settings)
 table = ohlcv_table(app, settings.topic_partitions)
-rules = Rules(lateness_ns=settings.lateness_ms * 1_000_000)
+rules = Rules(lateness_ns=settings.lateness_ms * NS_PER_MS)
 acknowledger = Acknowledger(table.write)
 add_table_pages(app, "ohlcv", lambda: view.instruments(dict(table)), lambda key: view.instrument(dict(table), key))
 

@@ -14,7 +14,7 @@ from sofia_streams.settings import load_settings
 from sofia_streams.stores.redis_streams import Entry, RedisStreams, bar_entry, ticker_entry, trade_entries
 from sofia_streams.worker.bridging import Bridge
 from sofia_streams.worker.logtail import read_tail
-from sofia_streams.worker.sink import Item, Sink
+from sofia_streams.worker.sink import Sink
 
 settings = load_settings()
 app = create_app("redis_bridge", settings)
@@ -42,12 +42,7 @@ def numbered(trades: Sequence[Trade], new: Sequence[Trade]) -> Iterable[tuple[in
     return [(index, trade) for index, trade in enumerate(trades) if id(trade) in chosen]
 
 
-async def write(batch: list[Item]) -> None:
-    """All entries of a batch, in the order of the log."""
-    await bridge.publish(batch)
-
-
-sink = Sink("redis", write, rows_max=settings.writer_rows_max, wait_s_max=settings.bridge_wait_ms_max / 1e3)
+sink = Sink("redis", bridge.publish, rows_max=settings.writer_rows_max, wait_s_max=settings.bridge_wait_ms_max / 1e3)
 
 
 @app.task

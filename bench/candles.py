@@ -23,9 +23,10 @@ from bench.figures import ratios, spread
 from bench.prefill import Prepared, fill, fold, offer, prepare, shape
 from sofia_streams.core.windows import Rules
 from sofia_streams.errors import SofiaError
+from sofia_streams.model import NS_PER_MS
 from sofia_streams.ops.latency import quantiles, read_stages
 from sofia_streams.ops.stream_replay import read_bars
-from sofia_streams.ops.topics import apply_topics, bootstrap
+from sofia_streams.ops.topics import apply_topics
 from sofia_streams.ops.workers import Lag, wait_joined
 from sofia_streams.settings import Settings
 
@@ -72,7 +73,7 @@ async def namespace(settings: Settings) -> AsyncIterator[Settings]:
     try:
         yield settings
     finally:
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap(settings))
+        admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
         await admin.start()
         try:
             await admin.delete_topics([topic for topic in await admin.list_topics() if name in topic])
@@ -84,7 +85,7 @@ async def run(settings: Settings, data_dir: Path, say: Callable[[str], None], pl
     """`settings` has the address of a running broker."""
     say(f"generating {plan.trades:,} trades and their records at {plan.rate:,.0f} trades/s")
     batches = list(stream.frames(plan.trades, plan.rate))
-    rules = Rules(lateness_ns=settings.lateness_ms * 1_000_000)
+    rules = Rules(lateness_ns=settings.lateness_ms * NS_PER_MS)
     ours = _work(prepare(stream.ended(stream.coalesced(batches))), rules)
     skipped: dict[str, str] = {}
     pythons = _interpreters(plan.peers, skipped, say)

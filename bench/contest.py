@@ -19,7 +19,6 @@ from bench.peers.task import Task
 from sofia_streams import topics
 from sofia_streams.embedded import process
 from sofia_streams.errors import DependencyDown
-from sofia_streams.ops.topics import bootstrap
 from sofia_streams.ops.workers import STOP_GRACE_S, check_alive
 from sofia_streams.settings import Settings
 
@@ -38,7 +37,7 @@ async def run(name: str, python: str, settings: Settings, data_dir: Path, *, rec
     group = topics.app_id(f"peer-{name}", settings.namespace)
     with tempfile.TemporaryDirectory(prefix=f"sofia-bench-{name}-") as folder:
         task = Task(
-            bootstrap(settings),
+            settings.broker_address(),
             topics.wire_name(topics.TRADES, settings.namespace),
             topics.wire_name(topics.BARS, settings.namespace),
             group,
@@ -58,7 +57,7 @@ async def run(name: str, python: str, settings: Settings, data_dir: Path, *, rec
 async def _wait(child: process.Child, settings: Settings, task: Task, records: int) -> float:
     """The moment everything is committed (Faust, Quix: in the log; Bytewax: the flow is over)."""
     deadline_s = time.monotonic() + _TIMEOUT_S
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap(settings))
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
     await admin.start()
     try:
         while time.monotonic() < deadline_s:

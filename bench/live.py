@@ -6,9 +6,7 @@ What it gives: lag of every worker over time, latency from receipt to each stage
 from __future__ import annotations
 
 import asyncio
-import re
 import time
-import urllib.request
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -18,16 +16,16 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
+from sofia_streams.ops.latency import Buckets, read_stages
 from sofia_streams.ops.status import processes
 from sofia_streams.ops.stream_replay import remove_namespace
 from sofia_streams.ops.supervise import Supervisor
 from sofia_streams.ops.topics import apply_topics
 from sofia_streams.ops.up import start_simulator
-from sofia_streams.ops.workers import INPUTS, Lag
+from sofia_streams.ops.workers import INPUTS, READERS, Lag
 from sofia_streams.settings import Settings
 
 _WARM_UP_S, _SAMPLE_S = 15.0, 5.0
-_BUCKET = re.compile(r'sofia_stage_ms_bucket\{le="([^"]+)",stage="(\w+)"\} (\S+)')
 _PYTHON = {"simulator", *INPUTS}
 
 
@@ -67,7 +65,7 @@ async def _measure(
     began_s, lags = time.monotonic(), []
     async with Lag(settings) as lag:
         while (elapsed_s := time.monotonic() - began_s) < seconds:
-            lags.append({name: await lag.of(name) for name, inputs in INPUTS.items() if inputs})
+            lags.append({name: await lag.of(name) for name in READERS})
             say(f"{elapsed_s:4.0f} s, lag in records {lags[-1]}")
             await asyncio.sleep(_SAMPLE_S)
     elapsed_s = time.monotonic() - began_s
@@ -87,17 +85,12 @@ async def _measure(
     }
 
 
-def _stages(ports: dict[str, int]) -> dict[str, dict[float, float]]:
-    """Cumulative counts by upper bound in ms, of every stage of every worker."""
-    found: dict[str, dict[float, float]] = {}
-    for port in ports.values():
-        with urllib.request.urlopen(f"http://{HOST}:{port}/metrics", timeout=10) as answer:
-            for bound, stage, count in _BUCKET.findall(answer.read().decode()):
-                found.setdefault(stage, {})[float(bound)] = float(count)
-    return found
+def _stages(ports: dict[str, int]) -> dict[str, Buckets]:
+    """The buckets of every stage of every worker."""
+    return {stage: found for port in ports.values() for stage, found in read_stages(port).items()}
 
 
-def _quantiles(before: dict[float, float], after: dict[float, float]) -> dict[str, float]:
+def _quantiles(before: Buckets, after: Buckets) -> dict[str, float]:
     """Upper bounds of the buckets that hold p50, p95 and p99 of what came between, and how many that were."""
     counts = {bound: count - before.get(bound, 0.0) for bound, count in sorted(after.items())}
     total = max(counts.values(), default=0.0)

@@ -18,7 +18,6 @@ from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.model import TradeBatch
 from sofia_streams.ops.replay import BarBook
-from sofia_streams.ops.topics import bootstrap
 from sofia_streams.settings import Settings
 
 _BUFFERED_MAX = 20_000
@@ -79,7 +78,7 @@ def fold(records: Iterable[Prepared], rules: Rules) -> tuple[int, str]:
 def _producer(settings: Settings) -> AIOKafkaProducer:
     """As ingest's own."""
     return AIOKafkaProducer(
-        bootstrap_servers=bootstrap(settings),
+        bootstrap_servers=settings.broker_address(),
         acks="all",
         enable_idempotence=True,
         linger_ms=5,

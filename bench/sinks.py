@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from redis.asyncio import Redis
-
 from bench import stream
 from bench.candles import WrongResult, namespace
 from bench.drain import drain, running
@@ -94,6 +92,8 @@ async def _rows(settings: Settings, wanted: int) -> int:
 
 async def _entries(settings: Settings) -> int:
     """Entries over the trade streams of the namespace."""
-    async with Redis.from_url(settings.redis_address()) as client:
-        keys = [key async for key in client.scan_iter(match=f"{settings.stream_prefix()}trades*")]
-        return sum([await client.xlen(key) for key in keys])
+    streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
+    try:
+        return sum((await streams.counts(f"{settings.stream_prefix()}trades:")).values())
+    finally:
+        await streams.close()

@@ -35,6 +35,10 @@ class CapturedFrame(msgspec.Struct, frozen=True, omit_defaults=True):
     frame: str
     api: Literal["exchange", "advanced"] | None = None
 
+    def data(self) -> bytes:
+        """The frame as parsers take it; a lone surrogate in a captured text is kept."""
+        return self.frame.encode("utf-8", "surrogatepass")
+
 
 _decoder = msgspec.json.Decoder(CapturedFrame)
 _encoder = msgspec.json.Encoder()

@@ -15,6 +15,7 @@ Side = Literal["buy", "sell"]
 Market = Literal["spot", "linear", "inverse"]
 IdKind = Literal["trade", "agg"]
 
+NS_PER_MS = 1_000_000
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_SECOND
 CONSOLIDATED = "all"

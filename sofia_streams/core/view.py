@@ -6,10 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sofia_streams.core.ohlcv import bar_of
-from sofia_streams.core.windows import Feed, Joint, Row, Window, instrument_key
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Market
-
-_SIZES = {"1s": NS_PER_SECOND, "1m": NS_PER_MINUTE}
+from sofia_streams.core.windows import SIZES_NS, Feed, Joint, Row, Window, instrument_key
+from sofia_streams.model import NS_PER_SECOND, Bar, Market
 
 
 def instruments(rows: Mapping[str, Row]) -> list[dict[str, Any]]:
@@ -35,7 +33,7 @@ def _closed(rows: Mapping[str, Row]) -> dict[str, dict[str, list[Bar]]]:
     for key, row in rows.items():
         if isinstance(row, Window):
             venue, market, symbol, size, start_ns = key.split("|")
-            bar = _bar(venue, market, symbol, _SIZES[size], int(start_ns), row)
+            bar = _bar(venue, market, symbol, SIZES_NS[size], int(start_ns), row)
             found.setdefault(instrument_key(venue, _market(market), symbol), {}).setdefault(size, []).append(bar)
     return found
 

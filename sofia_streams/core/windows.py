@@ -19,7 +19,8 @@ from sofia_streams.core.ids import IdSet
 from sofia_streams.core.ohlcv import Sums
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Market
 
-SIZE_NAME = {NS_PER_SECOND: "1s", NS_PER_MINUTE: "1m"}
+SIZES_NS = {"1s": NS_PER_SECOND, "1m": NS_PER_MINUTE}
+SIZE_NAME = {size_ns: name for name, size_ns in SIZES_NS.items()}
 _COIN_CONTRACTS = {("binance", "linear"), ("bybit", "linear")}
 
 

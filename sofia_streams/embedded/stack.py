@@ -111,7 +111,7 @@ class Stack:
         return addresses
 
     def stop(self) -> None:
-        """Stop all servers, killing those still there after STOP_GRACE_S, and wait for their end. Harmless when none runs."""
+        """Stop all servers, after STOP_GRACE_S by force, and wait for their end. Harmless when none runs."""
         for name in process.stop([server.child for server in self._servers.values()], grace_s=STOP_GRACE_S):
             self._say(f"{name} did not stop within {STOP_GRACE_S:.0f} s and was killed")
         self._servers.clear()

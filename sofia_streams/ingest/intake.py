@@ -148,7 +148,7 @@ class Intake:
         if frame.direction == "out":
             self.requested(line, now_ns)
             return []
-        records, _ = self.take(line, frame.frame.encode("utf-8", "surrogatepass"), now_ns)
+        records, _ = self.take(line, frame.data(), now_ns)
         return [*records, *self.tick(now_ns)]
 
     def tick(self, now_ns: int) -> Iterator[Record]:

@@ -11,15 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+from sofia_streams.core.windows import SIZES_NS
 from sofia_streams.errors import BadFrame, ConfigError, UnknownSymbol
 from sofia_streams.ingest.instruments import REAL, Place, load_instruments
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.venue_rest import Rest, exact, open_rest
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Market
+from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Market
 
 Size = Literal["1s", "1m"]
-_SIZES_NS: dict[str, int] = {"1s": NS_PER_SECOND, "1m": NS_PER_MINUTE}
-_MS_NS = 1_000_000
 _OKX_RECENT = 1_400
 """OKX's `candles` has the last 1,440; what is older is in `history-candles`."""
 
@@ -56,7 +55,7 @@ class _Page(NamedTuple):
 
     @property
     def step_ms(self) -> int:
-        return _SIZES_NS[self.size] // _MS_NS
+        return SIZES_NS[self.size] // NS_PER_MS
 
 
 class _Source(NamedTuple):
@@ -71,7 +70,7 @@ class _Source(NamedTuple):
     columns: Sequence[int | None]
     rows_max: int
     sizes: tuple[Size, ...] = ("1m",)
-    unit_ns: int = _MS_NS
+    unit_ns: int = NS_PER_MS
 
 
 def _ask_binance(rest: Rest, page: _Page) -> Any:
@@ -125,13 +124,13 @@ async def fetch_klines(
     near the one asked for.
     """
     source, listing = _checked(venue, market, size, start_ns, end_ns), Names(listings).listing(venue, market, symbol)
-    step_ns, now_ns = _SIZES_NS[size], time.time_ns() if now_ns is None else now_ns
+    step_ns, now_ns = SIZES_NS[size], time.time_ns() if now_ns is None else now_ns
     first_ns, last_ns = -(-start_ns // step_ns) * step_ns, min(end_ns - 1, now_ns - step_ns) // step_ns * step_ns
     found: dict[int, Kline] = {}
     async with open_rest(venue, market, place.rest_urls.get(venue)) as rest:
         for from_ns in range(first_ns, last_ns + 1, step_ns * source.rows_max):
             to_ns = min(last_ns, from_ns + step_ns * (source.rows_max - 1))
-            page = _Page(listing, size, from_ns // _MS_NS, to_ns // _MS_NS, now_ns // _MS_NS)
+            page = _Page(listing, size, from_ns // NS_PER_MS, to_ns // NS_PER_MS, now_ns // NS_PER_MS)
             for kline in await _ask(rest, source, page, symbol, listings, place):
                 if from_ns <= kline.start_ns <= to_ns:
                     found[kline.start_ns] = kline

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import structlog
 
 from sofia_streams.codec import Progress
+from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.connection import Feed, Pace, Shard
 from sofia_streams.ingest.intake import Intake, Line, Record
 from sofia_streams.ingest.measures import IngestMetrics
@@ -131,8 +132,8 @@ def _unheard(feed: Feed, intake: Intake, names: Names) -> list[str]:
     venue, market = feed.shard.venue, feed.shard.market
     silent = []
     for listing in feed.shard.listings:
-        called = {listing, VENUES[venue].sent_as(listing)}
-        if not any(f"{venue}|{market}|{names.unified(venue, market, name)}" in intake.counts for name in called):
+        called = {names.unified(venue, market, name) for name in (listing, VENUES[venue].sent_as(listing))}
+        if not any(instrument_key(venue, market, symbol) in intake.counts for symbol in called):
             _log.warning("subscribed, but nothing came; is it listed?", venue=venue, listing=listing)
             silent.append(listing)
     return silent
@@ -163,7 +164,7 @@ def progress(
         marks = [(listing, "rejected") for listing in feed.rejected]
         marks += [(listing, "unheard") for listing in unheard.get(shard.name, []) if listing not in feed.rejected]
         for listing, mark in marks:
-            name = f"{shard.venue}|{shard.market}|{names.unified(shard.venue, shard.market, listing)}"
+            name = instrument_key(shard.venue, shard.market, names.unified(shard.venue, shard.market, listing))
             if mark == "rejected" or name not in counts:
                 found[name] = {**found.get(name, {}), mark: 1}
     return found

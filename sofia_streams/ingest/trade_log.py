@@ -18,7 +18,7 @@ from sofia_streams.codec import Progress, Quarantined
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.intake import Record
-from sofia_streams.model import Punctuation, Ticker, TradeBatch
+from sofia_streams.model import NS_PER_MS, Punctuation, Ticker, TradeBatch
 from sofia_streams.settings import Settings
 
 _UNACKNOWLEDGED_MAX = 5_000
@@ -38,7 +38,7 @@ class TradeLog:
     async def __aenter__(self) -> Self:
         """Connect."""
         self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.broker().removeprefix("kafka://"),
+            bootstrap_servers=self._settings.broker_address(),
             acks="all",
             enable_idempotence=True,
             linger_ms=5,
@@ -102,7 +102,7 @@ class TradeLog:
             topics.wire_name(topic, self._settings.namespace),
             codec.encode(record),
             key=key.encode(),
-            timestamp_ms=at_ns // 1_000_000,
+            timestamp_ms=at_ns // NS_PER_MS,
         )
         self._unacknowledged.add(future)
         future.add_done_callback(self._acknowledged)

@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError
 
 from sofia_streams import topics
 from sofia_streams.embedded import java
+from sofia_streams.embedded.ports import HOST
 from sofia_streams.embedded.stack import Ports
 from sofia_streams.errors import SofiaError
-from sofia_streams.ops.topics import bootstrap
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.stores.redis_streams import RedisStreams
@@ -64,7 +64,7 @@ async def examine(settings: Settings) -> list[Finding]:
 async def _broker(settings: Settings) -> Finding:
     if settings.broker_url is None:
         return Finding("broker", "skipped", "no BROKER_URL and nothing runs here", "`sofia up` starts one.")
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap(settings), request_timeout_ms=5_000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address(), request_timeout_ms=5_000)
     try:
         await admin.start()
         return Finding("broker", "ok", settings.broker_url)
@@ -78,7 +78,7 @@ async def _broker(settings: Settings) -> Finding:
 async def _topics(settings: Settings) -> Finding:
     if settings.broker_url is None:
         return Finding("topics", "skipped", "no broker")
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap(settings), request_timeout_ms=5_000)
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address(), request_timeout_ms=5_000)
     try:
         await admin.start()
         there = set(await admin.list_topics())
@@ -153,7 +153,7 @@ async def _ports(settings: Settings) -> Finding:
 def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(0.5)
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((HOST, port)) == 0
 
 
 async def _clock(settings: Settings) -> Finding:

@@ -10,8 +10,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sofia_streams.core.windows import SIZES_NS
 from sofia_streams.errors import ConfigError
-from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, TradeBatch
+from sofia_streams.model import CONSOLIDATED, Bar, TradeBatch
 from sofia_streams.ops.replay import BarBook
 from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.stores.questdb import SCHEMA, QuestDb
@@ -50,7 +51,7 @@ def write_replay(folder: Path, book: BarBook, trades: TradeBook) -> dict[str, in
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = {"trades.parquet": write_trades(folder / "trades.parquet", trades.batches())}
-    for size, size_ns in (("1s", NS_PER_SECOND), ("1m", NS_PER_MINUTE)):
+    for size, size_ns in SIZES_NS.items():
         bars = book.bars(size_ns)
         for name, chosen in (
             (f"bars_{size}.parquet", [bar for bar in bars if bar.venue != CONSOLIDATED]),

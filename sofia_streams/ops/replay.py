@@ -19,7 +19,7 @@ from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.ingest.intake import Intake, Limits, Record
 from sofia_streams.ingest.names import Names
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Market, Punctuation, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Bar, Market, Punctuation, TradeBatch
 from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
@@ -61,8 +61,8 @@ class Replay:
     def __init__(self, settings: Settings | None = None, *, keep_trades: bool = False) -> None:
         chosen = settings or Settings()
         self.book = BarBook()
-        self.trades = TradeBook(chosen.lateness_ms * 1_000_000, keep=keep_trades)
-        self._rules = Rules(chosen.lateness_ms * 1_000_000, kept_ns=2**62)  # nothing is ever too old here
+        self.trades = TradeBook(chosen.lateness_ms * NS_PER_MS, keep=keep_trades)
+        self._rules = Rules(chosen.lateness_ms * NS_PER_MS, kept_ns=2**62)  # nothing is ever too old here
         limits = Limits(stale_after_ns=chosen.stale_after_s * NS_PER_SECOND, ids_max=2**62)
         self._intake = Intake(limits, Names(chosen.listings()))
         self._rows: dict[str, Row] = {}

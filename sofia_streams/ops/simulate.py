@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from websockets.asyncio.server import serve
 
+from sofia_streams.embedded.ports import HOST
 from sofia_streams.errors import BadCapture, ConfigError, DependencyDown
 from sofia_streams.ops.replay import merged_frames
 from sofia_streams.settings.values import unified_name
@@ -24,7 +25,6 @@ from sofia_streams.simulator.server import Exchanges, Sent, encoded
 from sofia_streams.simulator.tape import TapeMarket, read_reels
 from sofia_streams.venues.registry import check_venue
 
-HOST = "127.0.0.1"
 TAPE = Path(__file__).parents[1] / "simulator" / "data" / "binance-spot-btcusdt-20240808-trades.jsonl.gz"
 """The tape of the demo; its source and licence stand beside it."""
 _SPEED_MIN, _SPEED_MAX = 0.01, 1e9

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from sofia_streams.embedded.process import find_process, read_record
 from sofia_streams.ops.watch import Line, Watcher
-from sofia_streams.ops.workers import INPUTS, Lag
+from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
 
 
@@ -41,7 +41,7 @@ async def status(settings: Settings, *, listen_s: float = 2.5) -> dict[str, Any]
                 if one.trades
             ]
         async with Lag(settings) as lag:
-            found["lag"] = {name: await lag.of(name) for name, inputs in INPUTS.items() if inputs}
+            found["lag"] = {name: await lag.of(name) for name in READERS}
     except KafkaError as error:
         found["broker"] = f"no answer: {error}"
     return found

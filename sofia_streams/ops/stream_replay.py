@@ -19,20 +19,21 @@ from websockets.asyncio.server import serve
 from sofia_streams import codec, topics
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.embedded import process
-from sofia_streams.embedded.ports import pick_ports
+from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import DependencyDown
+from sofia_streams.model import NS_PER_MS
 from sofia_streams.ops.export import write_replay
 from sofia_streams.ops.latency import quantiles, read_stages
 from sofia_streams.ops.replay import BarBook, merged_frames, summarised, with_pace
-from sofia_streams.ops.topics import apply_topics, bootstrap, count_records, delete_namespace
+from sofia_streams.ops.topics import apply_topics, count_records, delete_namespace
 from sofia_streams.ops.trade_book import TradeBook
-from sofia_streams.ops.workers import STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
+from sofia_streams.ops.workers import READERS, STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.recording import serve_recording
 from sofia_streams.stores.questdb import SCHEMA, QuestDb
 from sofia_streams.stores.redis_streams import RedisStreams
 
-_READERS, _INGEST = ("ohlcv", "timeseries_writer", "redis_bridge"), "crypto_ws"
+_INGEST = "crypto_ws"
 _TIMEOUT_S, _JOIN_S = 900.0, 60.0
 _OWN: dict[str, object] = {
     "topic_retention_hours": 0, "redis_maxlen": 2**40, "dedup_ids_max": 10_000_000, "retention_trades_days": 0,
@@ -77,8 +78,8 @@ async def replay_streaming(
         began_s.append(time.monotonic())  # ingest asks once it is ready
         return merged_frames(paths)
 
-    async with serve(lambda socket: serve_recording(socket, frames, speed), "127.0.0.1", 0) as server:
-        url = f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/replay"
+    async with serve(lambda socket: serve_recording(socket, frames, speed), HOST, 0) as server:
+        url = f"ws://{HOST}:{next(iter(server.sockets)).getsockname()[1]}/replay"
         own = {"namespace": f"replay-{uuid.uuid4().hex[:8]}", "replay_url": url}
         settings = settings.model_copy(update=_OWN | own)
         await apply_topics(settings)
@@ -98,7 +99,7 @@ async def _run_through(
     settings: Settings, data_dir: Path, children: list[process.Child], say: Say, hooks: Hooks
 ) -> codec.Progress:
     """Start the workers into `children` and wait until all of them are done."""
-    children += _start(_READERS, settings, data_dir)
+    children += _start(READERS, settings, data_dir)
     await wait_joined(settings, children, timeout_s=_JOIN_S)  # else their start would count as latency
     children += _start([_INGEST], settings, data_dir)
     task = hooks.meddle(settings, children) if hooks.meddle else None
@@ -126,7 +127,7 @@ def _start(names: Sequence[str], settings: Settings, data_dir: Path) -> list[pro
 async def _wait_finished(settings: Settings, children: list[process.Child]) -> codec.Progress:
     name = topics.wire_name(topics.HEALTH, settings.namespace)
     deadline_s = time.monotonic() + _TIMEOUT_S
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap(settings), auto_offset_reset="earliest") as consumer:
+    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), auto_offset_reset="earliest") as consumer:
         consumer.assign([TopicPartition(name, 0)])
         while time.monotonic() < deadline_s:
             for messages in (await consumer.getmany(timeout_ms=500)).values():
@@ -148,7 +149,7 @@ async def read_bars(settings: Settings) -> BarBook:
 
 async def read_trades(settings: Settings, *, keep: bool) -> TradeBook:
     """The trades of the log."""
-    book = TradeBook(settings.lateness_ms * 1_000_000, keep=keep)
+    book = TradeBook(settings.lateness_ms * NS_PER_MS, keep=keep)
     async for value in _whole_topic(settings, topics.TRADES):
         book.add(codec.decode_trades(value))
     return book
@@ -157,7 +158,7 @@ async def read_trades(settings: Settings, *, keep: bool) -> TradeBook:
 async def _whole_topic(settings: Settings, topic: topics.Topic) -> AsyncIterator[bytes]:
     """The values of a topic's records up to its present end, each partition in order."""
     name = topics.wire_name(topic, settings.namespace)
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap(settings)) as consumer:
+    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address()) as consumer:
         places = [TopicPartition(name, number) for number in range(settings.topic_partitions)]
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)

@@ -19,18 +19,13 @@ from sofia_streams.settings import Settings
 _LEADERS_WITHIN_S = 30.0
 
 
-def bootstrap(settings: Settings) -> str:
-    """The broker's address as clients want it, host:port. Raises ConfigError."""
-    return settings.broker().removeprefix("kafka://")
-
-
 async def apply_topics(settings: Settings) -> list[str]:
     """Make every topic of the namespace; the names of those that were new.
 
     Raises DependencyDown, and ConfigError where a topic has other partitions than configured: they cannot change,
     because a symbol would move to another partition.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap(settings))
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
     try:
         await admin.start()
     except KafkaConnectionError as error:
@@ -51,7 +46,7 @@ async def apply_topics(settings: Settings) -> list[str]:
 async def describe_topics(settings: Settings) -> list[dict[str, object]]:
     """Every topic of the namespace, changelogs included: partitions and records. Raises DependencyDown."""
     marks = [f"sofia{mark}{settings.namespace}{mark}" if settings.namespace else f"sofia{mark}" for mark in ".-"]
-    consumer, admin = await _consumer(settings), AIOKafkaAdminClient(bootstrap_servers=bootstrap(settings))
+    consumer, admin = await _consumer(settings), AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
     await admin.start()
     try:
         rows: list[dict[str, object]] = []
@@ -81,7 +76,7 @@ async def count_records(settings: Settings, topic: topics.Topic) -> int:
 
 
 async def _consumer(settings: Settings) -> AIOKafkaConsumer:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap(settings))
+    consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker_address())
     try:
         await consumer.start()
     except KafkaConnectionError as error:
@@ -123,7 +118,7 @@ async def delete_namespace(settings: Settings) -> None:
     """Delete all topics of a namespace, changelogs included. Raises ValueError for the live (empty) namespace."""
     if not settings.namespace:
         raise ValueError("expected a namespace, found the live one, which is never deleted")
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap(settings))
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
     await admin.start()
     try:
         marks = (f"sofia.{settings.namespace}.", f"sofia-{settings.namespace}-")

@@ -8,9 +8,9 @@ from typing import NamedTuple, Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sofia_streams import codec, topics
+from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadRecord
-from sofia_streams.model import NS_PER_SECOND, Bar
-from sofia_streams.ops.topics import bootstrap
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar
 from sofia_streams.settings import Settings
 
 _BARS_MAX = 2_000
@@ -50,7 +50,7 @@ class Watcher:
         self._health = topics.wire_name(topics.HEALTH, namespace)
         bars = topics.wire_name(topics.BARS, namespace)
         health = TopicPartition(self._health, 0)
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap(self._settings), auto_offset_reset="latest")
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.broker_address(), auto_offset_reset="latest")
         try:
             await self._consumer.start()
         except BaseException:
@@ -86,7 +86,7 @@ class Watcher:
             self._reports = [*self._reports[-1:], codec.decode_progress(value)]
             return
         bar = codec.decode_bar(value)
-        key = (f"{bar.venue}|{bar.market}|{bar.symbol}", bar.size_ns)
+        key = (instrument_key(bar.venue, bar.market, bar.symbol), bar.size_ns)
         known = self._bars.get(key)
         if (known is None or bar.start_ns >= known.start_ns) and len(self._bars) < _BARS_MAX:
             self._bars[key] = bar
@@ -116,7 +116,7 @@ class Watcher:
                 latest.get(name, {}).get("trades", 0),
                 self._rate(name, "trades"),
                 self._bars.get((name, NS_PER_SECOND)),
-                self._bars.get((name, 60 * NS_PER_SECOND)),
+                self._bars.get((name, NS_PER_MINUTE)),
             )
             for name in sorted(names)
         ]

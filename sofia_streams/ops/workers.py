@@ -23,7 +23,9 @@ INPUTS = {
     "timeseries_writer": (topics.TRADES, topics.BARS, topics.TICKERS),
     "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS),
 }
-"""Every worker and the topics it reads; the only list."""
+"""Every worker and the topics it reads, in the order data flows; the only list."""
+READERS = tuple(name for name, inputs in INPUTS.items() if inputs)
+"""Those that read the log."""
 _ROOT = Path(__file__).resolve().parents[2]
 STOP_GRACE_S = 10.0
 
@@ -60,7 +62,7 @@ class Lag:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._address = settings.broker().removeprefix("kafka://")
+        self._address = settings.broker_address()
 
     async def __aenter__(self) -> Lag:
         """Connect."""
@@ -107,7 +109,7 @@ class Lag:
 async def wait_joined(settings: Settings, children: list[process.Child], *, timeout_s: float) -> None:
     """Until every one of these workers is in its group with its partitions. Raises DependencyDown."""
     deadline_s = time.monotonic() + timeout_s
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker().removeprefix("kafka://"))
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
     await admin.start()
     try:
         waiting = {topics.app_id(child.name, settings.namespace) for child in children}
@@ -135,7 +137,7 @@ async def wait_drained(settings: Settings, children: list[process.Child], *, tim
     """Until every worker has committed the end of its input, in the order data flows. Raises DependencyDown."""
     deadline_s = time.monotonic() + timeout_s
     async with Lag(settings) as lag:
-        for name in ("ohlcv", "timeseries_writer", "redis_bridge"):
+        for name in READERS:
             while (left := await lag.of(name)) > 0:
                 check_alive(children)
                 if time.monotonic() > deadline_s:

@@ -188,10 +188,14 @@ class Settings(BaseSettings):
         return dict(override(text, get_args(Exchange)) for text in self.symbol_overrides)
 
     def broker(self) -> str:
-        """The broker's address. Raises ConfigError where none is set."""
+        """The broker's URL, as Faust wants it. Raises ConfigError where none is set."""
         if self.broker_url is None:
             raise ConfigError("BROKER_URL: expected kafka://host:port, found nothing. `sofia up` starts a broker.")
         return self.broker_url
+
+    def broker_address(self) -> str:
+        """The broker's address, host:port, as clients want it. Raises ConfigError where none is set."""
+        return self.broker().removeprefix("kafka://")
 
     def questdb_address(self) -> str:
         """QuestDB's HTTP address, host:port. Raises ConfigError where none is set."""

@@ -9,7 +9,7 @@ import math
 from decimal import Decimal
 from random import Random
 
-from sofia_streams.model import ParsedTicker, ParsedTrade, Side, Trade
+from sofia_streams.model import NS_PER_MS, ParsedTicker, ParsedTrade, Side, Trade
 from sofia_streams.venues.bybit.parse import TRADES_PER_FRAME_MAX
 from sofia_streams.venues.registry import VENUES
 
@@ -26,7 +26,6 @@ _TICK_DIGITS = {
 }
 _LOT_DIGITS = {"binance": 5, "okx": 8, "coinbase": 8, "bybit": 6}
 _SIGNIFICANT, _DIGITS_MAX = 5, 12
-_NS_PER_MS = 1_000_000
 _ID_EVERY_NS = {"binance": 1_000, "okx": 10_000, "coinbase": 100_000, "bybit": 1_000}
 """The first id is the start time in these units: a later run begins above an earlier one, at any sane rate."""
 _BYBIT_IDS_FROM = 2_290_000_000_000_000_000
@@ -48,7 +47,7 @@ def _worth(asset: str) -> float:
 
 def time_of(venue: str, at_ns: int) -> int:
     """The time as finely as the venue says it, never later than `at_ns`."""
-    return at_ns - at_ns % _TIME_UNIT_NS.get(venue, _NS_PER_MS)
+    return at_ns - at_ns % _TIME_UNIT_NS.get(venue, NS_PER_MS)
 
 
 class Instrument:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sofia_streams.model import ParsedTicker, ParsedTrade, Side
+from sofia_streams.model import NS_PER_MS, ParsedTicker, ParsedTrade, Side
 from sofia_streams.simulator.instrument import Instrument, price_of, time_of
 
 _TICKER_EVERY_NS = 500_000_000
@@ -24,7 +24,6 @@ _LARGE_ONE_IN, _LARGE_TIMES = 2_000, 200
 _SPELL_S = 20.0
 _SPELLS = (0.15, 1.0, 1.0, 1.0, 4.0)
 """Rates of a venue relative to its own, one drawn for each spell."""
-_NS_PER_MS = 1_000_000
 
 
 class Event(NamedTuple):
@@ -49,7 +48,7 @@ class Market:
     """Generates events for ever. `start_ns` is the time of the first."""
 
     def __init__(self, plan: Plan, start_ns: int) -> None:
-        self._plan, self._start_ns = plan, start_ns - start_ns % _NS_PER_MS
+        self._plan, self._start_ns = plan, start_ns - start_ns % NS_PER_MS
         self._random = Random(plan.seed)  # noqa: S311
         self._mids = {symbol: price_of(symbol) for symbol in plan.symbols}
         self._offsets = {venue: self._random.uniform(-0.0001, 0.0001) for venue in plan.venues}
@@ -67,7 +66,7 @@ class Market:
         heapq.heapify(waiting)
         while True:
             at_s, number, venue, symbol = waiting[0]
-            at_ns = self._start_ns + int(at_s * 1_000) * _NS_PER_MS
+            at_ns = self._start_ns + int(at_s * 1_000) * NS_PER_MS
             if symbol:
                 said = self.instruments[venue, symbol].ticker(at_ns, self._random.uniform(*DEPTH_QUOTE))
                 yield Event(at_ns, venue, said)

@@ -99,6 +99,6 @@ def _records(frame: CapturedFrame) -> list[Parsed] | None:
     if frame.direction == "out":
         return None
     try:
-        return VENUES[frame.venue].parse(frame.frame.encode("utf-8", "surrogatepass"), received_ns=frame.received_ns)
+        return VENUES[frame.venue].parse(frame.data(), received_ns=frame.received_ns)
     except BadFrame:
         return []

@@ -84,9 +84,7 @@ def _prints(frame: CapturedFrame) -> list[ParsedTrade]:
     if frame.direction == "out":
         return []
     try:
-        records = VENUES[frame.venue].parse(
-            frame.frame.encode("utf-8", "surrogatepass"), received_ns=frame.received_ns
-        )
+        records = VENUES[frame.venue].parse(frame.data(), received_ns=frame.received_ns)
     except BadFrame:
         return []
     return [

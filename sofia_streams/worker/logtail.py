@@ -28,7 +28,7 @@ async def read_tail(
     """(offset, batch) of the last records of `trades`: up to the end, or up to what `group` has committed."""
     name = topics.wire_name(topic, settings.namespace)
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.broker().removeprefix("kafka://"), group_id=group, enable_auto_commit=False
+        bootstrap_servers=settings.broker_address(), group_id=group, enable_auto_commit=False
     )
     await consumer.start()
     try:
@@ -67,7 +67,7 @@ async def marks_at(settings: Settings, wanted: Mapping[TopicPartition, int]) -> 
 
     A partition whose record retention has dropped is left out: nothing can be said of it. Raises DependencyDown.
     """
-    address = settings.broker().removeprefix("kafka://")
+    address = settings.broker_address()
     try:
         async with (
             asyncio.timeout(_ANSWER_S),

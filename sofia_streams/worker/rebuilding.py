@@ -16,7 +16,7 @@ from sofia_streams import codec, topics
 from sofia_streams.core.rebuild import MinuteTrades, Place, changed_bars, place_of
 from sofia_streams.core.windows import Minute
 from sofia_streams.errors import BadRecord
-from sofia_streams.model import NS_PER_MINUTE, Bar, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 
@@ -38,8 +38,8 @@ class Rebuilder:
         if not wanted:
             return
         trades, bars = (self._place(topic, partition) for topic in (topics.TRADES, topics.BARS))
-        since_ms = (min(minute.start_ns for minute in wanted) - _EARLY_NS) // 1_000_000
-        address = self._settings.broker().removeprefix("kafka://")
+        since_ms = (min(minute.start_ns for minute in wanted) - _EARLY_NS) // NS_PER_MS
+        address = self._settings.broker_address()
         async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer:
             consumer.assign([trades, bars])
             ends = await consumer.end_offsets([trades, bars])

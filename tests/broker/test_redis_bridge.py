@@ -16,7 +16,7 @@ from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.model import Trade, TradeBatch
 from sofia_streams.ops.stack import addressed
-from sofia_streams.ops.topics import apply_topics, bootstrap, delete_namespace
+from sofia_streams.ops.topics import apply_topics, delete_namespace
 from sofia_streams.ops.workers import Lag, start_worker
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.stores.redis_streams import RedisStreams, trade_entries
@@ -62,7 +62,7 @@ def batches(first: int, count: int) -> list[TradeBatch]:
 
 
 async def produce(settings: Settings, records: list[TradeBatch]) -> None:
-    async with AIOKafkaProducer(bootstrap_servers=bootstrap(settings)) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=settings.broker_address()) as producer:
         for record in records:
             await producer.send_and_wait(
                 topics.wire_name(TRADES, settings.namespace), codec.encode(record), key=record.symbol.encode()
@@ -73,7 +73,7 @@ async def items(settings: Settings) -> list[Item]:
     """The whole topic as the bridge's sink gets it."""
     name = topics.wire_name(TRADES, settings.namespace)
     found = []
-    async with AIOKafkaConsumer(bootstrap_servers=bootstrap(settings)) as consumer:
+    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address()) as consumer:
         places = [TopicPartition(name, number) for number in range(settings.topic_partitions)]
         consumer.assign(places)
         await consumer.seek_to_beginning(*places)
