@@ -7,18 +7,18 @@ And what agents share: a topic's channel, pages of a table, quarantine, feeding 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import faust
-from faust.serializers import codecs
 from faust.web import Response, View
 
 from sofia_streams import codec, topics
 from sofia_streams.errors import BadRecord
-from sofia_streams.model import TradeBatch
+from sofia_streams.model import Quarantined, TradeBatch
 from sofia_streams.obs import logs, metrics
 from sofia_streams.settings import Settings
+from sofia_streams.worker.deferred import DeferredTable
 from sofia_streams.worker.sink import Item, Sink
 from sofia_streams.worker.transport import PromptTransport
 
@@ -30,61 +30,12 @@ except ImportError:  # not on every platform
 _RECORD_BYTES_MAX = topics.TRADES.record_bytes_max
 
 
-class Change(NamedTuple):
-    """A row of a table that is changed in memory and not yet in the changelog; None deletes."""
-
-    partition: int
-    key: str
-    row: Any
-
-
-class DeferredTable(faust.Table):
-    """A table whose changelog is written by `write`, when what the rows follow from is in the log."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.value_serializer = "sofia-row"
-        self._changes: list[Change] = []
-
-    def on_key_set(self, key: str, value: Any) -> None:
-        """Instead of Faust's, which sends at once."""
-        self._changes.append(Change(self.partition_for_key(key), key, value))
-
-    def on_key_del(self, key: str) -> None:
-        """As `on_key_set`."""
-        self._changes.append(Change(self.partition_for_key(key), key, None))
-
-    def take_changes(self) -> list[Change]:
-        """All changes since the last call, in order; each must be given to `write`."""
-        taken, self._changes = self._changes, []
-        return taken
-
-    def write(self, change: Change) -> Awaitable[Any]:
-        """Send one change to the changelog; the future of its acknowledgement."""
-        serializer = "raw" if change.row is None else self.value_serializer
-        future: Awaitable[Any] = self.send_changelog(
-            change.partition, change.key, change.row, value_serializer=serializer
-        )
-        return future
-
-
 class _App(faust.App):
     """Makes its whole folder; Faust itself makes only the last part of the path."""
 
     def _create_directories(self) -> None:
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         super()._create_directories()
-
-
-class _RowCodec(codecs.Codec):
-    def _dumps(self, row: Any) -> bytes:
-        return codec.encode(row)
-
-    def _loads(self, data: bytes) -> Any:
-        return codec.decode_row(data)
-
-
-codecs.register("sofia-row", _RowCodec())
 
 
 _SAME: dict[str, Any] = {
@@ -205,7 +156,7 @@ def sink_agent(
 async def quarantine(app: faust.App, settings: Settings, event: Any, error: Exception) -> None:
     """Put a record that cannot be read into `quarantine`, acknowledged, with its place and the reason."""
     message = event.message
-    record = codec.Quarantined(
+    record = Quarantined(
         source=message.topic,
         reason=str(error),
         data=bytes(message.value or b"")[:65_536].decode("utf-8", "replace"),

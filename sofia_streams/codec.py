@@ -11,7 +11,7 @@ import msgspec
 
 from sofia_streams.core.windows import Row
 from sofia_streams.errors import BadRecord
-from sofia_streams.model import Bar, Punctuation, Ticker, TradeBatch
+from sofia_streams.model import Bar, Progress, Punctuation, Ticker, TradeBatch
 
 T = TypeVar("T")
 
@@ -19,30 +19,8 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 _trades: msgspec.json.Decoder[TradeBatch | Punctuation] = msgspec.json.Decoder(TradeBatch | Punctuation)
 _bar = msgspec.json.Decoder(Bar)
 _ticker = msgspec.json.Decoder(Ticker)
-_row: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
-
-
-class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Bytes that could not be understood, and why (`quarantine`). `data` is what came, at most 64 KiB, as text."""
-
-    source: str
-    reason: str
-    data: str
-    received_ns: int
-    place: str = ""
-    """topic/partition/offset where it came from the log."""
-
-
-class Progress(msgspec.Struct, frozen=True):
-    """What a worker has counted so far (`health`); `finished` when its input has an end and it was reached."""
-
-    component: str
-    at_ns: int
-    counts: dict[str, dict[str, int]]
-    finished: bool = False
-
-
 _progress = msgspec.json.Decoder(Progress)
+_row: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
 
 
 def encode(record: object) -> bytes:

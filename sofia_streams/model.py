@@ -1,4 +1,4 @@
-"""The records that travel: trades, tickers, punctuation, bars. Plain data, exact decimals, integer nanoseconds.
+"""The records that travel: trades, tickers, punctuation, bars, reports. Plain data, exact decimals, times in int ns.
 
 What it does not do: no I/O, no clock, no venue knowledge. Wire form: `codec.py`.
 """
@@ -171,3 +171,23 @@ class Bar(msgspec.Struct, frozen=True, tag_field="kind", tag="bar"):
     def without_revision(self) -> Bar:
         """The bar as its window's trades alone make it: what hashes and comparisons are taken over."""
         return msgspec.structs.replace(self, revision=0, quality="complete")
+
+
+class Quarantined(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Bytes that could not be understood, and why (`quarantine`). `data` is what came, at most 64 KiB, as text."""
+
+    source: str
+    reason: str
+    data: str
+    received_ns: int
+    place: str = ""
+    """topic/partition/offset where it came from the log."""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """What a worker has counted so far (`health`); `finished` when its input has an end and it was reached."""
+
+    component: str
+    at_ns: int
+    counts: dict[str, dict[str, int]]
+    finished: bool = False

@@ -14,14 +14,13 @@ from ingest.sockets import Kept, accept, feeding, listening, trade_frame, until
 from prometheus_client import REGISTRY
 from websockets.asyncio.server import serve
 
-from sofia_streams.codec import Quarantined
 from sofia_streams.ingest import connection, live
 from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.connection import Feed, Pace, Shard
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.live import LiveDesk, run_live, shards
 from sofia_streams.ingest.names import Names
-from sofia_streams.model import Control, Punctuation, Trade, TradeBatch
+from sofia_streams.model import Control, Punctuation, Quarantined, Trade, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.faults import parse_faults

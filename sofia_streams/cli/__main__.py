@@ -34,7 +34,7 @@ COMMANDS = {
     "export": Command("data", "export", "A table of QuestDB as Parquet, exact"),
     "instruments": Command("instruments", "instruments", "Tick, step and limits of every pair at every venue"),
     "klines": Command("instruments", "klines", "A venue's own 1m candles, exact"),
-    "topics": Command("manage", "topics", "The log's topics"),
+    "topics": Command("topics", "topics", "The log's topics"),
     "config": Command("look", "config", "Settings"),
     "bench": Command("benchmarks", "bench", "Benchmarks"),
 }

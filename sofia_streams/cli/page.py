@@ -22,7 +22,7 @@ from sofia_streams.embedded.ports import HOST
 from sofia_streams.model import NS_PER_SECOND, Bar
 from sofia_streams.ops.supervise import Supervisor
 from sofia_streams.ops.up import DEMO
-from sofia_streams.ops.watch import Instrument, Watcher
+from sofia_streams.ops.watch import InstrumentState, Watcher
 from sofia_streams.settings import Settings
 
 _POLL_S = 0.5
@@ -82,7 +82,7 @@ def describe(settings: Settings, watcher: Watcher, supervisor: Supervisor) -> di
     """What the page shows, as data."""
     return {
         "namespace": settings.namespace,
-        "connections": [line._asdict() for line in watcher.lines()],
+        "connections": [line._asdict() for line in watcher.connections()],
         "instruments": [_instrument(found) for found in watcher.instruments()],
         "workers": [
             {"worker": kept.name, "pid": kept.child.pid, "restarts": kept.restarts, "web_port": kept.settings.web_port}
@@ -98,7 +98,7 @@ def describe(settings: Settings, watcher: Watcher, supervisor: Supervisor) -> di
     }
 
 
-def _instrument(found: Instrument) -> dict[str, Any]:
+def _instrument(found: InstrumentState) -> dict[str, Any]:
     bar = found.second
     return {
         "instrument": found.name,
@@ -112,7 +112,7 @@ def _instrument(found: Instrument) -> dict[str, Any]:
 
 def _page(settings: Settings, supervisor: Supervisor, watcher: Watcher, began_s: float) -> RenderableType:
     venues = Table("connection", "state", "frames/s", "last frame", "reconnects", expand=True)
-    for line in watcher.lines():
+    for line in watcher.connections():
         state = "[green]live" if line.connected else "[red]down"
         age = f"{line.age_s:.1f} s" if line.age_s >= 0 else "never"
         venues.add_row(line.name, state, f"{line.frames_per_s:.0f}", age, str(line.reconnects))

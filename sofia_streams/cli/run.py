@@ -53,13 +53,13 @@ def worker(
     os.execv(sys.executable, [sys.executable, "-m", f"agents.{name}", "worker", web])  # noqa: S606
 
 
-Market = Literal["generated", "tape", "recorded"]
+Traded = Literal["generated", "tape", "recorded"]
 
 
 def simulate(
     captures: Annotated[list[Path] | None, typer.Argument(help="Recordings, .jsonl.gz")] = None,
     market: Annotated[
-        Market | None, typer.Option(help="What is traded; default: recorded with captures, else generated")
+        Traded | None, typer.Option(help="What is traded; default: recorded with captures, else generated")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any")] = 8765,
     host: Annotated[str, typer.Option(help="Address to listen on")] = "127.0.0.1",

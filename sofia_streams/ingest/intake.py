@@ -14,7 +14,6 @@ from typing import NamedTuple
 import msgspec
 
 from sofia_streams.capture import CapturedFrame
-from sofia_streams.codec import Quarantined
 from sofia_streams.core.plausible import AHEAD_NS_MAX, BEHIND_NS_MAX, PriceGuard, time_trouble
 from sofia_streams.core.tape import History, Tape
 from sofia_streams.core.windows import instrument_key
@@ -27,6 +26,7 @@ from sofia_streams.model import (
     ParsedTicker,
     ParsedTrade,
     Punctuation,
+    Quarantined,
     Refused,
     Ticker,
     Trade,

@@ -12,14 +12,13 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from sofia_streams.codec import Progress
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.connection import Feed, Pace, Shard
 from sofia_streams.ingest.intake import Intake, Line, Record
 from sofia_streams.ingest.measures import IngestMetrics
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.trade_log import TradeLog
-from sofia_streams.model import Control, TradeBatch
+from sofia_streams.model import Control, Progress, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES

@@ -6,10 +6,10 @@ import msgspec
 import websockets
 
 from sofia_streams.capture import CapturedFrame
-from sofia_streams.codec import Progress
 from sofia_streams.errors import DependencyDown
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.trade_log import TradeLog
+from sofia_streams.model import Progress
 from sofia_streams.obs import metrics
 
 

@@ -14,11 +14,10 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 
 from sofia_streams import codec, topics
-from sofia_streams.codec import Progress, Quarantined
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.intake import Record
-from sofia_streams.model import NS_PER_MS, Punctuation, Ticker, TradeBatch
+from sofia_streams.model import NS_PER_MS, Progress, Punctuation, Quarantined, Ticker, TradeBatch
 from sofia_streams.settings import Settings
 
 _UNACKNOWLEDGED_MAX = 5_000

@@ -5,54 +5,24 @@ The capture is the clock: "before our subscription" means before the recorder's 
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from sofia_streams.capture import CapturedFrame, read_capture
 from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.ingest.intake import Intake, Limits, Record
 from sofia_streams.ingest.names import Names
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Bar, Market, Punctuation, TradeBatch
+from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Punctuation, TradeBatch
+from sofia_streams.ops.bar_book import BarBook
 from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
 _COUNTS = ("frames", "trades", "duplicates", "stale", "snapshot_trades", "quarantined")
-
-
-class BarBook:
-    """The last revision of every bar, and the hash over them. `bars` come in by any order of windows."""
-
-    def __init__(self) -> None:
-        self._last: dict[tuple[int, str, Market, str, int], Bar] = {}
-
-    def add(self, bar: Bar) -> None:
-        """A bar, newer than every earlier one of its window."""
-        self._last[bar.size_ns, bar.venue, bar.market, bar.symbol, bar.start_ns] = bar
-
-    def bars(self, size_ns: int) -> list[Bar]:
-        """Every bar of `size_ns`, by venue, market, symbol and time."""
-        return [self._last[key] for key in sorted(self._last) if key[0] == size_ns]
-
-    def count(self, venue: str, market: str, symbol: str) -> dict[str, int]:
-        """How many bars one instrument has, by size."""
-        sizes = Counter(key[0] for key in self._last if key[1:4] == (venue, market, symbol))
-        return {"bars_1s": sizes[NS_PER_SECOND], "bars_1m": sizes[NS_PER_MINUTE]}
-
-    def sha256(self) -> str:
-        """SHA-256 of all bars without revision and quality, as canonical JSON lines, by size, instrument and time."""
-        digest = hashlib.sha256()
-        for key in sorted(self._last):
-            bar = self._last[key].without_revision()
-            digest.update(msgspec.json.encode(bar, order="deterministic") + b"\n")
-        return digest.hexdigest()
 
 
 class Replay:

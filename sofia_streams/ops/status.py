@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from sofia_streams.embedded.process import find_process, read_record
-from sofia_streams.ops.watch import Line, Watcher
+from sofia_streams.ops.watch import ConnectionState, Watcher
 from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
 
@@ -33,7 +33,7 @@ async def status(settings: Settings, *, listen_s: float = 2.5) -> dict[str, Any]
     try:
         async with Watcher(settings) as watcher:
             await watcher.listen(listen_s)
-            found["connections"] = [_rounded(line) for line in watcher.lines()]
+            found["connections"] = [_rounded(line) for line in watcher.connections()]
             found["silent"] = [{"instrument": name, "why": why} for name, why in watcher.silent()]
             found["instruments"] = [
                 {"instrument": one.name, "trades": one.trades, "trades_per_s": round(one.trades_per_s, 1)}
@@ -47,7 +47,7 @@ async def status(settings: Settings, *, listen_s: float = 2.5) -> dict[str, Any]
     return found
 
 
-def _rounded(line: Line) -> dict[str, Any]:
+def _rounded(line: ConnectionState) -> dict[str, Any]:
     return {**line._asdict(), "frames_per_s": round(line.frames_per_s, 1), "age_s": round(line.age_s, 2)}
 
 

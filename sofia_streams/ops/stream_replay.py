@@ -21,10 +21,11 @@ from sofia_streams.capture import CapturedFrame
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import DependencyDown
-from sofia_streams.model import NS_PER_MS
+from sofia_streams.model import NS_PER_MS, Progress
+from sofia_streams.ops.bar_book import BarBook
 from sofia_streams.ops.export import write_replay
 from sofia_streams.ops.latency import quantiles, read_stages
-from sofia_streams.ops.replay import BarBook, merged_frames, summarised, with_pace
+from sofia_streams.ops.replay import merged_frames, summarised, with_pace
 from sofia_streams.ops.topics import apply_topics, count_records, delete_namespace
 from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.ops.workers import READERS, STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
@@ -47,7 +48,7 @@ class _Run(NamedTuple):
     """What is known of a run whose workers are done."""
 
     settings: Settings
-    progress: codec.Progress
+    progress: Progress
     elapsed_s: float
 
 
@@ -97,7 +98,7 @@ async def replay_streaming(
 
 async def _run_through(
     settings: Settings, data_dir: Path, children: list[process.Child], say: Say, hooks: Hooks
-) -> codec.Progress:
+) -> Progress:
     """Start the workers into `children` and wait until all of them are done."""
     children += _start(READERS, settings, data_dir)
     await wait_joined(settings, children, timeout_s=_JOIN_S)  # else their start would count as latency
@@ -124,7 +125,7 @@ def _start(names: Sequence[str], settings: Settings, data_dir: Path) -> list[pro
     ]
 
 
-async def _wait_finished(settings: Settings, children: list[process.Child]) -> codec.Progress:
+async def _wait_finished(settings: Settings, children: list[process.Child]) -> Progress:
     name = topics.wire_name(topics.HEALTH, settings.namespace)
     deadline_s = time.monotonic() + _TIMEOUT_S
     async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), auto_offset_reset="earliest") as consumer:

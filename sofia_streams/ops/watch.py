@@ -10,13 +10,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from sofia_streams import codec, topics
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadRecord
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Progress
 from sofia_streams.settings import Settings
 
 _BARS_MAX = 2_000
 
 
-class Line(NamedTuple):
+class ConnectionState(NamedTuple):
     """One connection of ingest, as the last progress report has it."""
 
     name: str
@@ -26,7 +26,7 @@ class Line(NamedTuple):
     age_s: float
 
 
-class Instrument(NamedTuple):
+class InstrumentState(NamedTuple):
     """One instrument: its rate, and its newest bar of each size."""
 
     name: str
@@ -41,7 +41,7 @@ class Watcher:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._reports: list[codec.Progress] = []
+        self._reports: list[Progress] = []
         self._bars: dict[tuple[str, int], Bar] = {}
 
     async def __aenter__(self) -> Self:
@@ -96,22 +96,22 @@ class Watcher:
         """Whether any candle was seen."""
         return bool(self._bars)
 
-    def lines(self) -> list[Line]:
+    def connections(self) -> list[ConnectionState]:
         """Ingest's connections."""
         found = []
         for name, counts in self._latest().items():
             if "connected" in counts:
                 age_s = max(0.0, time.time() - counts["heard_ns"] / 1e9) if counts["heard_ns"] else -1.0
                 rate = self._rate(name, "frames")
-                found.append(Line(name, bool(counts["connected"]), counts["reconnects"], rate, age_s))
+                found.append(ConnectionState(name, bool(counts["connected"]), counts["reconnects"], rate, age_s))
         return sorted(found)
 
-    def instruments(self) -> list[Instrument]:
+    def instruments(self) -> list[InstrumentState]:
         """All instruments that ingest or a bar named."""
         latest = self._latest()
         names = {name for name, counts in latest.items() if "trades" in counts} | {name for name, _ in self._bars}
         return [
-            Instrument(
+            InstrumentState(
                 name,
                 latest.get(name, {}).get("trades", 0),
                 self._rate(name, "trades"),

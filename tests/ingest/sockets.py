@@ -6,11 +6,10 @@ from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import serve
 
-from sofia_streams.codec import Quarantined
 from sofia_streams.ingest.connection import Feed, Pace, Shard
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.live import LiveDesk
-from sofia_streams.model import TradeBatch
+from sofia_streams.model import Quarantined, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
 PATIENCE_S = 20.0

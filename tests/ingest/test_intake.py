@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.codec import Quarantined, encode
+from sofia_streams.codec import encode
 from sofia_streams.core.plausible import AGREEING, PriceGuard
 from sofia_streams.core.tape import Tape
 from sofia_streams.errors import UnknownSymbol
 from sofia_streams.ingest.intake import Intake, Limits, Line
 from sofia_streams.ingest.names import Names
-from sofia_streams.model import Punctuation, Ticker, Trade, TradeBatch
+from sofia_streams.model import Punctuation, Quarantined, Ticker, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
 NOW_NS = 1_786_310_819_000_000_000

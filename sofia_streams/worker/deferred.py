@@ -1,0 +1,66 @@
+"""A Faust table whose rows go into the changelog when they are told to, not when they change (docs/adr/0003).
+
+What it does not do: decide when (`acks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any, NamedTuple
+
+import faust
+from faust.serializers import codecs
+
+from sofia_streams import codec
+
+_ROW = "sofia-row"
+"""The name by which Faust knows how our rows are written."""
+
+
+class _RowCodec(codecs.Codec):
+    def _dumps(self, row: Any) -> bytes:
+        return codec.encode(row)
+
+    def _loads(self, data: bytes) -> Any:
+        return codec.decode_row(data)
+
+
+codecs.register(_ROW, _RowCodec())
+
+
+class Change(NamedTuple):
+    """A row of a table that is changed in memory and not yet in the changelog; None deletes."""
+
+    partition: int
+    key: str
+    row: Any
+
+
+class DeferredTable(faust.Table):
+    """A table whose changelog is written by `write`, when what the rows follow from is in the log."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.value_serializer = _ROW
+        self._changes: list[Change] = []
+
+    def on_key_set(self, key: str, value: Any) -> None:
+        """Instead of Faust's, which sends at once."""
+        self._changes.append(Change(self.partition_for_key(key), key, value))
+
+    def on_key_del(self, key: str) -> None:
+        """As `on_key_set`."""
+        self._changes.append(Change(self.partition_for_key(key), key, None))
+
+    def take_changes(self) -> list[Change]:
+        """All changes since the last call, in order; each must be given to `write`."""
+        taken, self._changes = self._changes, []
+        return taken
+
+    def write(self, change: Change) -> Awaitable[Any]:
+        """Send one change to the changelog; the future of its acknowledgement."""
+        serializer = "raw" if change.row is None else self.value_serializer
+        future: Awaitable[Any] = self.send_changelog(
+            change.partition, change.key, change.row, value_serializer=serializer
+        )
+        return future
