@@ -1,4 +1,4 @@
-"""The order of effects: outputs, then rows, then the acknowledgement; records overlap, a failure acknowledges nothing."""
+"""The order of effects: outputs, then rows, then the acknowledgement; a failure acknowledges nothing."""
 
 import asyncio
 from contextlib import asynccontextmanager
