@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from sofia_streams.cli.output import AsJson, interruptible, say, show
+from sofia_streams.errors import ConfigError
 
 Speed = Annotated[str, typer.Option(help="max, or a multiple of the recorded pace, like 10")]
 
@@ -29,9 +30,18 @@ def replay(
     Servers, ports and data are its own, so it may run beside `sofia up`. Exit code 1 for a damaged recording.
     """
     pace = _pace(speed)
+    if out is not None:
+        _make_folder(out)
     with interruptible():
         summary = _in_process(captures, out) if in_process else _through_everything(captures, pace, out)
     show(summary, as_json=as_json)
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--out: expected a folder that is there or can be made, found {error}.") from None
 
 
 def _pace(speed: str) -> float | None:

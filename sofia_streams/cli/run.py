@@ -49,6 +49,7 @@ def worker(
     """
     check_name(name)
     settings = load_settings()
+    settings.broker()  # refused here, in one line, rather than while the agent is imported
     web = f"--web-port={settings.web_port}" if settings.web_port else "--without-web"
     os.execv(sys.executable, [sys.executable, "-m", f"agents.{name}", "worker", web])  # noqa: S606
 

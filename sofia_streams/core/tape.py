@@ -119,3 +119,31 @@ class Tape:
         self.epochs += begins_again
         if begins_again or last.order >= order:
             self._highest[last.id_kind] = last.order, last.exchange_ns
+
+
+class ArrivalOrder:
+    """Puts prints of one instrument that share a time and a sequence into the order they came in.
+
+    For a venue whose `order` is a sequence times `places` plus the place in the frame, and where several frames may
+    have one sequence (Bybit): the next frame's prints go behind those that came before. Frames whose sequences differ
+    keep the venue's order, however they came.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._at_ns = 0
+        self._sequence = self._last = -1
+
+    def ordered(self, trades: Sequence[Trade]) -> list[Trade]:
+        """The same prints, each behind those of its time and sequence."""
+        return [self._behind(trade) for trade in trades]
+
+    def _behind(self, trade: Trade) -> Trade:
+        sequence = trade.order // self._places
+        if trade.exchange_ns > self._at_ns:
+            self._at_ns, self._sequence, self._last = trade.exchange_ns, sequence, trade.order
+        elif trade.exchange_ns == self._at_ns and sequence >= self._sequence:
+            if trade.order <= self._last:
+                trade = msgspec.structs.replace(trade, order=self._last + 1)
+            self._sequence, self._last = sequence, trade.order
+        return trade

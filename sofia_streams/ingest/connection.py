@@ -1,9 +1,8 @@
 """Keeps one shard of a venue connected: subscribes, answers pings, notices silence, renews before the venue cuts.
 
 A planned renewal closes the old connection only once the new one is live, and keeps it when there is none to be had.
-After a failure the pause grows, with full jitter, and begins anew after a minute live
-(https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). Frames that the desk has no time for wait
-in the socket, a bounded number, and then in the venue's own. Does not parse: the desk does.
+After a failure the pause grows, with full jitter, and begins anew after a minute live. Frames that the desk has no
+time for wait in the socket, a bounded number, then in the venue's own. Does not parse: the desk does.
 """
 
 from __future__ import annotations
@@ -81,10 +80,9 @@ class Pace:
 
     async def turn(self) -> None:
         """Wait for the next turn."""
-        now_s = time.monotonic()
-        at_s = max(now_s, self._next_s)
+        at_s = max(time.monotonic(), self._next_s)
         self._next_s = at_s + self._every_s
-        await asyncio.sleep(at_s - now_s)
+        await asyncio.sleep(at_s - time.monotonic())
 
 
 def pause_s(failures: int) -> float:
@@ -195,11 +193,13 @@ class Feed:
 
     async def _read(self, session: Session) -> None:
         async for message in session.socket:
-            self.heard_ns = time.time_ns()
+            self.heard_ns, session.heard_s = time.time_ns(), time.monotonic()
             self.first_heard_ns = self.first_heard_ns or self.heard_ns
-            session.heard_s = time.monotonic()
             frame = message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message
-            for control in await self._desk.take(session.line, frame, self.heard_ns):
+            async with session.taking:
+                controls = await self._desk.take(session.line, frame, self.heard_ns)
+            session.heard_s = time.monotonic()  # while the log was behind, nobody listened
+            for control in controls:
                 await self._obey(session, control)
             if session.live_s is not None:
                 self.down_since_s = None
@@ -229,7 +229,7 @@ class Feed:
             now_s = time.monotonic()
             if session.live_s is None and now_s - session.asked_s > _ANSWER_S:
                 raise Unanswered(f"{session.unanswered()} answers to our subscriptions are missing")
-            if now_s - session.heard_s > self._limits.silence_s:
+            if not session.taking.locked() and now_s - session.heard_s > self._limits.silence_s:
                 raise Silent(f"nothing came for {now_s - session.heard_s:.0f} s")
             if self._limits.ping is not None and now_s - session.pinged_s >= self._limits.ping_every_s:
                 session.pinged_s = now_s

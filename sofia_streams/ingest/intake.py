@@ -15,7 +15,7 @@ import msgspec
 
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.core.plausible import AHEAD_NS_MAX, BEHIND_NS_MAX, PriceGuard, time_trouble
-from sofia_streams.core.tape import History, Tape
+from sofia_streams.core.tape import ArrivalOrder, History, Tape
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, UnknownSymbol
 from sofia_streams.ingest.names import Names
@@ -32,6 +32,7 @@ from sofia_streams.model import (
     Trade,
     TradeBatch,
 )
+from sofia_streams.venues.bybit.parse import TRADES_PER_FRAME_MAX
 from sofia_streams.venues.registry import VENUES
 
 Record = TradeBatch | Punctuation | Ticker | Quarantined
@@ -82,6 +83,7 @@ class Intake:
         self._guards: dict[str, PriceGuard] = defaultdict(PriceGuard)
         self._newest_ns: dict[str, int] = {}
         self._passed_ns: dict[str, int] = {}
+        self._arrivals: dict[str, ArrivalOrder] = defaultdict(lambda: ArrivalOrder(TRADES_PER_FRAME_MAX))
         self._histories: dict[Line, History] = {}
         self._tickers: dict[str, Ticker] = {}
         self._ticker_sent_ns: dict[str, int] = {}
@@ -195,6 +197,8 @@ class Intake:
                 continue
             believed = self._believed(name, trades, received_ns)
             new = self._tapes[name].admit(believed)
+            if line.venue == "bybit":  # several of its frames may have one sequence
+                new = self._arrivals[name].ordered(new)
             counts = self.counts[name]
             counts["duplicates"] += len(believed) - len(new)
             batch = TradeBatch(line.venue, line.market, symbol, received_ns, line.connection, [])

@@ -33,6 +33,8 @@ class Session:
         self.renew_failures = 0
         self.renew_at_s = 0.0
         self.reader: asyncio.Task[None] | None = None
+        self.taking = asyncio.Lock()
+        """Held while a frame is taken: its ids are known before its trades are in the log."""
         self._listings = listings
         self._asked = self._answered = 0
         self._all_asked = False
@@ -71,12 +73,14 @@ class Session:
             self.ready.set()
 
     async def close(self) -> None:
-        """Stop reading, then close politely for a moment."""
-        if self.reader:
-            self.reader.cancel()
-            await asyncio.gather(self.reader, return_exceptions=True)
+        """Close politely, read out what had come, then stop; a frame that is being taken is taken to its end."""
         with contextlib.suppress(TimeoutError, OSError, WebSocketException):
             await asyncio.wait_for(self.socket.close(), CLOSE_S)
+        if self.reader:
+            await asyncio.wait([self.reader], timeout=CLOSE_S)
+            async with self.taking:
+                self.reader.cancel()
+            await asyncio.gather(self.reader, return_exceptions=True)
 
 
 def _names(text: str, listing: str) -> bool:

@@ -29,7 +29,7 @@ def configure(level: str, *, as_json: bool) -> dict[str, Any]:
     )
     formatter = {
         "()": structlog.stdlib.ProcessorFormatter,
-        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, render],
+        "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, _printable, render],
         "foreign_pre_chain": shared,
     }
     quiet = {"level": max(logging.WARNING, logging.getLevelName(level.upper()))}
@@ -46,3 +46,14 @@ def configure(level: str, *, as_json: bool) -> dict[str, Any]:
     }
     logging.config.dictConfig(settings)
     return settings
+
+
+def _printable(logger: object, name: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """What a venue says is shown, not obeyed: no control or direction character reaches a terminal."""
+    return {key: _escaped(value) if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _escaped(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() or sign == "\n" else f"\\x{ord(sign):02x}" for sign in text)

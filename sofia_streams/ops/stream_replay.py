@@ -83,6 +83,7 @@ async def replay_streaming(
         url = f"ws://{HOST}:{next(iter(server.sockets)).getsockname()[1]}/replay"
         own = {"namespace": f"replay-{uuid.uuid4().hex[:8]}", "replay_url": url}
         settings = settings.model_copy(update=_OWN | own)
+        await _check_stores(settings)
         await apply_topics(settings)
         children: list[process.Child] = []
         try:
@@ -94,6 +95,16 @@ async def replay_streaming(
         finally:
             process.stop(children, grace_s=STOP_GRACE_S)
             await remove_namespace(settings)
+
+
+async def _check_stores(settings: Settings) -> None:
+    """Raise DependencyDown now, rather than wait for a worker that waits for its store."""
+    await asyncio.to_thread(QuestDb(settings.questdb_address()).query, "SELECT 1")
+    streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
+    try:
+        await streams.counts(settings.stream_prefix())
+    finally:
+        await streams.close()
 
 
 async def _run_through(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from sofia_streams.embedded import process
@@ -87,11 +88,24 @@ class Supervisor:
         for kept in self.kept:
             if self._may_start(kept.name, kept.child, kept.again):
                 process.stop([kept.child], grace_s=0)
-                kept.child = start_worker(kept.name, kept.settings, self._data_dir)
+                with self._said(kept.name):
+                    kept.child = start_worker(kept.name, kept.settings, self._data_dir)
         if self._stack is not None:
             for name, child in self._stack.children().items():
                 if self._may_start(name, child, self.servers[name]):
-                    self._stack.restart(name)
+                    with self._said(name):
+                        self._stack.restart(name)
+
+    @contextmanager
+    def _said(self, name: str) -> Iterator[None]:
+        """What the system refuses is said, and tried again after the next pause."""
+        try:
+            yield
+        except OSError as error:
+            self._say(
+                f"{name}: expected to start it again, found {error}. Is there room on the disk of {self._data_dir} "
+                "(DATA_DIR)? `sofia doctor` checks it; trying again."
+            )
 
     def _may_start(self, name: str, child: process.Child, again: Restarts) -> bool:
         now_s = time.monotonic()

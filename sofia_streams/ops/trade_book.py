@@ -14,7 +14,7 @@ import msgspec
 
 from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Punctuation, Trade, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Punctuation, Trade, TradeBatch
 
 
 class _Clock:
@@ -42,7 +42,7 @@ class TradeBook:
     def __init__(self, lateness_ns: int, *, keep: bool = False) -> None:
         self._lateness_ns, self._keep = lateness_ns, keep
         self._clocks: dict[str, _Clock] = defaultdict(_Clock)
-        self._kept: dict[str, dict[tuple[str, str], Kept]] = defaultdict(dict)
+        self._kept: dict[str, dict[tuple[str, str, int], Kept]] = defaultdict(dict)
         self.late: Counter[str] = Counter()
         """By instrument: trades whose second was closed, by the watermark of their own venue, when they came."""
 
@@ -73,9 +73,10 @@ class TradeBook:
         kept = self._kept[name]
         head = msgspec.structs.replace(record, trades=[])
         for trade in record.trades:
-            known = kept.get((trade.id_kind, trade.trade_id))
+            identity = (trade.id_kind, trade.trade_id, trade.exchange_ns // NS_PER_MS)
+            known = kept.get(identity)
             if known is None or (known.trade.snapshot and not trade.snapshot):
-                kept[trade.id_kind, trade.trade_id] = Kept(head, trade)
+                kept[identity] = Kept(head, trade)
 
 
 def _minute_end_ns(clock: _Clock) -> int:

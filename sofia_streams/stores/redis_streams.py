@@ -191,19 +191,19 @@ class RedisStreams:
         return {name.removeprefix(prefix): int(await self._asked(self._client.xlen(name))) for name in names}
 
     async def delete(self, prefix: str) -> None:
-        """Delete everything of a prefix. Raises ValueError for none: the live streams are never deleted."""
+        """Delete all of a prefix. Raises DependencyDown, and ValueError for no prefix: never the live streams."""
         if not prefix:
             raise ValueError("expected a prefix, found the live streams, which are never deleted")
-        async for name in self._client.scan_iter(match=f"{_escaped(prefix)}*"):
+        for name in await self._names(prefix, of_type=None):
             await self._asked(self._client.delete(name))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _names(self, prefix: str) -> list[str]:
+    async def _names(self, prefix: str, of_type: str | None = "stream") -> list[str]:
         async def names() -> list[str]:
-            return [name async for name in self._client.scan_iter(match=f"{_escaped(prefix)}*", _type="stream")]
+            return [name async for name in self._client.scan_iter(match=f"{_escaped(prefix)}*", _type=of_type)]
 
         return sorted(await self._asked(names()))
 

@@ -66,6 +66,8 @@ def from_dashed(name: str, market: Market) -> tuple[str, bool]:
     parts = name.split("-")
     if len(parts) not in (2, 3) or not all(parts):
         raise UnknownSymbol(f"expected BASE-QUOTE or BASE-QUOTE-SWAP or -YYMMDD, found {name[:40]!r}")
+    if market == "spot" and len(parts) == 3:
+        raise UnknownSymbol(f"expected BASE-QUOTE on spot, found the contract {name[:40]!r}")
     expiry = parts[2] if len(parts) == 3 and parts[2] != "SWAP" else None
     return unified(parts[0], parts[1], market, expiry), False
 

@@ -238,7 +238,7 @@ async def test_frames_wait_bounded_while_the_log_is_behind_and_none_is_dropped()
 
     log = Kept()
     async with listening(fast) as url, feeding(url, desk=Slow(Intake(), log), log=log) as (feed, _):
-        limited(feed, silence_s=60.0)
+        limited(feed, silence_s=0.1)  # a log that is behind is no silent venue
         await until(lambda: feed.waiting > FRAMES_WAITING_MAX and len(sent) > 500)
         held = -1
         while held != len(sent):  # until the venue can send no more
@@ -250,3 +250,32 @@ async def test_frames_wait_bounded_while_the_log_is_behind_and_none_is_dropped()
         await until(lambda: len(log.ids("binance")) == total)
         assert [number for _, number in log.ids("binance")] == list(range(total))
         assert feed.reconnects == 0
+
+
+async def test_a_frame_that_is_being_taken_is_taken_to_its_end_when_the_connection_goes():
+    began, ended, gate = [], [], asyncio.Event()
+
+    class Slow(LiveDesk):
+        async def take(self, line, frame, now_ns):
+            began.append(frame)
+            await gate.wait()
+            controls = await super().take(line, frame, now_ns)
+            ended.append(frame)
+            return controls
+
+    async def venue(socket):
+        for number in range(3):
+            await socket.send(trade_frame(number))
+        await socket.wait_closed()
+
+    log = Kept()
+    async with listening(venue) as url:
+        desk = Slow(Intake(), log)
+        feed = Feed(Shard("binance", "spot", "binance-0", ["BTCUSDT"], url), desk, Pace(1_000), desk.refuse)
+        task = asyncio.create_task(feed.run())
+        await until(lambda: began)
+        task.cancel()
+        gate.set()
+        await asyncio.gather(task, return_exceptions=True)
+    assert ended == began
+    assert len(log.ids("binance")) == len(began)

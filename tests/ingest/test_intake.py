@@ -299,3 +299,30 @@ def test_a_name_of_another_book_is_said_by_the_venue_itself():
 def test_a_name_that_is_no_name_is_refused(listing):
     with pytest.raises(UnknownSymbol):
         Names().unified("bybit", "spot", listing)
+
+
+def test_prints_that_share_time_and_sequence_over_several_frames_are_in_order_of_arrival():
+    intake, trades = live_intake(), []
+    sweeps = [["z", "b", "c"], ["a"], ["y"]]
+    for names in sweeps:
+        records, _ = intake.take(LINE, frame(*({**row(7), "i": name} for name in names)), NOW_NS)
+        trades += [trade for record in records if isinstance(record, TradeBatch) for trade in record.trades]
+    ordered = sorted(trades, key=lambda trade: (trade.exchange_ns, trade.order))
+    assert [trade.trade_id for trade in ordered] == ["z", "b", "c", "a", "y"]
+    assert len({trade.order for trade in trades}) == len(trades)
+
+
+def test_prints_of_different_sequences_keep_the_venues_order_however_they_come():
+    intake, trades = live_intake(), []
+    for number in (9, 7, 8):
+        records, _ = intake.take(LINE, frame(row(number)), NOW_NS)
+        trades += [trade for record in records if isinstance(record, TradeBatch) for trade in record.trades]
+    assert [trade.trade_id for trade in sorted(trades, key=lambda trade: trade.order)] == ["7", "8", "9"]
+
+
+def test_a_contract_on_a_spot_connection_is_set_aside():
+    line = Line("okx", "spot", "okx-0.1", "okx-0")
+    at_ms = str(NOW_NS // 10**6)
+    data = {"instId": "BTC-USDT-SWAP", "tradeId": "1", "px": "1", "sz": "500", "side": "buy", "ts": at_ms}
+    records, _ = live_intake().take(line, encode({"arg": {"channel": "trades"}, "data": [data]}), NOW_NS)
+    assert [type(record) for record in records] == [Quarantined]
