@@ -62,11 +62,7 @@ async def build_bars(stream: Any) -> None:
         outputs = [await publish(bar) for bar in step.bars]
         if step.rebuild:
             outputs.append(rebuilder.rebuild(step.rebuild, message.partition, message.offset))
-        for key, row in step.rows.items():
-            if row is not None:
-                table[key] = row
-            else:
-                del table[key]
+        candles.store(table, step.rows)
         await acknowledger.add(event, outputs, table.take_changes())
         _count(record, step, message.timestamp)
 

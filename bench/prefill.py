@@ -67,11 +67,7 @@ def fold(records: Iterable[Prepared], rules: Rules) -> tuple[int, str]:
         applied += step.applied
         for bar in step.bars:
             book.add(bar)
-        for key, row in step.rows.items():
-            if row is None:
-                rows.pop(key, None)
-            else:
-                rows[key] = row
+        candles.store(rows, step.rows)
     return applied, book.sha256()
 
 

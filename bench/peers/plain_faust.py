@@ -54,11 +54,7 @@ async def build_bars(stream: Any) -> None:
         step = candles.apply(table, codec.decode_trades(event.value), offset=event.message.offset, rules=RULES)
         for bar in step.bars:
             await bars.send(key=bar.symbol.encode(), value=codec.encode(bar))
-        for key, row in step.rows.items():
-            if row is None:
-                del table[key]
-            else:
-                table[key] = row
+        candles.store(table, step.rows)
         if not seen:
             seen = True
             work.mark("first_s")

@@ -45,9 +45,5 @@ def task() -> Task:
 def step(rows: dict[str, Row], value: bytes, offset: int) -> list[tuple[bytes, bytes]]:
     """Fold one record into `rows`; the bars to publish, as key and value."""
     done = candles.apply(rows, codec.decode_trades(value), offset=offset, rules=RULES)
-    for key, row in done.rows.items():
-        if row is None:
-            rows.pop(key, None)
-        else:
-            rows[key] = row
+    candles.store(rows, done.rows)
     return [(bar.symbol.encode(), codec.encode(bar)) for bar in done.bars]

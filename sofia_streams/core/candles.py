@@ -13,7 +13,7 @@ What it does not do: I/O, clocks, windows older than the kept rows (`Step.rebuil
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import NamedTuple
 
 import msgspec
@@ -74,6 +74,15 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation, *, offset
     work.changed[key] = _replace(closed, offset=offset, kept_from_ns=kept_from_ns)  # last: it carries the offset
     late = closed.late - feed.late + closed.rebuilt - feed.rebuilt
     return Step(work.bars, work.changed, closed.trades - feed.trades, late, frozenset(work.rebuild))
+
+
+def store(stored: MutableMapping[str, Row], rows: Mapping[str, Row | None]) -> None:
+    """Put a step's rows into the table, in their order; a step deletes only what is there."""
+    for key, row in rows.items():
+        if row is not None:
+            stored[key] = row
+        else:
+            del stored[key]
 
 
 def _take(work: _Work, feed: Feed, trades: list[Trade]) -> Feed:

@@ -57,9 +57,7 @@ class Replay:
             self._offset += 1
             for bar in step.bars:
                 self.book.add(bar)
-            for key, row in step.rows.items():
-                if row is not None:
-                    self._rows[key] = row
+            candles.store(self._rows, step.rows)
 
     def summary(self) -> dict[str, object]:
         """What `sofia replay --in-process --json` prints: the streaming summary without what needs servers."""
