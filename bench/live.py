@@ -17,8 +17,8 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.ops.latency import Buckets, read_stages
+from sofia_streams.ops.namespaces import remove_namespace
 from sofia_streams.ops.status import processes
-from sofia_streams.ops.stream_replay import remove_namespace
 from sofia_streams.ops.supervise import Supervisor
 from sofia_streams.ops.topics import apply_topics
 from sofia_streams.ops.up import start_simulator

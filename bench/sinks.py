@@ -6,8 +6,7 @@ Every run is checked: the store must hold one row, or entry, for each distinct t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from bench.candles import WrongResult, namespace
 from bench.drain import drain, running
 from bench.figures import spread
 from bench.prefill import Prepared, fill, prepare, shape
+from sofia_streams.ops.namespaces import empty_stores
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.stores.redis_streams import RedisStreams
@@ -55,28 +55,17 @@ async def run(
 
 async def _once(sink: str, settings: Settings, data_dir: Path, records: Sequence[Prepared], trades: int) -> float:
     settings = settings.model_copy(update=_KEEPS_ALL)
-    async with namespace(settings) as own, _stores(own):
-        await fill(own, records)
-        async with running(WORKERS[sink], own, data_dir) as worker:
-            drained = await drain(worker, f'sofia_sink_rows_total{{sink="{sink}"}}')
-        found = await (_rows(own, trades) if sink == "questdb" else _entries(own))
-        if found != trades:
-            raise WrongResult(f"{sink}: expected {trades} distinct trades, found {found}; its time counts nothing")
-        return drained.per_s
-
-
-@asynccontextmanager
-async def _stores(settings: Settings) -> AsyncIterator[None]:
-    """Afterwards the namespace's tables and streams are gone."""
-    try:
-        yield
-    finally:
-        await asyncio.to_thread(QuestDb(settings.questdb_address(), settings.table_prefix()).drop_tables)
-        streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
+    async with namespace(settings) as own:
         try:
-            await streams.delete(settings.stream_prefix())
+            await fill(own, records)
+            async with running(WORKERS[sink], own, data_dir) as worker:
+                drained = await drain(worker, f'sofia_sink_rows_total{{sink="{sink}"}}')
+            found = await (_rows(own, trades) if sink == "questdb" else _entries(own))
         finally:
-            await streams.close()
+            await empty_stores(own)
+    if found != trades:
+        raise WrongResult(f"{sink}: expected {trades} distinct trades, found {found}; its time counts nothing")
+    return drained.per_s
 
 
 async def _rows(settings: Settings, wanted: int) -> int:

@@ -30,6 +30,11 @@ def wire_name(topic: Topic, namespace: str) -> str:
     return ".".join(["sofia", *filter(None, [namespace]), topic.name, "v1"])
 
 
+def partitions(topic: Topic, configured: int) -> int:
+    """How many partitions a topic has; `configured` is for those that are spread by symbol."""
+    return configured if topic.keyed else 1
+
+
 def app_id(worker: str, namespace: str) -> str:
     """The consumer group of a worker, and the first part of its changelog topics."""
     return "-".join(["sofia", *filter(None, [namespace]), worker])

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from pathlib import Path
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from websockets.asyncio.server import serve
 
 from sofia_streams import codec, topics
@@ -21,12 +21,14 @@ from sofia_streams.capture import CapturedFrame
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import DependencyDown
+from sofia_streams.logread import places, records_between
 from sofia_streams.model import NS_PER_MS, Progress
 from sofia_streams.ops.bar_book import BarBook
 from sofia_streams.ops.export import write_replay
 from sofia_streams.ops.latency import quantiles, read_stages
+from sofia_streams.ops.namespaces import remove_namespace
 from sofia_streams.ops.replay import merged_frames, summarised, with_pace
-from sofia_streams.ops.topics import apply_topics, count_records, delete_namespace
+from sofia_streams.ops.topics import apply_topics, count_records
 from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.ops.workers import READERS, STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
 from sofia_streams.settings import Settings
@@ -137,10 +139,9 @@ def _start(names: Sequence[str], settings: Settings, data_dir: Path) -> list[pro
 
 
 async def _wait_finished(settings: Settings, children: list[process.Child]) -> Progress:
-    name = topics.wire_name(topics.HEALTH, settings.namespace)
     deadline_s = time.monotonic() + _TIMEOUT_S
     async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), auto_offset_reset="earliest") as consumer:
-        consumer.assign([TopicPartition(name, 0)])
+        consumer.assign(places(settings, topics.HEALTH))
         while time.monotonic() < deadline_s:
             for messages in (await consumer.getmany(timeout_ms=500)).values():
                 for message in messages:
@@ -169,19 +170,12 @@ async def read_trades(settings: Settings, *, keep: bool) -> TradeBook:
 
 async def _whole_topic(settings: Settings, topic: topics.Topic) -> AsyncIterator[bytes]:
     """The values of a topic's records up to its present end, each partition in order."""
-    name = topics.wire_name(topic, settings.namespace)
     async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address()) as consumer:
-        places = [TopicPartition(name, number) for number in range(settings.topic_partitions)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        ends = await consumer.end_offsets(places)
-        waiting = {place for place in places if ends[place] > 0}
-        while waiting:
-            for place, messages in (await consumer.getmany(*waiting, timeout_ms=500)).items():
-                for message in messages:
-                    yield message.value
-                if await consumer.position(place) >= ends[place]:
-                    waiting.discard(place)
+        chosen = places(settings, topic)
+        consumer.assign(chosen)
+        first, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
+        async for message in records_between(consumer, first, ends):
+            yield message.value
 
 
 async def _summary(run: _Run, children: Sequence[process.Child], out: Path | None) -> dict[str, object]:
@@ -219,14 +213,3 @@ async def _settled_counts(store: QuestDb) -> dict[str, int]:
         if not [row for row in pending if row[0] in {store.table(name) for name in SCHEMA}]:
             return {name: await asyncio.to_thread(store.count, name) for name in SCHEMA}
         await asyncio.sleep(0.05)
-
-
-async def remove_namespace(settings: Settings) -> None:
-    """Delete everything of a namespace: streams, tables, topics. Raises ValueError for the live (empty) one."""
-    streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
-    try:
-        await streams.delete(settings.stream_prefix())
-        await asyncio.to_thread(QuestDb(settings.questdb_address(), settings.table_prefix()).drop_tables)
-        await delete_namespace(settings)
-    finally:
-        await streams.close()

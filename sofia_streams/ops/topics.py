@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_c
 
 from sofia_streams import topics
 from sofia_streams.errors import ConfigError, DependencyDown
+from sofia_streams.logread import places, records_between
 from sofia_streams.settings import Settings
 
 _LEADERS_WITHIN_S = 30.0
@@ -54,10 +55,10 @@ async def describe_topics(settings: Settings) -> list[dict[str, object]]:
             name = found["topic"]
             if not name.startswith(tuple(marks)):
                 continue
-            places = [TopicPartition(name, place["partition"]) for place in found["partitions"]]
-            first, last = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-            records = sum(last[place] - first[place] for place in places)
-            rows.append({"topic": name, "partitions": len(places), "records": records})
+            there = [TopicPartition(name, place["partition"]) for place in found["partitions"]]
+            first, last = await consumer.beginning_offsets(there), await consumer.end_offsets(there)
+            records = sum(last[place] - first[place] for place in there)
+            rows.append({"topic": name, "partitions": len(there), "records": records})
         return sorted(rows, key=lambda row: str(row["topic"]))
     finally:
         await consumer.stop()
@@ -68,9 +69,9 @@ async def count_records(settings: Settings, topic: topics.Topic) -> int:
     """How many records of a topic the broker has. Raises DependencyDown."""
     consumer = await _consumer(settings)
     try:
-        places = [TopicPartition(_name(topic, settings), number) for number in range(_partitions(topic, settings))]
-        first, last = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-        return int(sum(last[place] - first[place] for place in places))
+        chosen = places(settings, topic)
+        first, last = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
+        return int(sum(last[place] - first[place] for place in chosen))
     finally:
         await consumer.stop()
 
@@ -87,20 +88,13 @@ async def _consumer(settings: Settings) -> AIOKafkaConsumer:
 
 async def tail_topic(settings: Settings, topic: topics.Topic, count: int) -> list[dict[str, object]]:
     """The last records of a topic, oldest first: place, key and JSON value. Raises DependencyDown."""
-    name = topics.wire_name(topic, settings.namespace)
     consumer = await _consumer(settings)
     try:
-        places = [TopicPartition(name, number) for number in range(_partitions(topic, settings))]
-        consumer.assign(places)
-        first, last = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-        for place in places:
-            consumer.seek(place, max(first[place], last[place] - count))
-        found, waiting = [], {place for place in places if first[place] < last[place]}
-        while waiting:
-            for place, messages in (await consumer.getmany(*waiting, timeout_ms=500)).items():
-                found += [message for message in messages if message.offset < last[place]]
-                if await consumer.position(place) >= last[place]:
-                    waiting.discard(place)
+        chosen = places(settings, topic)
+        consumer.assign(chosen)
+        first, last = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
+        starts = {place: max(first[place], last[place] - count) for place in chosen}
+        found = [message async for message in records_between(consumer, starts, last)]
     finally:
         await consumer.stop()
     found.sort(key=lambda message: (message.timestamp, message.partition, message.offset))
@@ -132,7 +126,7 @@ def _name(topic: topics.Topic, settings: Settings) -> str:
 
 
 def _partitions(topic: topics.Topic, settings: Settings) -> int:
-    return settings.topic_partitions if topic.keyed else 1
+    return topics.partitions(topic, settings.topic_partitions)
 
 
 def _configs(topic: topics.Topic, settings: Settings) -> dict[str, str]:

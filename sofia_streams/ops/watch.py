@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import NamedTuple, Self
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 
 from sofia_streams import codec, topics
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadRecord
+from sofia_streams.logread import places
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Progress
 from sofia_streams.settings import Settings
 
@@ -46,21 +47,19 @@ class Watcher:
 
     async def __aenter__(self) -> Self:
         """Connect. Raises KafkaError."""
-        namespace = self._settings.namespace
-        self._health = topics.wire_name(topics.HEALTH, namespace)
-        bars = topics.wire_name(topics.BARS, namespace)
-        health = TopicPartition(self._health, 0)
+        (health,) = places(self._settings, topics.HEALTH)
+        bars = places(self._settings, topics.BARS)
+        self._health = health.topic
         self._consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.broker_address(), auto_offset_reset="latest")
         try:
             await self._consumer.start()
         except BaseException:
             await self._consumer.stop()
             raise
-        places = [TopicPartition(bars, number) for number in range(self._settings.topic_partitions)]
-        self._consumer.assign([health, *places])
+        self._consumer.assign([health, *bars])
         ends = await self._consumer.end_offsets([health])
         self._consumer.seek(health, max(0, ends[health] - 2))
-        await self._consumer.seek_to_end(*places)
+        await self._consumer.seek_to_end(*bars)
         return self
 
     async def __aexit__(self, *error: object) -> None:

@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError
 from sofia_streams import topics
 from sofia_streams.embedded import process
 from sofia_streams.errors import ConfigError, DependencyDown
+from sofia_streams.logread import places
 from sofia_streams.settings import Settings, worker_environment
 
 INPUTS = {
@@ -76,12 +77,6 @@ class Lag:
         await self._consumer.stop()
         await self._admin.close()
 
-    def places(self, topic: topics.Topic) -> list[TopicPartition]:
-        """The partitions of a topic."""
-        name = topics.wire_name(topic, self._settings.namespace)
-        count = self._settings.topic_partitions if topic.keyed else 1
-        return [TopicPartition(name, number) for number in range(count)]
-
     async def of(self, worker: str) -> int:
         """Records between what a worker has committed and the end of its topics."""
         places = self._inputs(worker)
@@ -93,7 +88,7 @@ class Lag:
         return sum((await self._committed(worker, self._inputs(worker))).values())
 
     def _inputs(self, worker: str) -> list[TopicPartition]:
-        return [place for topic in INPUTS[worker] for place in self.places(topic)]
+        return [place for topic in INPUTS[worker] for place in places(self._settings, topic)]
 
     async def _committed(self, worker: str, places: list[TopicPartition]) -> dict[TopicPartition, int]:
         group = topics.app_id(worker, self._settings.namespace)

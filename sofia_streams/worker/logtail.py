@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
 from sofia_streams.errors import BadRecord, DependencyDown
+from sofia_streams.logread import places, records_between
 from sofia_streams.model import TradeBatch
 from sofia_streams.settings import Settings
 
@@ -26,33 +27,24 @@ async def read_tail(
     settings: Settings, topic: topics.Topic, *, group: str | None = None, records_max: int = RECORDS_MAX
 ) -> AsyncIterator[tuple[int, TradeBatch]]:
     """(offset, batch) of the last records of `trades`: up to the end, or up to what `group` has committed."""
-    name = topics.wire_name(topic, settings.namespace)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.broker_address(), group_id=group, enable_auto_commit=False
     )
     await consumer.start()
     try:
-        places = [TopicPartition(name, number) for number in range(settings.topic_partitions)]
-        consumer.assign(places)
-        first, last = await consumer.beginning_offsets(places), await consumer.end_offsets(places)
-        for place in places:
-            end = last[place] if group is None else (await consumer.committed(place) or 0)
-            last[place] = min(end, last[place])
-            consumer.seek(place, max(first[place], last[place] - records_max))
-        waiting = {place for place in places if await consumer.position(place) < last[place]}
-        while waiting:
-            for place, messages in (await consumer.getmany(*waiting, timeout_ms=1_000)).items():
-                for message in messages:
-                    if message.offset >= last[place]:
-                        break
-                    try:
-                        record = codec.decode_trades(message.value)
-                    except BadRecord:
-                        continue  # its reader has quarantined it
-                    if isinstance(record, TradeBatch):
-                        yield message.offset, record
-                if await consumer.position(place) >= last[place]:
-                    waiting.discard(place)
+        chosen = places(settings, topic)
+        consumer.assign(chosen)
+        first, last = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
+        if group is not None:
+            last = {place: min(await consumer.committed(place) or 0, last[place]) for place in chosen}
+        starts = {place: max(first[place], last[place] - records_max) for place in chosen}
+        async for message in records_between(consumer, starts, last):
+            try:
+                record = codec.decode_trades(message.value)
+            except BadRecord:
+                continue  # its reader has quarantined it
+            if isinstance(record, TradeBatch):
+                yield message.offset, record
     finally:
         await consumer.stop()
 

@@ -16,6 +16,7 @@ from sofia_streams import codec, topics
 from sofia_streams.core.rebuild import MinuteTrades, Place, changed_bars, place_of
 from sofia_streams.core.windows import Minute
 from sofia_streams.errors import BadRecord
+from sofia_streams.logread import records_between
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
@@ -74,13 +75,10 @@ class Rebuilder:
 async def _between(consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int, end: int) -> Any:
     """The values of a partition from about `since_ms` to before `end`."""
     found = (await consumer.offsets_for_times({place: max(0, since_ms)}))[place]
-    if found is None or found.offset >= end:
+    if found is None:
         return
-    consumer.seek(place, found.offset)
-    while await consumer.position(place) < end:
-        for message in (await consumer.getmany(place, timeout_ms=1_000)).get(place, []):
-            if message.offset < end:
-                yield message.value
+    async for message in records_between(consumer, {place: found.offset}, {place: end}):
+        yield message.value
 
 
 def _add(collected: MinuteTrades, data: bytes) -> None:

@@ -1,0 +1,38 @@
+"""Reads a stretch of the log once: the partitions of a topic, their records up to a known end. Commits nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from sofia_streams import topics
+from sofia_streams.settings import Settings
+
+_WAIT_MS = 500
+
+
+def places(settings: Settings, topic: topics.Topic) -> list[TopicPartition]:
+    """The partitions of a topic in the settings' namespace."""
+    name = topics.wire_name(topic, settings.namespace)
+    return [TopicPartition(name, number) for number in range(topics.partitions(topic, settings.topic_partitions))]
+
+
+async def records_between(
+    consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> AsyncIterator[Any]:
+    """The records of each partition from its start to before its end, in order within a partition.
+
+    The consumer must be assigned to the partitions; it is sought to their starts. Raises KafkaError.
+    """
+    waiting = {place for place, start in starts.items() if start < ends[place]}
+    for place in waiting:
+        consumer.seek(place, starts[place])
+    while waiting:
+        for place, messages in (await consumer.getmany(*waiting, timeout_ms=_WAIT_MS)).items():
+            for message in messages:
+                if message.offset < ends[place]:
+                    yield message
+            if await consumer.position(place) >= ends[place]:
+                waiting.discard(place)
