@@ -10,12 +10,11 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaProducer
-
 from bench.stream import START_NS, Timed
 from sofia_streams import codec, topics
 from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
+from sofia_streams.ingest.trade_log import log_producer
 from sofia_streams.model import TradeBatch
 from sofia_streams.ops.bar_book import BarBook
 from sofia_streams.settings import Settings
@@ -71,21 +70,10 @@ def fold(records: Iterable[Prepared], rules: Rules) -> tuple[int, str]:
     return applied, book.sha256()
 
 
-def _producer(settings: Settings) -> AIOKafkaProducer:
-    """As ingest's own."""
-    return AIOKafkaProducer(
-        bootstrap_servers=settings.broker_address(),
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=5,
-        max_request_size=topics.TRADES.record_bytes_max,
-    )
-
-
 async def fill(settings: Settings, records: Sequence[Prepared]) -> None:
     """All records into `trades` of the namespace, acknowledged, as fast as the broker takes them."""
     name = topics.wire_name(topics.TRADES, settings.namespace)
-    async with _producer(settings) as producer:
+    async with log_producer(settings) as producer:
         waiting: list[asyncio.Future[object]] = []
         for record in records:
             waiting.append(await producer.send(name, record.value, key=record.key))
@@ -99,7 +87,7 @@ async def offer(settings: Settings, records: Sequence[Prepared]) -> float:
     """The records at their own pace, stamped with their receipt; the largest delay behind that pace in seconds."""
     name = topics.wire_name(topics.TRADES, settings.namespace)
     behind_s = 0.0
-    async with _producer(settings) as producer:
+    async with log_producer(settings) as producer:
         began_s = time.time()
         waiting = []
         for record in records:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from sofia_streams.model import ParsedTrade, Trade
+from sofia_streams.model import NS_PER_MS, ParsedTrade, Trade
 
 _LATE_ACKS = frozenset({"okx", "bybit"})
 """Venues whose first trade frame of an instrument on a connection may hold prints from before the subscription."""
@@ -53,12 +53,17 @@ def _as_snapshot(found: ParsedTrade) -> ParsedTrade:
     return ParsedTrade(found.venue_symbol, msgspec.structs.replace(found.trade, snapshot=True))
 
 
-class Tape:
-    """The identities seen lately of one instrument. `ids_max` bounds it; the oldest are forgotten first.
+def identity_of(trade: Trade) -> tuple[str, str, int]:
+    """The kind of id, the id, and the millisecond.
 
-    An identity is the kind of id, the id, and the millisecond: a venue whose ids begin again at 1 (after a reset, or a
-    relisting) sends new prints under old numbers, and the time tells them apart.
+    A venue whose ids begin again at 1 (after a reset, or a relisting) sends new prints under old numbers, and the time
+    tells them apart.
     """
+    return trade.id_kind, trade.trade_id, trade.exchange_ns // NS_PER_MS
+
+
+class Tape:
+    """The identities seen lately of one instrument. `ids_max` bounds it; the oldest are forgotten first."""
 
     def __init__(self, ids_max: int = 200_000) -> None:
         self._ids_max = ids_max
@@ -79,7 +84,7 @@ class Tape:
         new = []
         seen = self._was_snapshot
         for trade in trades:
-            name = (trade.id_kind, trade.trade_id, trade.exchange_ns // 1_000_000)
+            name = identity_of(trade)
             known = seen.get(name)
             if known is None or (known and not trade.snapshot):
                 if known is None:
@@ -103,13 +108,8 @@ class Tape:
 
     def distinct(self, trades: Sequence[Trade]) -> list[Trade]:
         """As `admit`, but a print is new only once, whether history or live: for sinks with one entry a trade."""
-        names = [(trade.id_kind, trade.trade_id, trade.exchange_ns // 1_000_000) for trade in trades]
-        known = {name for name in names if name in self._was_snapshot}
-        return [
-            trade
-            for trade in self.admit(trades)
-            if (trade.id_kind, trade.trade_id, trade.exchange_ns // 1_000_000) not in known
-        ]
+        known = {name for trade in trades if (name := identity_of(trade)) in self._was_snapshot}
+        return [trade for trade in self.admit(trades) if identity_of(trade) not in known]
 
     def _count_epochs(self, last: Trade) -> None:
         if last.snapshot:

@@ -16,11 +16,11 @@ import msgspec
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.core.plausible import AHEAD_NS_MAX, BEHIND_NS_MAX, PriceGuard, time_trouble
 from sofia_streams.core.tape import ArrivalOrder, History, Tape
+from sofia_streams.core.watermark import Watermark
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, UnknownSymbol
 from sofia_streams.ingest.names import Names
 from sofia_streams.model import (
-    NS_PER_SECOND,
     Control,
     Market,
     ParsedTicker,
@@ -32,7 +32,6 @@ from sofia_streams.model import (
     Trade,
     TradeBatch,
 )
-from sofia_streams.venues.bybit.parse import TRADES_PER_FRAME_MAX
 from sofia_streams.venues.registry import VENUES
 
 Record = TradeBatch | Punctuation | Ticker | Quarantined
@@ -81,9 +80,8 @@ class Intake:
         self._limits, self._names = limits, names
         self._tapes: dict[str, Tape] = defaultdict(lambda: Tape(limits.ids_max))
         self._guards: dict[str, PriceGuard] = defaultdict(PriceGuard)
-        self._newest_ns: dict[str, int] = {}
-        self._passed_ns: dict[str, int] = {}
-        self._arrivals: dict[str, ArrivalOrder] = defaultdict(lambda: ArrivalOrder(TRADES_PER_FRAME_MAX))
+        self._watermarks: dict[str, Watermark] = defaultdict(lambda: Watermark(limits.lateness_ns))
+        self._arrivals: dict[str, ArrivalOrder] = {}
         self._histories: dict[Line, History] = {}
         self._tickers: dict[str, Ticker] = {}
         self._ticker_sent_ns: dict[str, int] = {}
@@ -162,7 +160,7 @@ class Intake:
             heard_ns = self._heard_ns.get(self._lines[name].feed(), 0)
             is_quiet = now_ns - self._spoken_ns.get(name, 0) >= _PUNCTUATE_AFTER_NS
             if is_quiet and now_ns - heard_ns < self._limits.silent_ns:
-                self._pass(name, now_ns - self._limits.lag_ns)
+                self._watermarks[name].reach(now_ns - self._limits.lag_ns)
                 yield self._punctuation(feed, now_ns, now_ns - self._limits.lag_ns, alive=True)
         for name, ticker in self._tickers.items():
             if self._ticker_sent_ns.get(name, 0) < ticker.received_ns:
@@ -197,7 +195,9 @@ class Intake:
                 continue
             believed = self._believed(name, trades, received_ns)
             new = self._tapes[name].admit(believed)
-            if line.venue == "bybit":  # several of its frames may have one sequence
+            if places := VENUES[line.venue].places_a_sequence:
+                if name not in self._arrivals:
+                    self._arrivals[name] = ArrivalOrder(places)
                 new = self._arrivals[name].ordered(new)
             counts = self.counts[name]
             counts["duplicates"] += len(believed) - len(new)
@@ -243,16 +243,11 @@ class Intake:
         return msgspec.structs.replace(trade, stale=True)
 
     def _count_late(self, name: str, trades: list[Trade], counts: Counter[str]) -> None:
-        newest_ns, passed_ns = self._newest_ns.get(name, 0), self._passed_ns.get(name, 0)
-        for trade in trades:
-            if not trade.snapshot:
-                counts["late"] += trade.exchange_ns < passed_ns
-                newest_ns = max(newest_ns, trade.exchange_ns)
-        self._newest_ns[name] = newest_ns
-        self._pass(name, newest_ns - self._limits.lateness_ns)
-
-    def _pass(self, name: str, until_ns: int) -> None:
-        self._passed_ns[name] = max(self._passed_ns.get(name, 0), until_ns - until_ns % NS_PER_SECOND)
+        watermark = self._watermarks[name]
+        live = [trade.exchange_ns for trade in trades if not trade.snapshot]
+        counts["late"] += sum(map(watermark.is_late, live))
+        if live:
+            watermark.saw(max(live))
 
     def _ticker(self, line: Line, found: ParsedTicker, received_ns: int) -> list[Record]:
         name, symbol = self._name(line, found.venue_symbol)

@@ -24,6 +24,17 @@ _UNACKNOWLEDGED_MAX = 5_000
 _FLUSH_EVERY_S = 0.005
 
 
+def log_producer(settings: Settings) -> AIOKafkaProducer:
+    """A producer as ingest's own; not started."""
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.broker_address(),
+        acks="all",
+        enable_idempotence=True,
+        linger_ms=5,
+        max_request_size=topics.TRADES.record_bytes_max,
+    )
+
+
 class TradeLog:
     """A producer with coalescing; a context manager. Its tasks' errors are raised by `put` and `drain`."""
 
@@ -36,13 +47,7 @@ class TradeLog:
 
     async def __aenter__(self) -> Self:
         """Connect."""
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.broker_address(),
-            acks="all",
-            enable_idempotence=True,
-            linger_ms=5,
-            max_request_size=topics.TRADES.record_bytes_max,
-        )
+        self._producer = log_producer(self._settings)
         await self._producer.start()
         self._flusher = asyncio.create_task(self._flush_due())
         return self

@@ -13,17 +13,10 @@ from typing import NamedTuple
 import msgspec
 
 from sofia_streams.core.ohlcv import window_start_ns
+from sofia_streams.core.tape import identity_of
+from sofia_streams.core.watermark import Watermark
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Punctuation, Trade, TradeBatch
-
-
-class _Clock:
-    """How far one instrument is: the seconds before `closed_ns` are closed."""
-
-    __slots__ = ("closed_ns", "newest_ns")
-
-    def __init__(self) -> None:
-        self.closed_ns = self.newest_ns = 0
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Punctuation, Trade, TradeBatch
 
 
 class Kept(NamedTuple):
@@ -40,8 +33,8 @@ class TradeBook:
     """
 
     def __init__(self, lateness_ns: int, *, keep: bool = False) -> None:
-        self._lateness_ns, self._keep = lateness_ns, keep
-        self._clocks: dict[str, _Clock] = defaultdict(_Clock)
+        self._keep = keep
+        self._watermarks: dict[str, Watermark] = defaultdict(lambda: Watermark(lateness_ns))
         self._kept: dict[str, dict[tuple[str, str, int], Kept]] = defaultdict(dict)
         self.late: Counter[str] = Counter()
         """By instrument: trades whose second was closed, by the watermark of their own venue, when they came."""
@@ -49,17 +42,14 @@ class TradeBook:
     def add(self, record: TradeBatch | Punctuation) -> None:
         """One record."""
         name = instrument_key(record.venue, record.market, record.symbol)
-        clock = self._clocks[name]
+        watermark = self._watermarks[name]
         if isinstance(record, Punctuation):
-            reached_ns = record.exchange_ns if record.alive else _minute_end_ns(clock)
-            clock.closed_ns = max(clock.closed_ns, window_start_ns(reached_ns, NS_PER_SECOND))
+            watermark.reach(record.exchange_ns if record.alive else _minute_end_ns(watermark))
             return
         for trade in record.trades:
             if not trade.snapshot:
-                self.late[name] += trade.exchange_ns < clock.closed_ns
-                clock.newest_ns = max(clock.newest_ns, trade.exchange_ns)
-                horizon_ns = clock.newest_ns - self._lateness_ns
-                clock.closed_ns = max(clock.closed_ns, window_start_ns(horizon_ns, NS_PER_SECOND))
+                self.late[name] += watermark.is_late(trade.exchange_ns)
+                watermark.saw(trade.exchange_ns)
         if self._keep:
             self._remember(name, record)
 
@@ -73,13 +63,13 @@ class TradeBook:
         kept = self._kept[name]
         head = msgspec.structs.replace(record, trades=[])
         for trade in record.trades:
-            identity = (trade.id_kind, trade.trade_id, trade.exchange_ns // NS_PER_MS)
+            identity = identity_of(trade)
             known = kept.get(identity)
             if known is None or (known.trade.snapshot and not trade.snapshot):
                 kept[identity] = Kept(head, trade)
 
 
-def _minute_end_ns(clock: _Clock) -> int:
+def _minute_end_ns(watermark: Watermark) -> int:
     """The end of the minute in which a feed that ended had its last trade: nothing of it stays open."""
-    reached_ns = max(clock.closed_ns, window_start_ns(clock.newest_ns, NS_PER_SECOND) + NS_PER_SECOND)
+    reached_ns = max(watermark.passed_ns, window_start_ns(watermark.newest_ns, NS_PER_SECOND) + NS_PER_SECOND)
     return -(-reached_ns // NS_PER_MINUTE) * NS_PER_MINUTE

@@ -10,6 +10,7 @@ from sofia_streams.venues.binance import subscribe as binance_subscribe
 from sofia_streams.venues.binance.parse import parse as parse_binance
 from sofia_streams.venues.bybit import encode as bybit_encode
 from sofia_streams.venues.bybit import subscribe as bybit_subscribe
+from sofia_streams.venues.bybit.parse import TRADES_PER_FRAME_MAX
 from sofia_streams.venues.bybit.parse import parse as parse_bybit
 from sofia_streams.venues.coinbase import encode as coinbase_encode
 from sofia_streams.venues.coinbase import subscribe as coinbase_subscribe
@@ -74,6 +75,7 @@ VENUES: dict[str, Venue] = {
         answer=bybit_encode.answer,
         heartbeat=bybit_encode.heartbeat,
         limits=bybit_subscribe.LIMITS,
+        places_a_sequence=TRADES_PER_FRAME_MAX,
     ),
 }
 
