@@ -16,7 +16,7 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
-from sofia_streams.ops.latency import Buckets, read_stages
+from sofia_streams.ops.latency import Buckets, quantiles, read_stages
 from sofia_streams.ops.namespaces import remove_namespace
 from sofia_streams.ops.status import processes
 from sofia_streams.ops.supervise import Supervisor
@@ -74,7 +74,9 @@ async def _measure(
     return {
         "rate_asked": rate * len(settings.crypto_exchanges),
         "seconds": round(elapsed_s, 1),
-        "latency_ms": {stage: _quantiles(before.get(stage, {}), found) for stage, found in sorted(after.items())},
+        "latency_ms": {
+            stage: quantiles(_since(before.get(stage, {}), found)) for stage, found in sorted(after.items())
+        },
         "lag_records": lags,
         "cpu_percent": {
             name: round(100 * (sum(one.cpu_times()[:2]) - cpu_s[name]) / elapsed_s) for name, one in running.items()
@@ -90,11 +92,6 @@ def _stages(ports: dict[str, int]) -> dict[str, Buckets]:
     return {stage: found for port in ports.values() for stage, found in read_stages(port).items()}
 
 
-def _quantiles(before: Buckets, after: Buckets) -> dict[str, float]:
-    """Upper bounds of the buckets that hold p50, p95 and p99 of what came between, and how many that were."""
-    counts = {bound: count - before.get(bound, 0.0) for bound, count in sorted(after.items())}
-    total = max(counts.values(), default=0.0)
-    found = {"records": total}
-    for name, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99)):
-        found[name] = next((bound for bound, count in counts.items() if count >= share * total), 0.0)
-    return found
+def _since(before: Buckets, after: Buckets) -> Buckets:
+    """What came between."""
+    return {bound: count - before.get(bound, 0.0) for bound, count in after.items()}
