@@ -7,7 +7,7 @@ import asyncio
 from sofia_streams import codec, topics
 from sofia_streams.app import create_app, quarantine, sink_agent, topic_on
 from sofia_streams.errors import BadRecord
-from sofia_streams.model import Bar, Punctuation, Ticker, TradeBatch
+from sofia_streams.model import Bar, Gap, Punctuation, Ticker, TradeBatch
 from sofia_streams.settings import load_settings
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.worker.sink import Item, Sink, retry
@@ -18,8 +18,8 @@ store = QuestDb(settings.questdb_address(), settings.table_prefix())
 
 
 def rows(item: Item) -> list[TradeBatch | Bar | Ticker]:
-    """What one record writes; punctuation writes nothing."""
-    return [] if isinstance(item.record, Punctuation) else [item.record]
+    """What one record writes; punctuation and gaps write nothing."""
+    return [] if isinstance(item.record, Punctuation | Gap) else [item.record]
 
 
 async def write(batch: list[Item]) -> None:

@@ -11,14 +11,17 @@ import msgspec
 
 from sofia_streams.core.windows import Row
 from sofia_streams.errors import BadRecord
-from sofia_streams.model import Bar, Progress, Punctuation, Ticker, TradeBatch
+from sofia_streams.model import Alert, Bar, Gap, Outage, Progress, Punctuation, Ticker, TradeBatch
 
 T = TypeVar("T")
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_trades: msgspec.json.Decoder[TradeBatch | Punctuation] = msgspec.json.Decoder(TradeBatch | Punctuation)
+_trades: msgspec.json.Decoder[TradeBatch | Punctuation | Gap] = msgspec.json.Decoder(TradeBatch | Punctuation | Gap)
 _bar = msgspec.json.Decoder(Bar)
 _ticker = msgspec.json.Decoder(Ticker)
+_gap = msgspec.json.Decoder(Gap)
+_outage = msgspec.json.Decoder(Outage)
+_alert = msgspec.json.Decoder(Alert)
 _progress = msgspec.json.Decoder(Progress)
 _row: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
 
@@ -28,7 +31,7 @@ def encode(record: object) -> bytes:
     return _encoder.encode(record)
 
 
-def decode_trades(data: bytes | None) -> TradeBatch | Punctuation:
+def decode_trades(data: bytes | None) -> TradeBatch | Punctuation | Gap:
     """A record of `trades`. Raises BadRecord."""
     return _decode(_trades, data, "a record of `trades`")
 
@@ -41,6 +44,21 @@ def decode_bar(data: bytes | None) -> Bar:
 def decode_ticker(data: bytes | None) -> Ticker:
     """A record of `tickers`. Raises BadRecord."""
     return _decode(_ticker, data, "a record of `tickers`")
+
+
+def decode_gap(data: bytes | None) -> Gap:
+    """A record of `gaps`. Raises BadRecord."""
+    return _decode(_gap, data, "a record of `gaps`")
+
+
+def decode_outage(data: bytes | None) -> Outage:
+    """A record of `outages`. Raises BadRecord."""
+    return _decode(_outage, data, "a record of `outages`")
+
+
+def decode_alert(data: bytes | None) -> Alert:
+    """A record of `alerts`. Raises BadRecord."""
+    return _decode(_alert, data, "a record of `alerts`")
 
 
 def decode_progress(data: bytes | None) -> Progress:

@@ -14,6 +14,9 @@ import msgspec
 Side = Literal["buy", "sell"]
 Market = Literal["spot", "linear", "inverse"]
 IdKind = Literal["trade", "agg"]
+Quality = Literal["complete", "gap", "backfilled", "stale", "revised"]
+"""What a bar's trades are worth, worst first: gap (some are known to be missing), stale (the feed was dead for a part
+of the window), backfilled (complete, some fetched later), revised (complete, some came late), complete."""
 
 NS_PER_MS = 1_000_000
 NS_PER_SECOND = 1_000_000_000
@@ -61,6 +64,10 @@ class Trade(msgspec.Struct, frozen=True, gc=False, array_like=True):
     snapshot: bool = False
     stale: bool = False
     """Older than the limit at receipt (`STALE_AFTER_S`)."""
+    count: int = 1
+    """How many of the venue's consecutive ids this print covers; `trade_id` is the last of them (OKX)."""
+    backfilled: bool = False
+    """Fetched over REST after its time had passed."""
 
 
 class TradeBatch(msgspec.Struct, frozen=True, tag_field="kind", tag="trades"):
@@ -84,6 +91,44 @@ class Punctuation(msgspec.Struct, frozen=True, tag_field="kind", tag="punctuatio
     line: str
     exchange_ns: int
     alive: bool = True
+    last_id: str = ""
+    """The newest trade id of the instrument that ingest knows, where ids count."""
+
+
+class Gap(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):
+    """A hole in the trades of one instrument, as it is known now. A later record with its `gap_id` replaces it.
+
+    It stands in `trades`, in order with what it is about, and in `gaps`. Bars that overlap [from_ns, until_ns] of an
+    open gap say so.
+    """
+
+    venue: str
+    market: Market
+    symbol: str
+    received_ns: int
+    line: str
+    gap_id: str
+    """Unique for the instrument; made from what is missing, so that the same hole found twice is one."""
+    cause: Literal["ids", "outage", "stale", "klines", "retention"]
+    state: Literal["open", "closed"]
+    from_ns: int
+    """Exchange time of the last trade before the hole."""
+    until_ns: int | None = None
+    """Exchange time of the first trade after it; None while it lasts."""
+    id_kind: IdKind = "trade"
+    first_id: str = ""
+    last_id: str = ""
+    """The ids that are missing, both ends inside; empty where ids do not count."""
+    missing: int | None = None
+    """How many trades; None where ids do not count."""
+    filled: int = 0
+    """How many a backfill brought."""
+    missing_volume: Decimal | None = None
+    """By the venue's own candles, where its trades cannot be had."""
+    opened_ns: int = 0
+    """Receiver's clock when it was found; a closed one's `received_ns` is when it was closed."""
+    detail: str = ""
+    """Why it is open, in words."""
 
 
 class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -166,7 +211,7 @@ class Bar(msgspec.Struct, frozen=True, tag_field="kind", tag="bar"):
     first_trade_id: str
     last_trade_id: str
     revision: int = 0
-    quality: Literal["complete", "revised"] = "complete"
+    quality: Quality = "complete"
 
     def without_revision(self) -> Bar:
         """The bar as its window's trades alone make it: what hashes and comparisons are taken over."""
@@ -191,3 +236,30 @@ class Progress(msgspec.Struct, frozen=True):
     at_ns: int
     counts: dict[str, dict[str, int]]
     finished: bool = False
+
+
+class Outage(msgspec.Struct, frozen=True):
+    """A store that could not be written (`outages`): what of the log its fallback took instead. Same id: replaces.
+
+    `first` and `last` are offsets by "topic/partition": the records the primary missed, both ends inside.
+    """
+
+    outage_id: str
+    store: str
+    state: Literal["open", "filling", "closed"]
+    opened_ns: int
+    at_ns: int
+    first: dict[str, int] = {}
+    last: dict[str, int] = {}
+    rows: int = 0
+    detail: str = ""
+
+
+class Alert(msgspec.Struct, frozen=True):
+    """Something that must reach a person (`alerts`); the same id is the same matter."""
+
+    alert_id: str
+    severity: Literal["info", "warning", "critical"]
+    source: str
+    text: str
+    at_ns: int

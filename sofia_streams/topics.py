@@ -19,10 +19,12 @@ TRADES = Topic("trades", "symbol", "trades of one instrument that arrived togeth
 TICKERS = Topic("tickers", "symbol", "last price, best bid and ask, 24 h statistics, conflated")
 BARS = Topic("bars", "symbol", "1 s and 1 m candles, per venue and consolidated; a later revision replaces")
 GAPS = Topic("gaps", "symbol", "a hole or staleness and its end")
+OUTAGES = Topic("outages", "store", "a store that could not be written, and what of the log it missed", keyed=False)
+ALERTS = Topic("alerts", "source", "anything that must reach a person", keyed=False)
 QUARANTINE = Topic("quarantine", "source", "bytes that could not be understood, and why", keyed=False)
 HEALTH = Topic("health", "component", "what a worker has done so far", keyed=False)
 
-TOPICS = {topic.name: topic for topic in (TRADES, TICKERS, BARS, GAPS, QUARANTINE, HEALTH)}
+TOPICS = {topic.name: topic for topic in (TRADES, TICKERS, BARS, GAPS, OUTAGES, ALERTS, QUARANTINE, HEALTH)}
 
 
 def wire_name(topic: Topic, namespace: str) -> str:

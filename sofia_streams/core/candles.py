@@ -31,7 +31,7 @@ from sofia_streams.core.windows import (
     joins_consolidated,
     window_key,
 )
-from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Punctuation, Trade, TradeBatch
+from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, Trade, TradeBatch
 
 _replace = msgspec.structs.replace
 
@@ -50,12 +50,12 @@ class Step(NamedTuple):
     rebuild: frozenset[Minute] = frozenset()
 
 
-def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation, *, offset: int, rules: Rules) -> Step:
+def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, offset: int, rules: Rules) -> Step:
     """Fold one log record. A record at or before the last applied offset of its instrument changes nothing."""
     key = instrument_key(record.venue, record.market, record.symbol)
     feed = stored.get(key)
     feed = feed if isinstance(feed, Feed) else Feed()
-    if offset <= feed.offset:
+    if offset <= feed.offset or isinstance(record, Gap):
         return Step([], {})
     work = _Work(stored, record, rules)
     taken = feed

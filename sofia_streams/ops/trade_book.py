@@ -16,7 +16,7 @@ from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.tape import identity_of
 from sofia_streams.core.watermark import Watermark
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Punctuation, Trade, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Gap, Punctuation, Trade, TradeBatch
 
 
 class Kept(NamedTuple):
@@ -39,8 +39,10 @@ class TradeBook:
         self.late: Counter[str] = Counter()
         """By instrument: trades whose second was closed, by the watermark of their own venue, when they came."""
 
-    def add(self, record: TradeBatch | Punctuation) -> None:
-        """One record."""
+    def add(self, record: TradeBatch | Punctuation | Gap) -> None:
+        """One record; a gap has no trades."""
+        if isinstance(record, Gap):
+            return
         name = instrument_key(record.venue, record.market, record.symbol)
         watermark = self._watermarks[name]
         if isinstance(record, Punctuation):

@@ -59,6 +59,7 @@ class Venue(NamedTuple):
     encode_ticker   wire frames that together parse back to these ticker fields
     answer          what the venue answers to a client's frame, given the names it lists
     heartbeat       what the venue sends by itself each second: (now_ns, {listing: last trade id})
+    ids_count       whether the trade ids of an instrument rise by one, so that a missing one shows
     places_a_sequence  where several frames may share a sequence: a trade's `order` is the sequence times so many
                     places, plus its own; None where every trade has an order of its own
     """
@@ -75,4 +76,5 @@ class Venue(NamedTuple):
     answer: Callable[[str, frozenset[str]], Answer]
     heartbeat: Callable[[int, Mapping[str, str]], list[str]]
     limits: Limits
+    ids_count: bool = True
     places_a_sequence: int | None = None

@@ -75,6 +75,7 @@ VENUES: dict[str, Venue] = {
         answer=bybit_encode.answer,
         heartbeat=bybit_encode.heartbeat,
         limits=bybit_subscribe.LIMITS,
+        ids_count=False,
         places_a_sequence=TRADES_PER_FRAME_MAX,
     ),
 }
