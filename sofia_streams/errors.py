@@ -6,6 +6,7 @@ SofiaError
 ├── BadRecord       a log record that cannot be decoded: quarantined, the worker goes on
 ├── ConfigError     a wrong setting: the command stops before anything starts
 ├── UnknownSymbol   a symbol a venue does not list, or a name nobody can split
+├── MergeFull       an input of a merge is too far ahead of the others: it is read no further for now
 ├── DependencyDown  a broker, database or venue that does not answer: retried, then reported
 ├── BadJar          a jar that is not the listed one: it is not run (`embedded.jars`)
 ├── AlreadyRunning  the data directory has servers: exit code 3 (`embedded.lock`)
@@ -46,6 +47,10 @@ class ConfigError(SofiaError, ValueError):
 
 class UnknownSymbol(SofiaError, ValueError):
     """A symbol that the venue does not list, or a joined name that cannot be split."""
+
+
+class MergeFull(SofiaError, BufferError):
+    """More records wait for a slower input than there is room for."""
 
 
 class DependencyDown(SofiaError, ConnectionError):

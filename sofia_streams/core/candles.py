@@ -263,7 +263,7 @@ class _Work:
         """
         until_ns = max(kept_from_ns, window_start_ns(max(floor_ns - self.rules.kept_ns, 0), NS_PER_MINUTE))
         known = range(kept_from_ns, min(until_ns, was_closed_ns), NS_PER_SECOND)
-        for start_ns in {*known, *(start_ns for start_ns in done if start_ns < until_ns)}:
+        for start_ns in sorted({*known, *(start_ns for start_ns in done if start_ns < until_ns)}):
             for size_ns in (NS_PER_SECOND, NS_PER_MINUTE):
                 key = self.key(venue, size_ns, start_ns)
                 if start_ns % size_ns == 0 and self.stored.get(key) is not None:
