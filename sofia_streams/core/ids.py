@@ -23,6 +23,10 @@ class IdSet(msgspec.Struct, frozen=True, array_like=True):
         others = sorted({*self.others, *(trade_id for trade_id in ids if not _is_number(trade_id))})
         return IdSet(_merged(self.ranges, numbers), others)
 
+    def union_range(self, first: int, last: int) -> IdSet:
+        """The set with the numbers from first to last in it, both inside."""
+        return IdSet(_merged_spans([*_spans(self.ranges), (first, last)]), self.others)
+
     def __contains__(self, trade_id: str) -> bool:
         if not _is_number(trade_id):
             return trade_id in self.others
@@ -30,8 +34,7 @@ class IdSet(msgspec.Struct, frozen=True, array_like=True):
         return place % 2 == 1 or (place > 0 and self.ranges[place - 1] == int(trade_id))
 
     def __len__(self) -> int:
-        ends = zip(self.ranges[::2], self.ranges[1::2], strict=True)
-        return len(self.others) + sum(last - first + 1 for first, last in ends)
+        return len(self.others) + sum(last - first + 1 for first, last in _spans(self.ranges))
 
 
 def _is_number(trade_id: str) -> bool:
@@ -39,8 +42,15 @@ def _is_number(trade_id: str) -> bool:
     return trade_id.isascii() and trade_id.isdigit() and (trade_id[0] != "0" or trade_id == "0")
 
 
+def _spans(ranges: list[int]) -> list[tuple[int, int]]:
+    return list(zip(ranges[::2], ranges[1::2], strict=True))
+
+
 def _merged(ranges: list[int], numbers: list[int]) -> list[int]:
-    spans = [*zip(ranges[::2], ranges[1::2], strict=True), *((number, number) for number in numbers)]
+    return _merged_spans([*_spans(ranges), *((number, number) for number in numbers)])
+
+
+def _merged_spans(spans: list[tuple[int, int]]) -> list[int]:
     merged: list[int] = []
     for first, last in sorted(spans):
         if merged and first <= merged[-1] + 1:

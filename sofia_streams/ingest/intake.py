@@ -15,13 +15,17 @@ import msgspec
 
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.core.plausible import AHEAD_NS_MAX, BEHIND_NS_MAX, PriceGuard, time_trouble
+from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.tape import ArrivalOrder, History, Tape
 from sofia_streams.core.watermark import Watermark
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, UnknownSymbol
+from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.tickers import Tickers
 from sofia_streams.model import (
     Control,
+    Gap,
     Market,
     ParsedTicker,
     ParsedTrade,
@@ -34,8 +38,7 @@ from sofia_streams.model import (
 )
 from sofia_streams.venues.registry import VENUES
 
-Record = TradeBatch | Punctuation | Ticker | Quarantined
-_TICKER_EVERY_NS = 100_000_000
+Record = TradeBatch | Punctuation | Gap | Ticker | Quarantined
 _PUNCTUATE_AFTER_NS = 1_000_000_000
 _FRAME_BYTES_KEPT = 65_536
 _REASONS_KEPT = 5
@@ -83,8 +86,9 @@ class Intake:
         self._watermarks: dict[str, Watermark] = defaultdict(lambda: Watermark(limits.lateness_ns))
         self._arrivals: dict[str, ArrivalOrder] = {}
         self._histories: dict[Line, History] = {}
-        self._tickers: dict[str, Ticker] = {}
-        self._ticker_sent_ns: dict[str, int] = {}
+        self._tickers = Tickers()
+        self.gaps = GapWatch()
+        self.skews: dict[str, ClockSkew] = defaultdict(ClockSkew)
         self._feeds: dict[str, TradeBatch] = {}
         self._lines: dict[str, Line] = {}
         self._heard_ns: dict[tuple[str, str, str], int] = {}
@@ -99,6 +103,7 @@ class Intake:
         """Trades that are in the log already, from before a restart."""
         name = instrument_key(batch.venue, batch.market, batch.symbol)
         self._tapes[name].prime(batch.trades)
+        self.gaps.saw(batch, batch.trades, batch.received_ns)
         for trade in batch.trades[-1:]:
             self._guards[name].trouble(trade.price, trade.trade_id)
 
@@ -132,6 +137,7 @@ class Intake:
             elif isinstance(found, Refused):
                 self.counts[line.venue]["parse_errors"] += 1
                 self._troubles.append(("", found.reason))
+        records += self.gaps.due(received_ns)
         if self._troubles:
             records.append(self._set_aside(line, frame, received_ns))
         for name in self._named:
@@ -160,12 +166,11 @@ class Intake:
             heard_ns = self._heard_ns.get(self._lines[name].feed(), 0)
             is_quiet = now_ns - self._spoken_ns.get(name, 0) >= _PUNCTUATE_AFTER_NS
             if is_quiet and now_ns - heard_ns < self._limits.silent_ns:
-                self._watermarks[name].reach(now_ns - self._limits.lag_ns)
-                yield self._punctuation(feed, now_ns, now_ns - self._limits.lag_ns, alive=True)
-        for name, ticker in self._tickers.items():
-            if self._ticker_sent_ns.get(name, 0) < ticker.received_ns:
-                self._ticker_sent_ns[name] = ticker.received_ns
-                yield ticker
+                until_ns = self.skews[feed.venue].exchange_now_ns(now_ns) - self._limits.lag_ns
+                self._watermarks[name].reach(until_ns)
+                yield self._punctuation(feed, now_ns, until_ns, alive=True)
+        yield from self.gaps.due(now_ns)
+        yield from self._tickers.held()
 
     def ended(self, now_ns: int, line: Line | None = None) -> list[Record]:
         """The instruments (of a connection and those it replaced) are dead: windows close and nobody waits for them."""
@@ -205,7 +210,8 @@ class Intake:
             self._feeds[name], self._lines[name] = batch, line
             if new:
                 marked = [self._aged(trade, received_ns, counts) for trade in new]
-                self._count_late(name, marked, counts)
+                self.gaps.saw(batch, marked, received_ns)
+                self._count_late(name, marked, received_ns, counts)
                 self._spoken_ns[name] = received_ns
                 records.append(msgspec.structs.replace(batch, trades=marked))
         return records
@@ -242,12 +248,13 @@ class Intake:
         counts["stale"] += 1
         return msgspec.structs.replace(trade, stale=True)
 
-    def _count_late(self, name: str, trades: list[Trade], counts: Counter[str]) -> None:
+    def _count_late(self, name: str, trades: list[Trade], received_ns: int, counts: Counter[str]) -> None:
         watermark = self._watermarks[name]
         live = [trade.exchange_ns for trade in trades if not trade.snapshot]
         counts["late"] += sum(map(watermark.is_late, live))
         if live:
             watermark.saw(max(live))
+            self.skews[name.partition("|")[0]].saw(max(live), received_ns)
 
     def _ticker(self, line: Line, found: ParsedTicker, received_ns: int) -> list[Record]:
         name, symbol = self._name(line, found.venue_symbol)
@@ -261,18 +268,12 @@ class Intake:
             self._troubles.append((name, f"{name} ticker: {why}"))
             return []
         self.counts[name]["tickers"] += 1
-        known = self._tickers.get(name) or Ticker(line.venue, line.market, symbol, received_ns)
-        exchange_ns = found.exchange_ns if found.exchange_ns is not None else known.exchange_ns
-        fields = {"received_ns": received_ns, "exchange_ns": exchange_ns, **found.fields}
-        ticker = msgspec.structs.replace(known, **fields)
-        self._tickers[name] = ticker
-        if received_ns - self._ticker_sent_ns.get(name, 0) < _TICKER_EVERY_NS:
-            return []
-        self._ticker_sent_ns[name] = received_ns
-        return [ticker]
+        new = Ticker(line.venue, line.market, symbol, received_ns)
+        return [*self._tickers.merge(name, new, found)]
 
     def _punctuation(self, feed: TradeBatch, now_ns: int, until_ns: int, *, alive: bool) -> Punctuation:
-        return Punctuation(feed.venue, feed.market, feed.symbol, now_ns, feed.line, until_ns, alive)
+        last_id = self.gaps.newest_id(instrument_key(feed.venue, feed.market, feed.symbol))
+        return Punctuation(feed.venue, feed.market, feed.symbol, now_ns, feed.line, until_ns, alive, last_id)
 
     def _set_aside(self, line: Line, frame: bytes, received_ns: int) -> Quarantined:
         """The frame whose troubles were noted; what was good in it has been taken."""

@@ -1,0 +1,41 @@
+"""How far a venue's clock is ahead of ours, from what it sends. Pure; times in ns.
+
+A print is received after it happened, so receipt minus exchange time is the way plus what our clock is ahead. The
+smallest of the last minute has the least way in it. Where it is negative, the venue's clock is ahead at least so much
+(in real recordings by 1.2 s); where it is positive, way and clock cannot be told apart, and it is an upper bound of how
+far the venue's clock is behind.
+"""
+
+from __future__ import annotations
+
+_BUCKET_NS = 10_000_000_000
+_BUCKETS = 6
+
+
+class ClockSkew:
+    """The smallest delay of one venue over the last minute."""
+
+    def __init__(self) -> None:
+        self._smallest: dict[int, int] = {}
+
+    def saw(self, exchange_ns: int, received_ns: int) -> None:
+        """A print that came as it happened (no history, nothing fetched later)."""
+        bucket, delay_ns = received_ns // _BUCKET_NS, received_ns - exchange_ns
+        known = self._smallest.get(bucket)
+        if known is None or delay_ns < known:
+            self._smallest[bucket] = delay_ns
+            if len(self._smallest) > _BUCKETS:
+                del self._smallest[min(self._smallest)]
+
+    @property
+    def delay_ns(self) -> int | None:
+        """Receipt minus exchange time at its smallest; None before the first print."""
+        return min(self._smallest.values()) if self._smallest else None
+
+    def exchange_now_ns(self, now_ns: int) -> int:
+        """What the venue's clock says at our `now_ns`, as far as prints have shown: never later than it is."""
+        return now_ns - (self.delay_ns or 0)
+
+    def latency_ns(self, exchange_ns: int, received_ns: int) -> int:
+        """How long a print took, never negative: a venue's clock that is ahead is corrected for."""
+        return max(0, received_ns - exchange_ns - min(0, self.delay_ns or 0))
