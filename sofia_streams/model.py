@@ -192,22 +192,25 @@ Parsed = ParsedTrade | ParsedTicker | Control | Refused
 
 
 class Bar(msgspec.Struct, frozen=True, tag_field="kind", tag="bar"):
-    """One candle. Window [start_ns, start_ns + size_ns) of exchange time; sums are exact."""
+    """One candle. Window [start_ns, start_ns + size_ns) of exchange time; sums are exact.
+
+    A window without a trade has prices None: a quiet one while the feed was alive. A dead feed has no bar.
+    """
 
     venue: str
     market: Market
     symbol: str
     size_ns: int
     start_ns: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
+    open: Decimal | None
+    high: Decimal | None
+    low: Decimal | None
+    close: Decimal | None
     volume: Decimal
     quote_volume: Decimal
     buy_volume: Decimal
     trade_count: int
-    vwap: Decimal
+    vwap: Decimal | None
     first_trade_id: str
     last_trade_id: str
     revision: int = 0

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from aiokafka.errors import KafkaError
@@ -105,7 +106,8 @@ def _instrument(found: InstrumentState) -> dict[str, Any]:
         "trades": found.trades,
         "trades_per_s": round(found.trades_per_s, 1),
         "time": _time(bar.start_ns) if bar else None,
-        "close": format(bar.close, "f") if bar else None,
+        "close": _price(bar.close) if bar else None,
+        "quality": bar.quality if bar else None,
         "minute": _candle(found.minute),
     }
 
@@ -116,14 +118,16 @@ def _page(settings: Settings, supervisor: Supervisor, watcher: Watcher, began_s:
         state = "[green]live" if line.connected else "[red]down"
         age = f"{line.age_s:.1f} s" if line.age_s >= 0 else "never"
         venues.add_row(line.name, state, f"{line.frames_per_s:.0f}", age, str(line.reconnects))
-    candles = Table("instrument", "trades/s", "second", "close", "minute", "open / high / low / close", expand=True)
+    prices = "open / high / low / close"
+    candles = Table("instrument", "trades/s", "second", "close", "quality", "minute", prices, expand=True)
     for found in watcher.instruments():
         bar = found.second
         candles.add_row(
             found.name,
             f"{found.trades_per_s:.1f}" if found.trades else "",
             _time(bar.start_ns) if bar else "",
-            format(bar.close, "f") if bar else "",
+            (_price(bar.close) or "quiet") if bar else "",
+            bar.quality if bar else "",
             _time(found.minute.start_ns)[:5] if found.minute else "",
             _candle(found.minute) or "",
         )
@@ -177,7 +181,13 @@ def _is_demo(settings: Settings) -> bool:
 
 
 def _candle(bar: Bar | None) -> str | None:
-    return " / ".join(format(price, "f") for price in (bar.open, bar.high, bar.low, bar.close)) if bar else None
+    if bar is None:
+        return None
+    return " / ".join(_price(price) or "quiet" for price in (bar.open, bar.high, bar.low, bar.close))
+
+
+def _price(price: Decimal | None) -> str | None:
+    return None if price is None else format(price, "f")
 
 
 def _time(start_ns: int) -> str:

@@ -7,21 +7,26 @@ mends what is missing and changes nothing else.
 The caller must publish `Step.bars`, acknowledged, before it stores `Step.rows` in their order (the row with the
 offset comes last): a crash between sends the same bars again and loses none.
 
+A second without a trade has a bar only where the feed was alive: where the log's records of the instrument, trades and
+punctuation, stand close enough together, and no gap is open. Bars say what they are worth (`quality`).
+
 What it does not do: I/O, clocks, windows older than the kept rows (`Step.rebuild`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import NamedTuple
 
 import msgspec
 
 from sofia_streams.core.ids import IdSet
-from sofia_streams.core.ohlcv import Sums, bar_of, merge, merge_all, sums_of, window_start_ns
+from sofia_streams.core.ohlcv import merge, sums_of, window_start_ns
+from sofia_streams.core.step_rows import StepRows
 from sofia_streams.core.windows import (
     Feed,
+    Hole,
     Joint,
     Minute,
     Row,
@@ -29,11 +34,12 @@ from sofia_streams.core.windows import (
     Window,
     instrument_key,
     joins_consolidated,
-    window_key,
 )
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, Trade, TradeBatch
 
 _replace = msgspec.structs.replace
+_OLD_NS_MAX = 24 * 60 * NS_PER_MINUTE
+"""How far back from the kept rows a gap's own news is carried into bars; trades of any age are."""
 
 
 class Step(NamedTuple):
@@ -53,17 +59,18 @@ class Step(NamedTuple):
 def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, offset: int, rules: Rules) -> Step:
     """Fold one log record. A record at or before the last applied offset of its instrument changes nothing."""
     key = instrument_key(record.venue, record.market, record.symbol)
-    feed = stored.get(key)
-    feed = feed if isinstance(feed, Feed) else Feed()
-    if offset <= feed.offset or isinstance(record, Gap):
+    work = StepRows(stored, record, rules)
+    feed = work.feed(record.venue)
+    if offset <= feed.offset:
         return Step([], {})
-    work = _Work(stored, record, rules)
-    taken = feed
     if isinstance(record, TradeBatch):
         taken = _take(work, feed, record.trades)
         horizon_ns = taken.newest_ns - rules.lateness_ns
+    elif isinstance(record, Gap):
+        taken, horizon_ns = _note_gap(work, feed, record), feed.closed_ns
     else:
         horizon_ns = record.exchange_ns if record.alive else _end_ns(feed)
+        taken = _hear(feed, horizon_ns, rules) if record.alive else _end(feed, horizon_ns)
     closed = _close(work, taken, horizon_ns)
     floor_ns = closed.closed_ns
     if joins_consolidated(record.venue, record.market):
@@ -85,22 +92,15 @@ def store(stored: MutableMapping[str, Row], rows: Mapping[str, Row | None]) -> N
             del stored[key]
 
 
-def _take(work: _Work, feed: Feed, trades: list[Trade]) -> Feed:
+def _take(work: StepRows, feed: Feed, trades: list[Trade]) -> Feed:
     """Put live trades into their seconds: open ones quietly, closed ones at once as revisions."""
-    seconds: dict[int, list[Trade]] = defaultdict(list)
-    newest_ns = feed.newest_ns
-    for trade in trades:
-        if not trade.snapshot:
-            exchange_ns = trade.exchange_ns
-            seconds[exchange_ns - exchange_ns % NS_PER_SECOND].append(trade)
-            newest_ns = max(newest_ns, exchange_ns)
+    seconds, feed = _by_second(feed, trades, work.rules)
     opened = dict(feed.open)
+    holes = feed.gaps.values()
     applied = repeated = late = rebuilt = 0
     for start_ns, group in seconds.items():
         if start_ns < feed.kept_from_ns:
-            work.name_old(work.venue, start_ns)
-            if joins_consolidated(work.venue, work.market):
-                work.name_old(CONSOLIDATED, start_ns)
+            _name_old(work, start_ns)
             rebuilt += len(group)
             continue
         is_open = start_ns >= feed.closed_ns
@@ -112,17 +112,39 @@ def _take(work: _Work, feed: Feed, trades: list[Trade]) -> Feed:
             opened[start_ns] = window
         else:
             late += fresh
-            work.touched.add(start_ns)
-            work.publish(work.venue, NS_PER_SECOND, start_ns, window.sums, window.ids)
+            work.publish_second(start_ns, window, holes)
     return _replace(
         feed,
-        newest_ns=newest_ns,
         open=opened,
         trades=feed.trades + applied,
         late=feed.late + late,
         repeated=feed.repeated + repeated,
         rebuilt=feed.rebuilt + rebuilt,
     )
+
+
+def _by_second(feed: Feed, trades: list[Trade], rules: Rules) -> tuple[dict[int, list[Trade]], Feed]:
+    """The live trades by the second they belong to, and how far the feed has come by them."""
+    seconds: dict[int, list[Trade]] = defaultdict(list)
+    newest_ns, reached_ns, unsure = feed.newest_ns, feed.reached_ns, feed.unsure
+    for trade in trades:
+        if trade.snapshot:
+            continue
+        exchange_ns = trade.exchange_ns
+        seconds[exchange_ns - exchange_ns % NS_PER_SECOND].append(trade)
+        if exchange_ns > newest_ns:
+            newest_ns = exchange_ns
+            if exchange_ns > reached_ns:
+                if exchange_ns - reached_ns > rules.quiet_max_ns:
+                    unsure = [*unsure, (reached_ns, exchange_ns)]
+                reached_ns = exchange_ns
+    return seconds, _replace(feed, newest_ns=newest_ns, reached_ns=reached_ns, unsure=unsure)
+
+
+def _name_old(work: StepRows, start_ns: int) -> None:
+    work.name_old(work.venue, start_ns)
+    if joins_consolidated(work.venue, work.market):
+        work.name_old(CONSOLIDATED, start_ns)
 
 
 def _extend(known: Window | None, group: list[Trade], venue: str) -> tuple[Window, int]:
@@ -139,11 +161,28 @@ def _extend(known: Window | None, group: list[Trade], venue: str) -> tuple[Windo
         if candidates:
             fresh += candidates.values()
             ids[kind] = (held or IdSet()).union(candidates.keys())
-    if known is None:
-        return Window(sums_of(fresh, venue), ids), len(fresh)
-    if not fresh:
+    if known is not None and not fresh:
         return known, 0
-    return Window(merge(known.sums, sums_of(fresh, venue)), ids, known.revision), len(fresh)
+    sums = sums_of(fresh, venue)
+    backfilled = any(trade.backfilled for trade in fresh)
+    if known is None:
+        return Window(sums, ids, backfilled=backfilled), len(fresh)
+    merged = sums if known.sums is None else merge(known.sums, sums)
+    return Window(merged, ids, known.revision, backfilled=known.backfilled or backfilled), len(fresh)
+
+
+def _hear(feed: Feed, until_ns: int, rules: Rules) -> Feed:
+    """The feed was alive: what lies between this and the last record that spoke was quiet, if it is not too long."""
+    if until_ns <= feed.reached_ns:
+        return feed
+    is_unsure = until_ns - feed.reached_ns > rules.quiet_max_ns
+    unsure = [*feed.unsure, (feed.reached_ns, until_ns)] if is_unsure else feed.unsure
+    return _replace(feed, reached_ns=until_ns, unsure=unsure)
+
+
+def _end(feed: Feed, end_ns: int) -> Feed:
+    """The feed is dead: nobody knows what comes after its last record."""
+    return _replace(feed, unsure=[*feed.unsure, (feed.reached_ns, end_ns)])
 
 
 def _end_ns(feed: Feed) -> int:
@@ -152,21 +191,51 @@ def _end_ns(feed: Feed) -> int:
     return -(-reached_ns // NS_PER_MINUTE) * NS_PER_MINUTE
 
 
-def _close(work: _Work, feed: Feed, horizon_ns: int) -> Feed:
+def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
+    """A gap opened, closed or is known better: closed windows that it touches are worth something else now."""
+    gaps = {name: hole for name, hole in feed.gaps.items() if name != gap.gap_id}
+    if gap.state == "open":
+        gaps[gap.gap_id] = Hole(gap.from_ns, gap.until_ns, gap.cause == "stale")
+    until_ns = feed.closed_ns if gap.until_ns is None else min(gap.until_ns + 1, feed.closed_ns)
+    first_ns = max(window_start_ns(gap.from_ns, NS_PER_SECOND), feed.kept_from_ns)
+    for start_ns in range(first_ns, until_ns, NS_PER_SECOND):
+        window = work.window(work.venue, NS_PER_SECOND, start_ns)
+        if window is not None:
+            work.publish_second(start_ns, window, gaps.values())
+    old_from_ns = max(window_start_ns(gap.from_ns, NS_PER_MINUTE), feed.kept_from_ns - _OLD_NS_MAX)
+    for start_ns in range(old_from_ns, min(until_ns, feed.kept_from_ns), NS_PER_MINUTE):
+        _name_old(work, start_ns)
+    return _replace(feed, gaps=gaps)
+
+
+def _close(work: StepRows, feed: Feed, horizon_ns: int) -> Feed:
     """Publish every second that ends at or before the horizon, and every minute that is whole or changed."""
     closed_ns = max(feed.closed_ns, window_start_ns(horizon_ns, NS_PER_SECOND))
-    for start_ns in sorted(start_ns for start_ns in feed.open if start_ns < closed_ns):
-        window = feed.open[start_ns]
-        work.touched.add(start_ns)
-        work.publish(work.venue, NS_PER_SECOND, start_ns, window.sums, window.ids)
-    work.publish_minutes(work.venue, {feed.closed_ns, *work.touched}, closed_ns)
+    holes = list(feed.gaps.values())
+    windows = {start_ns: window for start_ns, window in feed.open.items() if start_ns < closed_ns}
+    for start_ns in _quiet(feed, closed_ns):
+        windows.setdefault(start_ns, Window(None))
+    for start_ns in sorted(windows):
+        work.publish_second(start_ns, windows[start_ns], holes)
+    work.publish_minutes(work.venue, {feed.closed_ns, *work.touched}, closed_ns, holes)
     if closed_ns == feed.closed_ns:
         return feed
     remaining = {start_ns: window for start_ns, window in feed.open.items() if start_ns >= closed_ns}
-    return _replace(feed, closed_ns=closed_ns, open=remaining)
+    unsure = [span for span in feed.unsure if span[1] > closed_ns]
+    return _replace(feed, closed_ns=closed_ns, open=remaining, unsure=unsure)
 
 
-def _consolidate(work: _Work, feed: Feed, *, ended: bool) -> int:
+def _quiet(feed: Feed, closed_ns: int) -> Iterator[int]:
+    """The seconds that close now and in which the feed was alive and nothing is known to be missing."""
+    at_ns = feed.closed_ns
+    for from_ns, until_ns in [*feed.unsure, (closed_ns, closed_ns)]:
+        for start_ns in range(at_ns, min(window_start_ns(from_ns, NS_PER_SECOND), closed_ns), NS_PER_SECOND):
+            if not any(hole.overlaps(start_ns, start_ns + NS_PER_SECOND) for hole in feed.gaps.values()):
+                yield start_ns
+        at_ns = max(at_ns, window_start_ns(until_ns, NS_PER_SECOND) + NS_PER_SECOND)
+
+
+def _consolidate(work: StepRows, feed: Feed, *, ended: bool) -> int:
     """Publish the consolidated windows that this step finished or changed; up to where they are closed."""
     key = instrument_key(CONSOLIDATED, work.market, work.symbol)
     row = work.get(key)
@@ -181,13 +250,14 @@ def _consolidate(work: _Work, feed: Feed, *, ended: bool) -> int:
     waiting = {*joint.pending, *(start_ns for start_ns in work.touched if start_ns >= joint.closed_ns)}
     late = {start_ns for start_ns in work.touched if start_ns < joint.closed_ns}
     due = sorted(start_ns for start_ns in waiting | late if start_ns < closed_ns)
+    holes = _joint_holes(work, feed, waits_for) if due else []
     for start_ns in due:
         if start_ns < joint.kept_from_ns:
             work.name_old(CONSOLIDATED, start_ns)
         else:
-            work.publish_joint_second(venues, start_ns)
+            work.publish_joint_second(venues, start_ns, holes)
     kept = (start_ns for start_ns in due if start_ns >= joint.kept_from_ns)
-    work.publish_minutes(CONSOLIDATED, {joint.closed_ns, *kept}, closed_ns)
+    work.publish_minutes(CONSOLIDATED, {joint.closed_ns, *kept}, closed_ns, holes)
     kept_from_ns = work.forget(CONSOLIDATED, joint.kept_from_ns, joint.closed_ns, closed_ns, due)
     pending = sorted(start_ns for start_ns in waiting if start_ns >= closed_ns)
     work.changed[key] = Joint(closed_ns, kept_from_ns, reached_ns, waits_for, venues, pending)
@@ -196,78 +266,7 @@ def _consolidate(work: _Work, feed: Feed, *, ended: bool) -> int:
     return closed_ns
 
 
-class _Work:
-    """One step's view of the rows: reads through to the stored ones, keeps what it writes."""
-
-    def __init__(self, stored: Mapping[str, Row], record: TradeBatch | Punctuation, rules: Rules) -> None:
-        self.stored, self.rules = stored, rules
-        self.venue, self.market, self.symbol = record.venue, record.market, record.symbol
-        self.changed: dict[str, Row | None] = {}
-        self.bars: list[Bar] = []
-        self.touched: set[int] = set()  # venue seconds that closed or changed after closing
-        self.rebuild: set[Minute] = set()
-
-    def name_old(self, venue: str, start_ns: int) -> None:
-        """A window that is no longer kept has changed: its minute must be made again from the log."""
-        self.rebuild.add(Minute(venue, self.market, self.symbol, window_start_ns(start_ns, NS_PER_MINUTE)))
-
-    def get(self, key: str) -> Row | None:
-        return self.changed[key] if key in self.changed else self.stored.get(key)
-
-    def window(self, venue: str, size_ns: int, start_ns: int) -> Window | None:
-        row = self.get(self.key(venue, size_ns, start_ns))
-        return row if isinstance(row, Window) else None
-
-    def key(self, venue: str, size_ns: int, start_ns: int) -> str:
-        return window_key(instrument_key(venue, self.market, self.symbol), size_ns, start_ns)
-
-    def publish(self, venue: str, size_ns: int, start_ns: int, sums: Sums, ids: dict[str, IdSet] | None = None) -> None:
-        """Store a closed window and its bar: first time revision 0, changed sums one more, equal sums nothing."""
-        known = self.window(venue, size_ns, start_ns)
-        if known is not None and known.sums == sums:
-            return
-        revision = 0 if known is None else known.revision + 1
-        self.changed[self.key(venue, size_ns, start_ns)] = Window(sums, ids or {}, revision)
-        bar = bar_of(
-            sums,
-            venue=venue,
-            market=self.market,
-            symbol=self.symbol,
-            size_ns=size_ns,
-            start_ns=start_ns,
-            revision=revision,
-        )
-        self.bars.append(bar)
-
-    def publish_minutes(self, venue: str, seconds: Iterable[int], closed_ns: int) -> None:
-        """Derive the minutes of these seconds that end at or before `closed_ns`."""
-        for minute_ns in sorted({window_start_ns(start_ns, NS_PER_MINUTE) for start_ns in seconds}):
-            end_ns = minute_ns + NS_PER_MINUTE
-            if end_ns <= closed_ns:
-                parts = (self.window(venue, NS_PER_SECOND, at_ns) for at_ns in range(minute_ns, end_ns, NS_PER_SECOND))
-                sums = merge_all(part.sums for part in parts if part is not None)
-                if sums is not None:
-                    self.publish(venue, NS_PER_MINUTE, minute_ns, sums)
-
-    def publish_joint_second(self, venues: list[str], start_ns: int) -> None:
-        """Derive a consolidated second from the closed seconds of its venues."""
-        parts = (self.window(venue, NS_PER_SECOND, start_ns) for venue in venues)
-        sums = merge_all(part.sums for part in parts if part is not None)
-        if sums is not None:
-            self.publish(CONSOLIDATED, NS_PER_SECOND, start_ns, sums)
-
-    def forget(self, venue: str, kept_from_ns: int, was_closed_ns: int, floor_ns: int, done: Iterable[int]) -> int:
-        """Delete the windows of minutes that ended `kept_ns` before `floor_ns`; from where rows are kept now.
-
-        Rows stand only between `kept_from_ns` and `was_closed_ns`, and at `done`, which this step closed.
-        """
-        until_ns = max(kept_from_ns, window_start_ns(max(floor_ns - self.rules.kept_ns, 0), NS_PER_MINUTE))
-        known = range(kept_from_ns, min(until_ns, was_closed_ns), NS_PER_SECOND)
-        for start_ns in sorted({*known, *(start_ns for start_ns in done if start_ns < until_ns)}):
-            for size_ns in (NS_PER_SECOND, NS_PER_MINUTE):
-                key = self.key(venue, size_ns, start_ns)
-                if start_ns % size_ns == 0 and self.stored.get(key) is not None:
-                    self.changed[key] = None
-                else:
-                    self.changed.pop(key, None)  # made and forgotten in one step
-        return until_ns
+def _joint_holes(work: StepRows, feed: Feed, venues: Iterable[str]) -> list[Hole]:
+    """The open gaps of the venues that are alive; `feed` is the record's own."""
+    feeds = [feed if venue == work.venue else work.feed(venue) for venue in venues]
+    return [hole for one in feeds for hole in one.gaps.values()]

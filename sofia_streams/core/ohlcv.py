@@ -13,7 +13,7 @@ from functools import reduce
 
 import msgspec
 
-from sofia_streams.model import Bar, Market, Trade
+from sofia_streams.model import Bar, Market, Quality, Trade
 
 EXACT = Context(prec=120, rounding=ROUND_HALF_EVEN)
 """Enough digits that sums and products of venue decimals (20 + 20 digits) are never rounded."""
@@ -95,9 +95,24 @@ def merge_all(parts: Iterable[Sums]) -> Sums | None:
 
 
 def bar_of(
-    sums: Sums, *, venue: str, market: Market, symbol: str, size_ns: int, start_ns: int, revision: int = 0
+    sums: Sums | None,
+    *,
+    venue: str,
+    market: Market,
+    symbol: str,
+    size_ns: int,
+    start_ns: int,
+    revision: int = 0,
+    mark: Quality = "complete",
 ) -> Bar:
-    """The candle as it is published; a later `revision` of the same window replaces the earlier one."""
+    """The candle as it is published; a later `revision` of the same window replaces the earlier one.
+
+    None is a window without a trade. `mark` is its quality but for `revised`, which the revision says.
+    """
+    quality = "revised" if mark == "complete" and revision else mark
+    if sums is None:
+        prices = (None, None, None, None, _ZERO, _ZERO, _ZERO, 0, None, "", "")
+        return Bar(venue, market, symbol, size_ns, start_ns, *prices, revision, quality)
     return Bar(
         venue=venue,
         market=market,
@@ -116,5 +131,5 @@ def bar_of(
         first_trade_id=sums.first.trade_id,
         last_trade_id=sums.last.trade_id,
         revision=revision,
-        quality="revised" if revision else "complete",
+        quality=quality,
     )

@@ -61,6 +61,7 @@ def _bar(venue: str, market: str, symbol: str, size_ns: int, start_ns: int, wind
         size_ns=size_ns,
         start_ns=start_ns,
         revision=window.revision,
+        mark=window.mark,
     )
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.ohlcv import Sums
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Market
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Market, Quality
 
 SIZES_NS = {"1s": NS_PER_SECOND, "1m": NS_PER_MINUTE}
 SIZE_NAME = {size_ns: name for name, size_ns in SIZES_NS.items()}
@@ -30,19 +30,44 @@ class Rules(NamedTuple):
     lateness_ns   how far behind its newest trade a venue may still be when a second is closed
     kept_ns       how long a closed second stays revisable from state; whole minutes are kept
     wait_max_ns   how far the fastest venue may run ahead before a consolidated bar stops waiting for the slowest
+    quiet_max_ns  how far apart the records of an instrument may be for what lies between to count as quiet: ingest
+                  speaks at least each second or so while a feed is alive, and stays two seconds behind
     """
 
     lateness_ns: int = NS_PER_SECOND
     kept_ns: int = 2 * NS_PER_MINUTE
     wait_max_ns: int = NS_PER_MINUTE
+    quiet_max_ns: int = 5 * NS_PER_SECOND
 
 
 class Window(msgspec.Struct, frozen=True, array_like=True, tag="w"):
-    """A window's candle, the ids in it by id kind (venue seconds only), and how often it was published again."""
+    """A window's candle, the ids in it by id kind (venue seconds only), and how often it was published again.
 
-    sums: Sums
+    `sums` is None where there was no trade, though the feed was alive. `mark` is its quality but for `revised`;
+    `backfilled` whether a trade in it was fetched later.
+    """
+
+    sums: Sums | None
     ids: dict[str, IdSet] = {}
     revision: int = 0
+    mark: Quality = "complete"
+    backfilled: bool = False
+
+
+class Hole(msgspec.Struct, frozen=True, array_like=True):
+    """An open gap: from the trade before to the one after (None while it lasts), and whether the feed was dead."""
+
+    from_ns: int
+    until_ns: int | None
+    is_stale: bool = False
+
+    def overlaps(self, start_ns: int, end_ns: int) -> bool:
+        """Whether some of [start_ns, end_ns) lies in it."""
+        return self.from_ns < end_ns and (self.until_ns is None or start_ns <= self.until_ns)
+
+
+Span = tuple[int, int]
+"""From and until, ns of exchange time."""
 
 
 class Feed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
@@ -50,6 +75,8 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
 
     Every second before `closed_ns` is closed; rows from `kept_from_ns` on are kept. `late` counts trades that revised
     a closed window, `repeated` those that were there already, `rebuilt` those older than the kept rows.
+    `reached_ns` is the newest moment that a record spoke of; `unsure` are the stretches in which none did for longer
+    than a quiet market explains; `gaps` are the open ones.
     """
 
     offset: int = -1
@@ -61,6 +88,9 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
     late: int = 0
     repeated: int = 0
     rebuilt: int = 0
+    reached_ns: int = 0
+    unsure: list[Span] = []
+    gaps: dict[str, Hole] = {}
 
 
 class Joint(msgspec.Struct, frozen=True, array_like=True, tag="j"):

@@ -17,7 +17,7 @@ from sofia_streams import codec, topics
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.intake import Record
-from sofia_streams.model import NS_PER_MS, Progress, Punctuation, Quarantined, Ticker, TradeBatch
+from sofia_streams.model import NS_PER_MS, Gap, Progress, Punctuation, Quarantined, Ticker, TradeBatch
 from sofia_streams.settings import Settings
 
 _UNACKNOWLEDGED_MAX = 5_000
@@ -67,10 +67,12 @@ class TradeLog:
         async with self._in_order:
             if isinstance(record, TradeBatch):
                 await self._send_trades(self._coalescer.add(record, time.monotonic()))
-            elif isinstance(record, Punctuation):
+            elif isinstance(record, Punctuation | Gap):
                 name = instrument_key(record.venue, record.market, record.symbol)
                 await self._send_trades(self._coalescer.take(name, time.monotonic()))
                 await self._send(topics.TRADES, record.symbol, record, record.received_ns)
+                if isinstance(record, Gap):
+                    await self._send(topics.GAPS, record.symbol, record, record.received_ns)
             elif isinstance(record, Ticker):
                 await self._send(topics.TICKERS, record.symbol, record, record.received_ns)
             elif isinstance(record, Quarantined):

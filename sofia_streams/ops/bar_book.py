@@ -1,4 +1,7 @@
-"""Every bar of a run in its last revision, and the hash by which two runs are compared. Does no I/O."""
+"""Every bar with trades in its last revision, and the hash by which two runs are compared. Does no I/O.
+
+Quiet windows are left out: they say that a feed was alive, not what was traded.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ class BarBook:
 
     def add(self, bar: Bar) -> None:
         """A bar, newer than every earlier one of its window."""
+        if not bar.trade_count:
+            return
         self._last[bar.size_ns, bar.venue, bar.market, bar.symbol, bar.start_ns] = bar
 
     def bars(self, size_ns: int) -> list[Bar]:

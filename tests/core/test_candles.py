@@ -58,10 +58,11 @@ class Table:
                 self.rows[key] = codec.decode_row(codec.encode(row))
 
     def last(self) -> dict[tuple[str, int, int], Bar]:
-        """The last published revision of every window, revision and quality left out."""
+        """The last published revision of every window with trades, revision and quality left out."""
         return {
             (bar.venue, bar.size_ns, bar.start_ns): codec.decode_bar(codec.encode(bar.without_revision()))
             for bar in self.published
+            if bar.trade_count
         }
 
 
@@ -158,7 +159,7 @@ class RebuildingTable(Table):
         for record in log:
             if isinstance(record, TradeBatch):
                 trades.add(record)
-        self.published += changed_bars(trades.sums(), {place_of(bar): bar for bar in self.published})
+        self.published += changed_bars(trades.windows(), {place_of(bar): bar for bar in self.published})
 
 
 @given(histories())

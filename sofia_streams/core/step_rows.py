@@ -1,0 +1,140 @@
+"""One step's view of the `ohlcv` rows: reads through to the stored ones, keeps what it writes and what to publish.
+
+What a window is worth is worked out here, where it is published. What it does not do: decide which windows are due
+(`candles`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from sofia_streams.core.ohlcv import bar_of, merge_all, window_start_ns
+from sofia_streams.core.quality import mark_of
+from sofia_streams.core.windows import (
+    SIZES_NS,
+    Feed,
+    Hole,
+    Minute,
+    Row,
+    Rules,
+    Window,
+    instrument_key,
+    window_key,
+)
+from sofia_streams.model import (
+    CONSOLIDATED,
+    NS_PER_MINUTE,
+    NS_PER_SECOND,
+    Bar,
+    Gap,
+    Market,
+    Punctuation,
+    TradeBatch,
+)
+
+_SECONDS_A_MINUTE = NS_PER_MINUTE // NS_PER_SECOND
+
+
+class StepRows:
+    """What one record changes. `touched` are venue seconds that closed, or changed after closing."""
+
+    def __init__(self, stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, rules: Rules) -> None:
+        self.stored, self.rules = stored, rules
+        self.venue, self.symbol = record.venue, record.symbol
+        self.market: Market = record.market
+        self.changed: dict[str, Row | None] = {}
+        self.bars: list[Bar] = []
+        self.touched: set[int] = set()
+        self.rebuild: set[Minute] = set()
+
+    def name_old(self, venue: str, start_ns: int) -> None:
+        """A window that is no longer kept has changed: its minute must be made again from the log."""
+        self.rebuild.add(Minute(venue, self.market, self.symbol, window_start_ns(start_ns, NS_PER_MINUTE)))
+
+    def get(self, key: str) -> Row | None:
+        """A row as this step sees it."""
+        return self.changed[key] if key in self.changed else self.stored.get(key)
+
+    def feed(self, venue: str) -> Feed:
+        """A venue's own row of this symbol."""
+        row = self.get(instrument_key(venue, self.market, self.symbol))
+        return row if isinstance(row, Feed) else Feed()
+
+    def window(self, venue: str, size_ns: int, start_ns: int) -> Window | None:
+        """A closed window that is kept."""
+        row = self.get(self._key(venue, size_ns, start_ns))
+        return row if isinstance(row, Window) else None
+
+    def publish_second(self, start_ns: int, window: Window, holes: Iterable[Hole]) -> None:
+        """Store a closed second of the record's venue, and its bar."""
+        self.touched.add(start_ns)
+        mark = mark_of(holes, start_ns, start_ns + NS_PER_SECOND, ["backfilled"] if window.backfilled else [])
+        self._publish(self.venue, NS_PER_SECOND, start_ns, msgspec.structs.replace(window, mark=mark))
+
+    def publish_minutes(self, venue: str, seconds: Iterable[int], closed_ns: int, holes: Iterable[Hole]) -> None:
+        """Derive the minutes of these seconds that end at or before `closed_ns`."""
+        for minute_ns in sorted({window_start_ns(start_ns, NS_PER_MINUTE) for start_ns in seconds}):
+            end_ns = minute_ns + NS_PER_MINUTE
+            if end_ns <= closed_ns:
+                found = (self.window(venue, NS_PER_SECOND, at_ns) for at_ns in range(minute_ns, end_ns, NS_PER_SECOND))
+                parts = [part for part in found if part is not None]
+                if len(parts) == _SECONDS_A_MINUTE or any(part.sums is not None for part in parts):
+                    self._publish_joined(venue, NS_PER_MINUTE, minute_ns, parts, holes)
+
+    def publish_joint_second(self, venues: Iterable[str], start_ns: int, holes: Iterable[Hole]) -> None:
+        """Derive a consolidated second from the closed seconds of its venues."""
+        found = (self.window(venue, NS_PER_SECOND, start_ns) for venue in venues)
+        parts = [part for part in found if part is not None]
+        if parts:
+            self._publish_joined(CONSOLIDATED, NS_PER_SECOND, start_ns, parts, holes)
+
+    def forget(self, venue: str, kept_from_ns: int, was_closed_ns: int, floor_ns: int, done: Iterable[int]) -> int:
+        """Delete the windows of minutes that ended `kept_ns` before `floor_ns`; from where rows are kept now.
+
+        Rows stand only between `kept_from_ns` and `was_closed_ns`, and at `done`, which this step closed.
+        """
+        until_ns = max(kept_from_ns, window_start_ns(max(floor_ns - self.rules.kept_ns, 0), NS_PER_MINUTE))
+        known = range(kept_from_ns, min(until_ns, was_closed_ns), NS_PER_SECOND)
+        for start_ns in sorted({*known, *(start_ns for start_ns in done if start_ns < until_ns)}):
+            for size_ns in SIZES_NS.values():
+                key = self._key(venue, size_ns, start_ns)
+                if start_ns % size_ns == 0 and self.stored.get(key) is not None:
+                    self.changed[key] = None
+                else:
+                    self.changed.pop(key, None)  # made and forgotten in one step
+        return until_ns
+
+    def _publish_joined(
+        self, venue: str, size_ns: int, start_ns: int, parts: list[Window], holes: Iterable[Hole]
+    ) -> None:
+        sums = merge_all(part.sums for part in parts if part.sums is not None)
+        mark = mark_of(holes, start_ns, start_ns + size_ns, (part.mark for part in parts))
+        backfilled = any(part.backfilled for part in parts)
+        self._publish(venue, size_ns, start_ns, Window(sums, mark=mark, backfilled=backfilled))
+
+    def _publish(self, venue: str, size_ns: int, start_ns: int, window: Window) -> None:
+        """Store a closed window and its bar: first time revision 0, changed one more, as it was nothing."""
+        known = self.window(venue, size_ns, start_ns)
+        revision = 0
+        if known is not None:
+            if known.sums == window.sums and known.mark == window.mark:
+                return
+            revision = known.revision + 1
+        window = msgspec.structs.replace(window, revision=revision)
+        self.changed[self._key(venue, size_ns, start_ns)] = window
+        bar = bar_of(
+            window.sums,
+            venue=venue,
+            market=self.market,
+            symbol=self.symbol,
+            size_ns=size_ns,
+            start_ns=start_ns,
+            revision=revision,
+            mark=window.mark,
+        )
+        self.bars.append(bar)
+
+    def _key(self, venue: str, size_ns: int, start_ns: int) -> str:
+        return window_key(instrument_key(venue, self.market, self.symbol), size_ns, start_ns)
