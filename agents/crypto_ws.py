@@ -12,7 +12,7 @@ from sofia_streams.ingest.replayed import replay
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.settings import load_settings
-from sofia_streams.worker.logtail import read_tail
+from sofia_streams.worker.logtail import read_gaps, read_tail
 
 settings = load_settings()
 app = create_app("crypto_ws", settings, reads_log=False)
@@ -23,8 +23,10 @@ intake = Intake(Limits(stale_after_ns=settings.stale_after_s * NS_PER_SECOND, id
 @app.task
 async def run() -> None:
     """Remember the end of the log, then take frames."""
-    async for _, batch in read_tail(settings, topics.TRADES):
-        intake.remember(batch)
+    async for gap in read_gaps(settings):
+        intake.remember(gap)
+    async for _, record in read_tail(settings, topics.TRADES):
+        intake.remember(record)
     async with TradeLog(settings) as log:
         if settings.replay_url:
             await replay(settings.replay_url, intake, log)

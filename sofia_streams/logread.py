@@ -36,3 +36,13 @@ async def records_between(
                     yield message
             if await consumer.position(place) >= ends[place]:
                 waiting.discard(place)
+
+
+async def whole_topic(settings: Settings, topic: topics.Topic) -> AsyncIterator[bytes]:
+    """The values of a topic's records up to its present end, each partition in order. Raises KafkaError."""
+    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address()) as consumer:
+        chosen = places(settings, topic)
+        consumer.assign(chosen)
+        first, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
+        async for message in records_between(consumer, first, ends):
+            yield message.value

@@ -18,7 +18,7 @@ from sofia_streams import topics
 from sofia_streams.capture import CapturedFrame, CaptureWriter
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports
-from sofia_streams.model import NS_PER_MINUTE, ParsedTrade, Trade
+from sofia_streams.model import NS_PER_MINUTE, ParsedTrade, Trade, TradeBatch
 from sofia_streams.ops.replay import replay_in_process
 from sofia_streams.ops.stack import running_stack
 from sofia_streams.ops.stream_replay import Hooks, read_bars, replay_streaming
@@ -65,7 +65,8 @@ async def test_recordings_of_three_venues_at_once_with_every_frame_twice(setting
 async def applied_trades(settings: Settings, worker: str) -> int:
     """How many trades a worker has committed."""
     group = topics.app_id(worker, settings.namespace)
-    return sum([len(batch.trades) async for _, batch in read_tail(settings, topics.TRADES, group=group)])
+    found = [record async for _, record in read_tail(settings, topics.TRADES, group=group)]
+    return sum(len(record.trades) for record in found if isinstance(record, TradeBatch))
 
 
 class Killer:

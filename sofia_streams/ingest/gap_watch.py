@@ -15,7 +15,7 @@ import msgspec
 from sofia_streams.core.gaps import IdLine, Missing, without
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.model import Gap, IdKind, Trade, TradeBatch
+from sofia_streams.model import Gap, IdKind, Punctuation, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
 Cause = Literal["outage", "stale", "klines"]
@@ -53,14 +53,19 @@ class GapWatch:
         self.open: dict[str, dict[str, OpenGap]] = defaultdict(dict)
         """By instrument, then by gap id."""
 
-    def remember(self, gap: Gap) -> None:
-        """A record of `gaps` from before a restart."""
-        name = instrument_key(gap.venue, gap.market, gap.symbol)
-        if gap.state == "open":
-            self.open[name][gap.gap_id] = OpenGap(gap)
+    def remember(self, record: Gap | Punctuation) -> None:
+        """A record from before a restart: a gap, or punctuation, which names the newest id of a quiet instrument."""
+        name = instrument_key(record.venue, record.market, record.symbol)
+        if isinstance(record, Punctuation):
+            kinds: list[IdKind] = list(self._lines[name]) or ["trade"]
+            if record.last_id and VENUES[record.venue].ids_count:
+                line = self._lines[name].setdefault(kinds[0], IdLine())
+                line.knows(int(record.last_id), record.exchange_ns)
+        elif record.state == "open":
+            self.open[name][record.gap_id] = OpenGap(record)
         else:
-            self.open[name].pop(gap.gap_id, None)
-            self._closed.add((name, gap.gap_id))
+            self.open[name].pop(record.gap_id, None)
+            self._closed.add((name, record.gap_id))
 
     def saw(self, head: TradeBatch, trades: Sequence[Trade], now_ns: int) -> None:
         """New prints of an instrument (`head` names it) in the order they came."""
@@ -78,13 +83,6 @@ class GapWatch:
                 self._suspects.add((name, trade.id_kind))
         if self.open.get(name):
             self._close_filled(name, trades, now_ns)
-
-    def knows(self, head: TradeBatch, last_id: str, at_ns: int) -> None:
-        """Ids up to this one are in the log already: what punctuation says of a quiet instrument."""
-        if last_id and VENUES[head.venue].ids_count:
-            name = instrument_key(head.venue, head.market, head.symbol)
-            kinds: list[IdKind] = list(self._lines[name]) or ["trade"]
-            self._lines[name].setdefault(kinds[0], IdLine()).knows(int(last_id), at_ns)
 
     def newest_id(self, name: str) -> str:
         """The highest id known of an instrument; empty where there is none."""

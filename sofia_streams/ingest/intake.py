@@ -14,12 +14,12 @@ from typing import NamedTuple
 import msgspec
 
 from sofia_streams.capture import CapturedFrame
-from sofia_streams.core.plausible import AHEAD_NS_MAX, BEHIND_NS_MAX, PriceGuard, time_trouble
 from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.tape import ArrivalOrder, History, Tape
 from sofia_streams.core.watermark import Watermark
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, UnknownSymbol
+from sofia_streams.ingest.belief import Belief, quarantined
 from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.tickers import Tickers
@@ -40,8 +40,6 @@ from sofia_streams.venues.registry import VENUES
 
 Record = TradeBatch | Punctuation | Gap | Ticker | Quarantined
 _PUNCTUATE_AFTER_NS = 1_000_000_000
-_FRAME_BYTES_KEPT = 65_536
-_REASONS_KEPT = 5
 
 
 class Limits(NamedTuple):
@@ -82,7 +80,7 @@ class Intake:
     def __init__(self, limits: Limits = Limits(), names: Names = Names()) -> None:  # noqa: B008
         self._limits, self._names = limits, names
         self._tapes: dict[str, Tape] = defaultdict(lambda: Tape(limits.ids_max))
-        self._guards: dict[str, PriceGuard] = defaultdict(PriceGuard)
+        self._belief = Belief()
         self._watermarks: dict[str, Watermark] = defaultdict(lambda: Watermark(limits.lateness_ns))
         self._arrivals: dict[str, ArrivalOrder] = {}
         self._histories: dict[Line, History] = {}
@@ -95,17 +93,19 @@ class Intake:
         self._spoken_ns: dict[str, int] = {}
         self._ticked_ns = 0
         self._named: set[str] = set()  # the instruments of the frame at hand
-        self._troubles: list[tuple[str, str]] = []  # and what could not be taken: (instrument or "", why)
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self.totals: Counter[str] = Counter()
 
-    def remember(self, batch: TradeBatch) -> None:
-        """Trades that are in the log already, from before a restart."""
+    def remember(self, batch: TradeBatch | Punctuation | Gap) -> None:
+        """What is in the log already, from before a restart."""
+        if not isinstance(batch, TradeBatch):
+            self.gaps.remember(batch)
+            return
         name = instrument_key(batch.venue, batch.market, batch.symbol)
         self._tapes[name].prime(batch.trades)
         self.gaps.saw(batch, batch.trades, batch.received_ns)
         for trade in batch.trades[-1:]:
-            self._guards[name].trouble(trade.price, trade.trade_id)
+            self._belief.compare(name, trade)
 
     def requested(self, line: Line, sent_ns: int) -> None:
         """The client sent a frame on this connection."""
@@ -120,13 +120,13 @@ class Intake:
         self.totals["frames"] += 1
         self.counts[line.venue]["frames"] += 1
         self._named.clear()
-        self._troubles.clear()
+        self._belief.forget()
         self._heard_ns[line.feed()] = received_ns
         try:
             parsed = VENUES[line.venue].parse(frame, received_ns=received_ns)
         except BadFrame as error:
             self.counts[line.venue]["parse_errors"] += 1
-            return [self._quarantine(line, frame, received_ns, str(error))], []
+            return [self._refused(line, frame, received_ns, str(error))], []
         records: list[Record] = []
         prints = [found for found in parsed if isinstance(found, ParsedTrade)]
         if prints:
@@ -136,17 +136,16 @@ class Intake:
                 records += self._ticker(line, found, received_ns)
             elif isinstance(found, Refused):
                 self.counts[line.venue]["parse_errors"] += 1
-                self._troubles.append(("", found.reason))
+                self._belief.note("", found.reason)
         records += self.gaps.due(received_ns)
-        if self._troubles:
-            records.append(self._set_aside(line, frame, received_ns))
+        records += self._set_aside(line, frame, received_ns)
         for name in self._named:
             self.counts[name]["frames"] += 1
         return records, [found for found in parsed if isinstance(found, Control)]
 
     def refused(self, line: Line, reason: str, now_ns: int) -> Record:
         """What the connection could not even take as a frame (one over the size limit)."""
-        return self._quarantine(line, b"", now_ns, reason)
+        return self._refused(line, b"", now_ns, reason)
 
     def captured(self, frame: CapturedFrame) -> list[Record]:
         """The records of one recorded frame; its `received_ns` is the clock."""
@@ -198,7 +197,7 @@ class Intake:
             name, symbol = self._name(line, venue_symbol)
             if name is None:
                 continue
-            believed = self._believed(name, trades, received_ns)
+            believed = self._belief.believed(name, trades, received_ns)
             new = self._tapes[name].admit(believed)
             if places := VENUES[line.venue].places_a_sequence:
                 if name not in self._arrivals:
@@ -221,26 +220,11 @@ class Intake:
         try:
             symbol = self._names.unified(line.venue, line.market, venue_symbol)
         except UnknownSymbol as error:
-            self._troubles.append(("", str(error)))
+            self._belief.note("", str(error))
             return None, ""
         name = instrument_key(line.venue, line.market, symbol)
         self._named.add(name)
         return name, symbol
-
-    def _believed(self, name: str, trades: list[Trade], received_ns: int) -> list[Trade]:
-        """Those of a plausible time and price; the others are noted."""
-        guard = self._guards[name]
-        believed = []
-        for trade in trades:
-            why = None
-            if not -AHEAD_NS_MAX <= received_ns - trade.exchange_ns <= BEHIND_NS_MAX:
-                why = time_trouble(trade.exchange_ns, received_ns, history=trade.snapshot)
-            why = why or guard.trouble(trade.price, trade.trade_id)
-            if why is None:
-                believed.append(trade)
-            else:
-                self._troubles.append((name, f"{name} trade {trade.trade_id}: {why}"))
-        return believed
 
     def _aged(self, trade: Trade, received_ns: int, counts: Counter[str]) -> Trade:
         if trade.snapshot or received_ns - trade.exchange_ns <= self._limits.stale_after_ns:
@@ -260,12 +244,7 @@ class Intake:
         name, symbol = self._name(line, found.venue_symbol)
         if name is None:
             return []
-        why = None if found.exchange_ns is None else time_trouble(found.exchange_ns, received_ns, history=True)
-        last = found.fields.get("last")
-        if last is not None and why is None:
-            why = self._guards[f"{name}|last"].trouble(last, str(found.exchange_ns))
-        if why is not None:
-            self._troubles.append((name, f"{name} ticker: {why}"))
+        if not self._belief.believes_ticker(name, found, received_ns):
             return []
         self.counts[name]["tickers"] += 1
         new = Ticker(line.venue, line.market, symbol, received_ns)
@@ -275,18 +254,16 @@ class Intake:
         last_id = self.gaps.newest_id(instrument_key(feed.venue, feed.market, feed.symbol))
         return Punctuation(feed.venue, feed.market, feed.symbol, now_ns, feed.line, until_ns, alive, last_id)
 
-    def _set_aside(self, line: Line, frame: bytes, received_ns: int) -> Quarantined:
-        """The frame whose troubles were noted; what was good in it has been taken."""
-        for name in {name for name, _ in self._troubles if name}:
+    def _set_aside(self, line: Line, frame: bytes, received_ns: int) -> list[Record]:
+        """The frame, if anything in it could not be taken; what was good in it has been."""
+        found = self._belief.troubles
+        for name in {name for name, _ in found if name}:
             self.counts[name]["quarantined"] += 1
-        for name, _ in self._troubles:
+        for name, _ in found:
             self.counts[name or line.venue]["refused"] += 1
-        reasons = [why for _, why in self._troubles]
-        more = f"; and {len(reasons) - _REASONS_KEPT} more" if len(reasons) > _REASONS_KEPT else ""
-        return self._quarantine(line, frame, received_ns, "; ".join(reasons[:_REASONS_KEPT]) + more)
+        return [self._refused(line, frame, received_ns, self._belief.summary())] if found else []
 
-    def _quarantine(self, line: Line, frame: bytes, received_ns: int, reason: str) -> Quarantined:
+    def _refused(self, line: Line, frame: bytes, received_ns: int, reason: str) -> Quarantined:
         self.totals["quarantined"] += 1
         self.counts[line.venue]["quarantined"] += 1
-        data = frame[:_FRAME_BYTES_KEPT].decode("utf-8", "backslashreplace")
-        return Quarantined(f"{line.venue}|{line.market}|{line.connection}", reason, data, received_ns)
+        return quarantined(f"{line.venue}|{line.market}|{line.connection}", frame, received_ns, reason)

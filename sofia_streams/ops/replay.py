@@ -16,7 +16,7 @@ from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.ingest.intake import Intake, Limits, Record
 from sofia_streams.ingest.names import Names
-from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Punctuation, TradeBatch
+from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Gap, Punctuation, TradeBatch
 from sofia_streams.ops.bar_book import BarBook
 from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.settings import Settings
@@ -50,7 +50,7 @@ class Replay:
 
     def _fold(self, records: Iterable[Record]) -> None:
         for record in records:
-            if not isinstance(record, TradeBatch | Punctuation):
+            if not isinstance(record, TradeBatch | Punctuation | Gap):
                 continue
             self.trades.add(record)
             step = candles.apply(self._rows, record, offset=self._offset, rules=self._rules)
@@ -78,6 +78,7 @@ def summarised(counts: Mapping[str, Mapping[str, int]], book: BarBook, trades: T
         "duplicates": totals["duplicates"],
         "stale": totals["stale"],
         "late": trades.late.total(),
+        "gaps": len(trades.gaps),
         "snapshot_trades": totals["snapshot_trades"],
         "quarantined": everything.get("quarantined", 0),
         "hashes": {"bars": book.sha256()},

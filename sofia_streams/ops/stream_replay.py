@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,14 +21,14 @@ from sofia_streams.capture import CapturedFrame
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import DependencyDown
-from sofia_streams.logread import places, records_between
+from sofia_streams.logread import places, whole_topic
 from sofia_streams.model import NS_PER_MS, Progress
 from sofia_streams.ops.bar_book import BarBook
 from sofia_streams.ops.export import write_replay
 from sofia_streams.ops.latency import quantiles, read_stages
 from sofia_streams.ops.namespaces import remove_namespace
 from sofia_streams.ops.replay import merged_frames, summarised, with_pace
-from sofia_streams.ops.topics import apply_topics, count_records
+from sofia_streams.ops.topics import apply_topics
 from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.ops.workers import READERS, STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
 from sofia_streams.settings import Settings
@@ -155,7 +155,7 @@ async def _wait_finished(settings: Settings, children: list[process.Child]) -> P
 async def read_bars(settings: Settings) -> BarBook:
     """Every bar of the log, the last revision of each window."""
     book = BarBook()
-    async for value in _whole_topic(settings, topics.BARS):
+    async for value in whole_topic(settings, topics.BARS):
         book.add(codec.decode_bar(value))
     return book
 
@@ -163,19 +163,9 @@ async def read_bars(settings: Settings) -> BarBook:
 async def read_trades(settings: Settings, *, keep: bool) -> TradeBook:
     """The trades of the log."""
     book = TradeBook(settings.lateness_ms * NS_PER_MS, keep=keep)
-    async for value in _whole_topic(settings, topics.TRADES):
+    async for value in whole_topic(settings, topics.TRADES):
         book.add(codec.decode_trades(value))
     return book
-
-
-async def _whole_topic(settings: Settings, topic: topics.Topic) -> AsyncIterator[bytes]:
-    """The values of a topic's records up to its present end, each partition in order."""
-    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address()) as consumer:
-        chosen = places(settings, topic)
-        consumer.assign(chosen)
-        first, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
-        async for message in records_between(consumer, first, ends):
-            yield message.value
 
 
 async def _summary(run: _Run, children: Sequence[process.Child], out: Path | None) -> dict[str, object]:
@@ -191,7 +181,6 @@ async def _summary(run: _Run, children: Sequence[process.Child], out: Path | Non
     await streams.close()
     return {
         **with_pace(summarised(run.progress.counts, book, trades), run.elapsed_s),
-        "gaps": await count_records(settings, topics.GAPS),
         "latency_ms": latency_ms,
         "questdb_rows": questdb_rows,
         "redis_entries": redis_entries,

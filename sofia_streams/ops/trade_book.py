@@ -36,14 +36,17 @@ class TradeBook:
         self._keep = keep
         self._watermarks: dict[str, Watermark] = defaultdict(lambda: Watermark(lateness_ns))
         self._kept: dict[str, dict[tuple[str, str, int], Kept]] = defaultdict(dict)
+        self.gaps: set[tuple[str, str]] = set()
+        """The holes that were found, by instrument and gap id."""
         self.late: Counter[str] = Counter()
         """By instrument: trades whose second was closed, by the watermark of their own venue, when they came."""
 
     def add(self, record: TradeBatch | Punctuation | Gap) -> None:
-        """One record; a gap has no trades."""
-        if isinstance(record, Gap):
-            return
+        """One record."""
         name = instrument_key(record.venue, record.market, record.symbol)
+        if isinstance(record, Gap):
+            self.gaps.add((name, record.gap_id))
+            return
         watermark = self._watermarks[name]
         if isinstance(record, Punctuation):
             watermark.reach(record.exchange_ns if record.alive else _minute_end_ns(watermark))

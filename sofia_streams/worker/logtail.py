@@ -14,8 +14,8 @@ from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
 from sofia_streams.errors import BadRecord, DependencyDown
-from sofia_streams.logread import places, records_between
-from sofia_streams.model import TradeBatch
+from sofia_streams.logread import places, records_between, whole_topic
+from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.settings import Settings
 
 _ANSWER_S = 30
@@ -25,8 +25,8 @@ RECORDS_MAX = 20_000
 
 async def read_tail(
     settings: Settings, topic: topics.Topic, *, group: str | None = None, records_max: int = RECORDS_MAX
-) -> AsyncIterator[tuple[int, TradeBatch]]:
-    """(offset, batch) of the last records of `trades`: up to the end, or up to what `group` has committed."""
+) -> AsyncIterator[tuple[int, TradeBatch | Punctuation | Gap]]:
+    """(offset, record) of the last records of `trades`: up to the end, or up to what `group` has committed."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.broker_address(), group_id=group, enable_auto_commit=False
     )
@@ -40,13 +40,20 @@ async def read_tail(
         starts = {place: max(first[place], last[place] - records_max) for place in chosen}
         async for message in records_between(consumer, starts, last):
             try:
-                record = codec.decode_trades(message.value)
+                yield message.offset, codec.decode_trades(message.value)
             except BadRecord:
                 continue  # its reader has quarantined it
-            if isinstance(record, TradeBatch):
-                yield message.offset, record
     finally:
         await consumer.stop()
+
+
+async def read_gaps(settings: Settings) -> AsyncIterator[Gap]:
+    """Every record of `gaps`, those of an instrument in order."""
+    async for value in whole_topic(settings, topics.GAPS):
+        try:
+            yield codec.decode_gap(value)
+        except BadRecord:
+            continue  # nobody else can write there but us; a torn one is nobody's gap
 
 
 def mark_of(timestamp_ms: int, value: bytes | None) -> str:
