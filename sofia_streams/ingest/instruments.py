@@ -189,7 +189,7 @@ def _near(symbol: str, by_listing: Mapping[str, Instrument]) -> list[str]:
 async def _ask(venue: str, market: Market, place: Place) -> list[Instrument]:
     what = f"its list of {market} instruments"
     async with open_rest(venue, market, place.rest_urls.get(venue)) as rest:
-        markets = await rest.ask(what, rest.exchange.load_markets)
+        markets = await rest.ask(what, rest.exchange.load_markets, weight=20 if venue == "binance" else 2)
     as_of_ns, found, unread = time.time_ns(), [], []
     for row in markets.values():
         if row.get(market) and not row.get("option"):

@@ -63,6 +63,7 @@ class _Source(NamedTuple):
 
     columns     where start, open, high, low, close, volume, quote volume, buy volume and count stand in a row
     unit_ns     of a row's start
+    weight      of a page, as the venue counts
     """
 
     ask: Callable[[Rest, _Page], Any]
@@ -71,6 +72,7 @@ class _Source(NamedTuple):
     rows_max: int
     sizes: tuple[Size, ...] = ("1m",)
     unit_ns: int = NS_PER_MS
+    weight: int = 1
 
 
 def _ask_binance(rest: Rest, page: _Page) -> Any:
@@ -97,7 +99,7 @@ def _ask_bybit(rest: Rest, page: _Page) -> Any:
 
 
 _SOURCES = {
-    "binance": _Source(_ask_binance, lambda found: found, (0, 1, 2, 3, 4, 5, 7, 9, 8), 1_000, ("1s", "1m")),
+    "binance": _Source(_ask_binance, lambda found: found, (0, 1, 2, 3, 4, 5, 7, 9, 8), 1_000, ("1s", "1m"), weight=10),
     "okx": _Source(_ask_okx, lambda found: found["data"], (0, 1, 2, 3, 4, 5, 7, None, None), 300, ("1s", "1m")),
     "coinbase": _Source(
         _ask_coinbase, lambda found: found, (0, 3, 2, 1, 4, 5, None, None, None), 300, unit_ns=NS_PER_SECOND
@@ -153,7 +155,7 @@ async def _ask(
     rest: Rest, source: _Source, page: _Page, symbol: str, listings: Mapping[tuple[str, str], str], place: Place
 ) -> list[Kline]:
     try:
-        answer = await rest.ask(f"candles of {page.listing}", lambda: source.ask(rest, page))
+        answer = await rest.ask(f"candles of {page.listing}", lambda: source.ask(rest, page), weight=source.weight)
     except UnknownSymbol:
         await load_instruments(rest.venue, rest.market, [symbol], listings=listings, place=place)  # says what is near
         raise

@@ -17,6 +17,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sofia_streams.errors import DependencyDown, UnknownSymbol
+from sofia_streams.ingest.rest_budget import WAIT_S_MAX, RestBudget, budget_of
 from sofia_streams.model import Market, decimal_from_text
 from sofia_streams.venues.registry import check_venue
 
@@ -26,7 +27,10 @@ _TYPES: dict[str, dict[Market, list[str]]] = {
 }
 """What ccxt calls the lists of a market, where it does not use our word."""
 _REQUEST_MS, _ANSWER_S = 10_000, 60.0
-_TRIES, _WAIT_S_MAX = 3, 20.0
+_TRIES = 3
+_BUSY_S, _AGAIN_S, _BANNED_S = 3.0, 1.0, 600.0
+"""How long not to ask when a venue says no, and not for how long: asked too often; a cut answer; banned or blocked."""
+_BUSY, _BANNED = (429,), (403, 418, 451)
 _SCIENTIFIC = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?[eE][+-]?[0-9]{1,2}", re.ASCII)
 _CURES = {
     403: "The venue refuses this address or region: ask from elsewhere, or leave it out of CRYPTO_EXCHANGES.",
@@ -35,6 +39,10 @@ _CURES = {
 }
 _NETWORK = "Check the network, HTTPS_PROXY and the system's certificates; `sofia doctor` says more."
 _LATER = "Try again later; the venue's status page says more."
+
+
+class _Cut(Exception):
+    """An answer that ends too early, or is damaged: never taken for a short one."""
 
 
 class _Refused(Exception):
@@ -51,34 +59,60 @@ class Rest(NamedTuple):
     venue: str
     market: Market
     exchange: Any
+    budget: RestBudget
 
-    async def ask(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:
-        """What `call` gives; waits as long as a busy venue asks for, at most 20 s and twice.
+    async def ask(self, what: str, call: Callable[[], Awaitable[Any]], *, weight: int = 1) -> Any:
+        """What `call` gives, asked within the venue's budget; `weight` as the venue counts.
 
-        Raises DependencyDown that names `what`, UnknownSymbol where the venue finds fault with the question itself.
+        Asked again, twice at most, when the venue is busy for 20 s or less, or its answer was cut. Raises
+        DependencyDown that names `what`, without asking while the venue has banned us; UnknownSymbol where the venue
+        finds fault with the question itself.
         """
-        from ccxt.base.errors import BadRequest, BaseError, OrderNotFound
-
         for tries_left in reversed(range(_TRIES)):
+            await self.budget.admit(what, weight)
             try:
-                async with asyncio.timeout(_ANSWER_S):
-                    return await call()
+                return await self._answer(what, call)
             except _Refused as refused:
-                wait_s = 1.0 if refused.retry_after_s is None else refused.retry_after_s
-                if refused.status != 429 or not tries_left or wait_s > _WAIT_S_MAX:
-                    raise self._down(what, refused.found, refused.cure) from refused
-                await asyncio.sleep(wait_s)
-            except (BadRequest, OrderNotFound) as error:  # what ccxt makes of an unknown instrument, by venue
-                raise UnknownSymbol(f"{self.venue}: expected {what}, found: {error}") from error
-            except TimeoutError as error:
-                raise self._down(what, f"no answer within {_ANSWER_S:.0f} s", _NETWORK) from error
-            except BaseError as error:
-                found = f"{type(error).__name__}: {error.__cause__ or error}"
-                raise self._down(what, found, _LATER if error.__cause__ is None else _NETWORK) from error
-            except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:  # ccxt trusts its venues
-                found = f"JSON of another shape ({error!r})"
-                raise self._down(what, found, "If the venue changed its REST, a newer ccxt may know it.") from error
+                self._took_no(what, refused, tries_left)
+            except _Cut as error:
+                if not tries_left:
+                    raise self._down(what, f"{error}, {_TRIES} times", _NETWORK) from error
+                await asyncio.sleep(_AGAIN_S)
         raise AssertionError("unreachable")
+
+    async def _answer(self, what: str, call: Callable[[], Awaitable[Any]]) -> Any:
+        """One try. Raises _Refused, _Cut; DependencyDown, UnknownSymbol where another would not help."""
+        from ccxt.base.errors import BadRequest, BaseError, OrderNotFound, RateLimitExceeded
+
+        try:
+            async with asyncio.timeout(_ANSWER_S):
+                return await call()
+        except (BadRequest, OrderNotFound) as error:  # what ccxt makes of an unknown instrument, by venue
+            raise UnknownSymbol(f"{self.venue}: expected {what}, found: {error}") from error
+        except RateLimitExceeded as error:  # said in JSON, with a status of 200
+            found = f"{error} (asked too often)"
+            raise _Refused(429, None, found, "Wait a few seconds, and ask for less.") from error
+        except TimeoutError as error:
+            raise self._down(what, f"no answer within {_ANSWER_S:.0f} s", _NETWORK) from error
+        except BaseError as error:
+            if type(error.__cause__).__name__ == "ClientPayloadError":  # aiohttp: fewer bytes than announced
+                raise _Cut(f"a body that was cut ({error.__cause__})") from error
+            found = f"{type(error).__name__}: {error.__cause__ or error}"
+            raise self._down(what, found, _LATER if error.__cause__ is None else _NETWORK) from error
+        except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:  # ccxt trusts its venues
+            found = f"JSON of another shape ({error!r})"
+            raise self._down(what, found, "If the venue changed its REST, a newer ccxt may know it.") from error
+
+    def _took_no(self, what: str, refused: _Refused, tries_left: int) -> None:
+        """Keep away as long as the venue wants; returns where asking again makes sense. Raises DependencyDown."""
+        is_busy, cure = refused.status in _BUSY, refused.cure
+        if is_busy or refused.status in _BANNED:
+            wait_s = refused.retry_after_s or (_BUSY_S if is_busy else _BANNED_S)
+            ends = self.budget.close(wait_s, refused.found, is_ban=not is_busy)
+            if is_busy and tries_left and wait_s <= WAIT_S_MAX:
+                return
+            cure = f"{cure} It is not asked before {ends}."
+        raise self._down(what, refused.found, cure) from refused
 
     def _down(self, what: str, found: str, cure: str) -> DependencyDown:
         return DependencyDown(f"{self.venue}: expected {what}, found {found[:300]}. {cure}")
@@ -107,7 +141,7 @@ async def open_rest(venue: str, market: Market, rest_url: str | None = None) -> 
         exchange.urls["api"] = _moved(exchange.urls["api"], rest_url.rstrip("/"))
     try:
         exchange.open()
-        yield Rest(venue, market, exchange)
+        yield Rest(venue, market, exchange, budget_of(venue, rest_url))
     finally:
         await exchange.close()
 
@@ -119,7 +153,11 @@ def _moved(urls: Any, base: str) -> Any:
 
 
 def _read_json(text: str) -> Any:
-    return json.loads(text, parse_float=str)
+    """Numbers with a point as text. Raises _Cut, which ccxt does not swallow."""
+    try:
+        return json.loads(text, parse_float=str, parse_constant=str)
+    except (ValueError, RecursionError) as error:
+        raise _Cut(f"JSON that is cut or damaged ({error})") from error
 
 
 def _checked(
@@ -127,14 +165,14 @@ def _checked(
 ) -> str:
     """The body as it is; for ccxt, before it looks. Raises _Refused."""
     start = " ".join(body[:120].split())
+    text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    after_s = float(text) if re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) else None
     if status in (429, 418):
-        text = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-        after_s = float(text) if re.fullmatch(r"[0-9]{1,6}", text, re.ASCII) else None
         wait = f"Wait {after_s:.0f} s" if after_s is not None else "Wait a few minutes"
         cure = f"{wait} before asking again, and ask for less."
         raise _Refused(status, after_s, f"HTTP {status} (asked too often)", cure)
     if status in _CURES and not (status == 404 and body.lstrip().startswith("{")):
-        raise _Refused(status, None, f"HTTP {status} {reason}: {start}", _CURES[status])
+        raise _Refused(status, after_s, f"HTTP {status} {reason}: {start}", _CURES[status])
     if status >= 500:
         raise _Refused(status, None, f"HTTP {status} {reason}: {start}", _LATER)
     if not body.lstrip().startswith(("{", "[")):

@@ -116,7 +116,7 @@ def _of_market(market: Market | TapeMarket, skew_s: float) -> Source:
         listed[venue, "spot"].add(instrument.listing)
     frozen = {place: frozenset(names) for place, names in listed.items()}
     rest = Rest(market.instruments.values())
-    return Source(frozen, lambda: encoded(rest.watch(skewed(market.events(), skew_ns))), skew_ns=skew_ns, rest=rest)
+    return Source(frozen, lambda: encoded(skewed(market.events(), skew_ns)), skew_ns=skew_ns, rest=rest)
 
 
 async def simulate(

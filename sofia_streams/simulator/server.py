@@ -49,6 +49,8 @@ class Sent(NamedTuple):
     listing: str = ""
     last_id: str = ""
     trades: int = 0
+    said: ParsedTrade | None = None
+    """The trade itself, of a made market."""
 
 
 def encoded(events: Iterable[Event]) -> Iterator[Sent]:
@@ -57,9 +59,10 @@ def encoded(events: Iterable[Event]) -> Iterator[Sent]:
         if isinstance(said, ParsedTrade):
             texts, listing, last_id = [VENUES[venue].encode_trade(said)], said.venue_symbol, said.trade.trade_id
         else:
-            texts, listing, last_id = VENUES[venue].encode_ticker(said), "", ""
+            texts, listing, last_id = VENUES[venue].encode_ticker(said), said.venue_symbol, ""
+        trade = said if isinstance(said, ParsedTrade) else None
         frames = [(text, channels.carried(venue, text)) for text in texts]
-        yield Sent(at_ns, venue, "spot", frames, listing, last_id, 1 if last_id else 0)
+        yield Sent(at_ns, venue, "spot", frames, listing, last_id, 1 if trade else 0, trade)
 
 
 class _Client:
@@ -155,6 +158,8 @@ class Exchanges:
         response = connection.respond(HTTPStatus(reply.status), reply.body)
         del response.headers["Content-Type"]
         response.headers.update(reply.headers)
+        if reply.cut:
+            response.body = response.body[: -reply.cut]
         return response
 
     async def serve(self, socket: ServerConnection) -> None:
@@ -215,6 +220,8 @@ class Exchanges:
             heartbeats.cancel()
 
     def _deliver(self, sent: Sent) -> None:
+        if sent.said is not None:
+            self._rest.add(sent.venue, sent.said)
         if sent.trades:
             self._last_ids[sent.venue, sent.market][sent.listing] = sent.last_id
             self.sent[f"{sent.venue}|{sent.market}|{sent.listing}"] += sent.trades

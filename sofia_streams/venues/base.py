@@ -6,9 +6,9 @@ Ingest and the simulator use venues only through it; `venues.registry` lists the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from sofia_streams.model import Market, Parsed, ParsedTicker, ParsedTrade
+from sofia_streams.model import Market, Parsed, ParsedTicker, ParsedTrade, Trade
 
 
 class Parse(Protocol):
@@ -57,6 +57,8 @@ class Venue(NamedTuple):
     from_listing    the venue's name to (unified symbol, guessed); raises UnknownSymbol
     encode_trade    the wire frame that parses back to exactly this trade (for the simulator)
     encode_ticker   wire frames that together parse back to these ticker fields
+    read_trade      a row of its REST trades to a trade; raises ValueError
+    write_trade     the row that reads back to exactly this trade (for the simulator)
     answer          what the venue answers to a client's frame, given the names it lists
     heartbeat       what the venue sends by itself each second: (now_ns, {listing: last trade id})
     ids_count       whether the trade ids of an instrument rise by one, so that a missing one shows
@@ -73,6 +75,8 @@ class Venue(NamedTuple):
     from_listing: Callable[[str, Market], tuple[str, bool]]
     encode_trade: Callable[[ParsedTrade], str]
     encode_ticker: Callable[[ParsedTicker], list[str]]
+    read_trade: Callable[[Mapping[str, Any]], Trade]
+    write_trade: Callable[[ParsedTrade], dict[str, Any]]
     answer: Callable[[str, frozenset[str]], Answer]
     heartbeat: Callable[[int, Mapping[str, str]], list[str]]
     limits: Limits

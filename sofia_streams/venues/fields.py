@@ -8,9 +8,9 @@ by row and says what is wrong. Both give the same records.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -150,6 +150,14 @@ def _repeats(data: bytes) -> int:
 
     json.loads(data, object_pairs_hook=distinct)
     return repeats
+
+
+def row_of(layout: type[T], row: Mapping[str, Any]) -> T:
+    """A decoded row (of REST) as this layout; other keys are left out. Raises ValueError for other types."""
+    try:
+        return msgspec.convert(row, layout)
+    except msgspec.MsgspecError as error:
+        raise ValueError(str(error)[:300]) from error
 
 
 def rows(found: Sequence[msgspec.Raw], take: Callable[[bytes, int], list[Parsed]], frame: bytes) -> list[Parsed]:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.server import serve
 
 from sofia_streams.ingest.instruments import Place
+from sofia_streams.ingest.rest_budget import forget_budgets
 from sofia_streams.simulator.faults import parse_faults
 from sofia_streams.simulator.server import Exchanges
 from sofia_streams.venues.registry import VENUES
@@ -13,6 +14,7 @@ from sofia_streams.venues.registry import VENUES
 @asynccontextmanager
 async def serving_rest(rest, faults=(), seed=1):
     """The port of a simulator that has only this REST."""
+    forget_budgets()
     exchanges = Exchanges({}, parse_faults(faults), seed, rest=rest)
     async with serve(exchanges.serve, "127.0.0.1", 0, process_request=exchanges.plain_http) as server:
         yield next(iter(server.sockets)).getsockname()[1]

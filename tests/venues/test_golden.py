@@ -26,7 +26,8 @@ def plain(record):
             "quantity": str(trade.quantity), "taker": trade.taker_side, "exchange_ns": trade.exchange_ns,
             "order": trade.order,
         }  # fmt: skip
-        others = {"id_kind": (trade.id_kind, "trade"), "snapshot": (trade.snapshot, False), "stale": (trade.stale, 0)}
+        others = {"id_kind": (trade.id_kind, "trade"), "snapshot": (trade.snapshot, False), "stale": (trade.stale, 0),
+                  "count": (trade.count, 1)}  # fmt: skip
         return found | {name: value for name, (value, usual) in others.items() if value != usual}
     if isinstance(record, ParsedTicker):
         fields = {name: None if value is None else str(value) for name, value in record.fields.items()}

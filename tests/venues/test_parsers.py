@@ -74,7 +74,8 @@ BAD_NUMBERS = [b"NaN", b"1_000", b"0", b"-1", b"1e400", "１２".encode(), b""]
 @pytest.mark.parametrize("venue", PARSERS)
 def test_a_trade_keeps_every_value(venue):
     frame, symbol, trade_id, price, quantity, side, exchange_ns, order = TRADES[venue]
-    expected = Trade(trade_id, Decimal(price), Decimal(quantity), side, exchange_ns, order)
+    count = 3 if venue == "okx" else 1
+    expected = Trade(trade_id, Decimal(price), Decimal(quantity), side, exchange_ns, order, count=count)
     (found,) = PARSERS[venue](frame, received_ns=0)
     assert found == ParsedTrade(symbol, expected)
     assert str(found.trade.price) == price

@@ -23,10 +23,10 @@ from sofia_streams.venues.fields import (
     ticker_fields,
 )
 
-_TAKER: dict[str, Side] = {"Buy": "buy", "Sell": "sell"}
+TAKER: dict[str, Side] = {"Buy": "buy", "Sell": "sell"}
 TRADES_PER_FRAME_MAX = 2048
 """The venue says 1024; the order of a trade is `seq * TRADES_PER_FRAME_MAX + place`."""
-_SEQUENCE_MAX = (2**63 - 1) // TRADES_PER_FRAME_MAX - 1
+SEQUENCE_MAX = (2**63 - 1) // TRADES_PER_FRAME_MAX - 1
 
 
 class _Envelope(msgspec.Struct):
@@ -165,7 +165,7 @@ def _records(envelope: _Envelope, topic: str, frame: bytes) -> list[Parsed]:
 
 
 def _print(row: _Trade | _SpotRow | _ContractRow, place: int) -> ParsedTrade:
-    if not 0 <= row.seq <= _SEQUENCE_MAX:
+    if not 0 <= row.seq <= SEQUENCE_MAX:
         raise ValueError(f"expected a sequence of 0 or more, found {str(row.seq)[:40]}")
     at = row.T
     return ParsedTrade(
@@ -174,7 +174,7 @@ def _print(row: _Trade | _SpotRow | _ContractRow, place: int) -> ParsedTrade:
             checked_text(row.i),
             number_of.get(row.p) or positive(row.p),
             number_of.get(row.v) or positive(row.v),
-            _TAKER[row.S],
+            TAKER[row.S],
             at * 1_000_000 if 0 < at <= TIME_MS_MAX else ns_from_ms(at),
             row.seq * TRADES_PER_FRAME_MAX + place,
         ),

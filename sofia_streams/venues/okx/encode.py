@@ -26,7 +26,7 @@ def encode_trade(parsed: ParsedTrade) -> str:
         "sz": plain(trade.quantity),
         "side": trade.taker_side,
         "ts": str(ms(trade.exchange_ns)),
-        "count": "1",
+        "count": str(trade.count),
         "source": "0",
         "seqId": int(trade.trade_id),
     }
