@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sofia_streams.cli.output import AsJson, interruptible, say, show
 from sofia_streams.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sofia_streams.settings import Settings
 
 Speed = Annotated[str, typer.Option(help="max, or a multiple of the recorded pace, like 10")]
 
@@ -23,13 +28,20 @@ def replay(
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Fold in this process: no broker, no stores")
     ] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Repeat it in several ways that may change no bar, and compare")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Run recordings through the whole pipeline into candles.  Example: sofia replay FILE.jsonl.gz --json.
 
-    Servers, ports and data are its own, so it may run beside `sofia up`. Exit code 1 for a damaged recording.
+    Servers, ports and data are its own, so it may run beside `sofia up`. Exit code 1 for a damaged recording, and with
+    --verify where two runs differ: then the first bar that does is printed.
     """
     pace = _pace(speed)
+    if verify:
+        _verify(captures, in_process=in_process, plain=pace is None and out is None, as_json=as_json)
+        return
     if out is not None:
         _make_folder(out)
     with interruptible():
@@ -70,21 +82,46 @@ def _in_process(captures: list[Path], out: Path | None) -> dict[str, object]:
 
 
 def _through_everything(captures: list[Path], pace: float | None, out: Path | None) -> dict[str, object]:
+    from sofia_streams.ops.stream_replay import replay_streaming
+
+    with _own_servers(captures) as addressed:
+        return asyncio.run(replay_streaming(captures, addressed, addressed.data_dir, say, pace, out=out))
+
+
+@contextmanager
+def _own_servers(captures: list[Path]) -> Iterator[Settings]:
+    """Servers for a replay, with data that goes when they stop; a damaged capture is refused before they start."""
     from sofia_streams.capture import read_capture
     from sofia_streams.embedded.stack import Ports
     from sofia_streams.ops.stack import running_stack
-    from sofia_streams.ops.stream_replay import replay_streaming
     from sofia_streams.settings import load_settings
 
     settings = load_settings()
     for path in captures:
-        for _ in read_capture(path):  # a damaged file is refused before anything starts
+        for _ in read_capture(path):
             pass
     with (
         tempfile.TemporaryDirectory(prefix="sofia-replay-") as folder,
         running_stack(settings, Path(folder) / "data", say=say, ports=Ports(0, 0, 0, 0)) as addressed,
     ):
-        return asyncio.run(replay_streaming(captures, addressed, addressed.data_dir, say, pace, out=out))
+        yield addressed
+
+
+def _verify(captures: list[Path], *, in_process: bool, plain: bool, as_json: bool) -> None:
+    from sofia_streams.ops.replay_verify import verify_in_process, verify_streaming
+    from sofia_streams.settings import load_settings
+
+    if not plain:
+        raise typer.BadParameter("expected it without --speed and --out", param_hint="--verify")
+    with interruptible():
+        if in_process:
+            found = verify_in_process(captures, load_settings(), say)
+        else:
+            with _own_servers(captures) as addressed:
+                found = asyncio.run(verify_streaming(captures, addressed, addressed.data_dir, say))
+    show(found, as_json=as_json)
+    if not found["equal"]:
+        raise typer.Exit(1)
 
 
 def capture(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sofia_streams.capture import CapturedFrame, read_capture
@@ -33,8 +33,7 @@ class Replay:
         self.book = BarBook()
         self.trades = TradeBook(chosen.lateness_ms * NS_PER_MS, keep=keep_trades)
         self._rules = Rules(chosen.lateness_ms * NS_PER_MS, kept_ns=2**62)  # nothing is ever too old here
-        limits = Limits(stale_after_ns=chosen.stale_after_s * NS_PER_SECOND, ids_max=2**62)
-        self._intake = Intake(limits, Names(chosen.listings()))
+        self._intake = _intake(chosen)
         self._rows: dict[str, Row] = {}
         self._offset = 0
         self._now_ns = 0
@@ -42,13 +41,14 @@ class Replay:
     def apply(self, frame: CapturedFrame) -> None:
         """One frame, in receive order."""
         self._now_ns = frame.received_ns
-        self._fold(self._intake.captured(frame))
+        self.fold(self._intake.captured(frame))
 
     def finish(self) -> None:
         """The recording is over: every feed ends, every window closes."""
-        self._fold(self._intake.ended(self._now_ns))
+        self.fold(self._intake.ended(self._now_ns))
 
-    def _fold(self, records: Iterable[Record]) -> None:
+    def fold(self, records: Iterable[Record]) -> None:
+        """Records as they stand in the log."""
         for record in records:
             if not isinstance(record, TradeBatch | Punctuation | Gap):
                 continue
@@ -96,6 +96,20 @@ def summarised(counts: Mapping[str, Mapping[str, int]], book: BarBook, trades: T
             for name, found in instruments.items()
         },
     }
+
+
+def _intake(settings: Settings) -> Intake:
+    limits = Limits(stale_after_ns=settings.stale_after_s * NS_PER_SECOND, ids_max=2**62)
+    return Intake(limits, Names(settings.listings()))
+
+
+def records_of(paths: Sequence[Path], settings: Settings) -> Iterator[Record]:
+    """What ingest makes of these captures, in one merged receive order. Raises BadCapture."""
+    intake, now_ns = _intake(settings), 0
+    for frame in merged_frames(paths):
+        now_ns = frame.received_ns
+        yield from intake.captured(frame)
+    yield from intake.ended(now_ns)
 
 
 def merged_frames(paths: Sequence[Path]) -> Iterable[CapturedFrame]:

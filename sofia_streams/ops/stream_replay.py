@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ from sofia_streams.logread import places, whole_topic
 from sofia_streams.model import NS_PER_MS, Progress
 from sofia_streams.ops.bar_book import BarBook
 from sofia_streams.ops.export import write_replay
-from sofia_streams.ops.latency import quantiles, read_stages
+from sofia_streams.ops.latency import Buckets, quantiles, read_stages
 from sofia_streams.ops.namespaces import remove_namespace
 from sofia_streams.ops.replay import merged_frames, summarised, with_pace
 from sofia_streams.ops.topics import apply_topics
@@ -70,10 +71,12 @@ async def replay_streaming(
     speed: float | None = None,
     out: Path | None = None,
     hooks: Hooks = Hooks(),  # noqa: B008
+    readers: Sequence[str] = READERS,
 ) -> dict[str, object]:
     """The summary of one replay (docs/cli.md). `settings` has the addresses of a running broker and stores.
 
-    `out` is a folder for trades and bars as Parquet, read from the log. Raises BadCapture, DependencyDown.
+    `out` is a folder for trades and bars as Parquet, read from the log. A worker that stands several times in `readers`
+    runs in as many processes, which share its partitions. Raises BadCapture, DependencyDown.
     """
     began_s: list[float] = []
 
@@ -89,7 +92,7 @@ async def replay_streaming(
         await apply_topics(settings)
         children: list[process.Child] = []
         try:
-            progress = await _run_through(settings, data_dir, children, say, hooks)
+            progress = await _run_through(settings, data_dir, children, say, hooks, readers)
             run = _Run(settings, progress, time.monotonic() - began_s[0])
             if hooks.inspect:
                 await hooks.inspect(settings)
@@ -110,10 +113,10 @@ async def _check_stores(settings: Settings) -> None:
 
 
 async def _run_through(
-    settings: Settings, data_dir: Path, children: list[process.Child], say: Say, hooks: Hooks
+    settings: Settings, data_dir: Path, children: list[process.Child], say: Say, hooks: Hooks, readers: Sequence[str]
 ) -> Progress:
     """Start the workers into `children` and wait until all of them are done."""
-    children += _start(READERS, settings, data_dir)
+    children += _start(readers, settings, data_dir)
     await wait_joined(settings, children, timeout_s=_JOIN_S)  # else their start would count as latency
     children += _start([_INGEST], settings, data_dir)
     task = hooks.meddle(settings, children) if hooks.meddle else None
@@ -131,11 +134,13 @@ async def _run_through(
 
 
 def _start(names: Sequence[str], settings: Settings, data_dir: Path) -> list[process.Child]:
-    ports = pick_ports([0] * len(names))
-    return [
-        start_worker(name, settings.model_copy(update={"web_port": port}), data_dir)
-        for name, port in zip(names, ports, strict=True)
-    ]
+    copies: Counter[str] = Counter()
+    children = []
+    for name, port in zip(names, pick_ports([0] * len(names)), strict=True):
+        copies[name] += 1
+        own = settings.model_copy(update={"web_port": port})
+        children.append(start_worker(name, own, data_dir, copy=copies[name]))
+    return children
 
 
 async def _wait_finished(settings: Settings, children: list[process.Child]) -> Progress:
@@ -170,7 +175,7 @@ async def read_trades(settings: Settings, *, keep: bool) -> TradeBook:
 
 async def _summary(run: _Run, children: Sequence[process.Child], out: Path | None) -> dict[str, object]:
     settings = run.settings
-    latency_ms = await asyncio.to_thread(_latency, children)
+    stages = await asyncio.to_thread(lambda: {one.name: read_stages(one.port) for one in children if one.port})
     book, trades = await read_bars(settings), await read_trades(settings, keep=out is not None)
     if out is not None:
         await asyncio.to_thread(write_replay, out, book, trades)
@@ -181,16 +186,20 @@ async def _summary(run: _Run, children: Sequence[process.Child], out: Path | Non
     await streams.close()
     return {
         **with_pace(summarised(run.progress.counts, book, trades), run.elapsed_s),
-        "latency_ms": latency_ms,
+        "latency_ms": _latency(stages.values()),
+        "workers": {name: {stage: max(one.values()) for stage, one in found.items()} for name, found in stages.items()},
         "questdb_rows": questdb_rows,
         "redis_entries": redis_entries,
     }
 
 
-def _latency(children: Sequence[process.Child]) -> dict[str, dict[str, float]]:
-    """Quantiles by stage; a stage whose worker was started again without a page is left out."""
-    stages = [read_stages(child.port) for child in children if child.port]
-    return {stage: quantiles(found) for one in stages for stage, found in sorted(one.items())}
+def _latency(stages: Iterable[Mapping[str, Buckets]]) -> dict[str, dict[str, float]]:
+    """Quantiles by stage, over all copies of a worker; of one that was started again, since then."""
+    together: dict[str, Counter[float]] = {}
+    for one in stages:
+        for stage, found in sorted(one.items()):
+            together.setdefault(stage, Counter()).update(found)
+    return {stage: quantiles(found) for stage, found in together.items()}
 
 
 async def _settled_counts(store: QuestDb) -> dict[str, int]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -37,15 +38,25 @@ def check_name(name: str) -> None:
         raise ConfigError(f"worker: expected one of {', '.join(INPUTS)}, found {name!r}.")
 
 
-def start_worker(name: str, settings: Settings, data_dir: Path) -> process.Child:
-    """Start one worker; its log is `data_dir`/log/<name>.log. Call it from the main thread."""
+def start_worker(name: str, settings: Settings, data_dir: Path, *, copy: int = 1) -> process.Child:
+    """Start one worker; its log is `data_dir`/log/<name>.log. Call it from the main thread.
+
+    Copies of a worker share its group, and so the partitions; the second one is called <name>-2. Each needs a
+    `web_port` of its own.
+    """
     check_name(name)
     inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TZ", "TMPDIR")}
     env = {**inherited, **worker_environment(settings), "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1"}
     command = [sys.executable, "-m", f"agents.{name}", "worker", "--without-web"]
     if settings.web_port:
         command = [*command[:-1], f"--web-port={settings.web_port}"]
-    return process.start(name, command, port=settings.web_port, data_dir=data_dir, cwd=_ROOT, env=env)
+    called = name if copy == 1 else f"{name}-{copy}"
+    return process.start(called, command, port=settings.web_port, data_dir=data_dir, cwd=_ROOT, env=env)
+
+
+def worker_of(child: process.Child) -> str:
+    """The name of the worker that this is, or is a copy of."""
+    return child.name.partition("-")[0]
 
 
 def check_alive(children: list[process.Child]) -> None:
@@ -107,32 +118,36 @@ async def wait_joined(settings: Settings, children: list[process.Child], *, time
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
     await admin.start()
     try:
-        waiting = {topics.app_id(child.name, settings.namespace) for child in children}
+        waiting = Counter(topics.app_id(worker_of(child), settings.namespace) for child in children)
         while waiting:
             check_alive(children)
             if time.monotonic() > deadline_s:
                 raise DependencyDown(f"expected {', '.join(waiting)} to join within {timeout_s:.0f} s; see their logs")
-            waiting -= {group for group in waiting if await _is_stable(admin, group)}
+            for group, members in list(waiting.items()):
+                if await _is_stable(admin, group, members):
+                    del waiting[group]
             await asyncio.sleep(0.1 if waiting else 0)
     finally:
         await admin.close()
 
 
-async def _is_stable(admin: AIOKafkaAdminClient, group: str) -> bool:
+async def _is_stable(admin: AIOKafkaAdminClient, group: str, members: int) -> bool:
     try:
         answers = await admin.describe_consumer_groups([group])
     except KafkaError as error:
         if not error.retriable:
             raise
         return False  # a new broker makes the groups' own topic first
-    return any(found[1] == group and found[2] == "Stable" for answer in answers for found in answer.groups)
+    found = [one for answer in answers for one in answer.groups if one[1] == group]
+    return any(one[2] == "Stable" and len(one[5]) >= members for one in found)
 
 
 async def wait_drained(settings: Settings, children: list[process.Child], *, timeout_s: float) -> None:
     """Until every worker has committed the end of its input, in the order data flows. Raises DependencyDown."""
     deadline_s = time.monotonic() + timeout_s
     async with Lag(settings) as lag:
-        for name in READERS:
+        running = {worker_of(child) for child in children}
+        for name in [name for name in READERS if name in running]:
             while (left := await lag.of(name)) > 0:
                 check_alive(children)
                 if time.monotonic() > deadline_s:
