@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from sofia_streams import topics
 from sofia_streams.app import create_app
 from sofia_streams.ingest.intake import Intake, Limits
@@ -17,7 +19,12 @@ from sofia_streams.worker.logtail import read_gaps, read_tail
 settings = load_settings()
 app = create_app("crypto_ws", settings, reads_log=False)
 names = Names(settings.listings(), guesses=settings.replay_url is not None)
-intake = Intake(Limits(stale_after_ns=settings.stale_after_s * NS_PER_SECOND, ids_max=settings.dedup_ids_max), names)
+limits = Limits(
+    stale_after_ns=settings.stale_after_s * NS_PER_SECOND,
+    ids_max=settings.dedup_ids_max,
+    lines=settings.crypto_lines,
+)
+intake = Intake(limits, names)
 
 
 @app.task
@@ -31,6 +38,8 @@ async def run() -> None:
         if settings.replay_url:
             await replay(settings.replay_url, intake, log)
         else:
+            for begun in intake.begin(time.time_ns()):
+                await log.put(begun)
             await run_live(settings, intake, names, log)
 
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "embedded": ("model", "errors"),
     "worker": (*GROUND, "logread", "core", "stores"),
     "app": (*GROUND, "worker"),
-    "ingest": (*GROUND, "core", "venues", "embedded"),
+    "ingest": (*GROUND, "logread", "core", "venues", "embedded"),
     "simulator": ("capture", "errors", "model", "venues"),
     "ops": (*GROUND, "logread", "core", "venues", "stores", "embedded", "ingest", "simulator"),
     "tables": ("app", "topics", "model", "codec", "core"),

@@ -16,10 +16,11 @@ from websockets.asyncio.server import serve
 
 from sofia_streams.ingest import connection, live
 from sofia_streams.ingest.coalesce import Coalescer
-from sofia_streams.ingest.connection import Feed, Pace, Shard
+from sofia_streams.ingest.connection import Feed, Shard
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.live import LiveDesk, run_live, shards
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.pace import Pace
 from sofia_streams.model import Control, Punctuation, Quarantined, Trade, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
@@ -46,7 +47,7 @@ async def market(venue, faults=(), rate=200.0, desk_class=LiveDesk):
     log = Kept()
     async with serve(exchanges.serve, "127.0.0.1", 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
-        shard = Shard(venue, "spot", f"{venue}-0", sorted(listed), f"ws://127.0.0.1:{port}/{venue}/spot")
+        shard = Shard(venue, "spot", f"{venue}-0", sorted(listed), f"ws://127.0.0.1:{port}/{venue}/spot", f"{venue}-0")
         desk = desk_class(Intake(), log)
         feed = Feed(shard, desk, Pace(100), desk.refuse)
         tasks = [asyncio.create_task(feed.run()), asyncio.create_task(exchanges.run(encoded(generated.events())))]
@@ -70,7 +71,7 @@ async def test_every_trade_sent_since_the_first_arrives_once_in_order(venue):
 
 @pytest.mark.parametrize("venue", VENUES)
 async def test_a_cut_connection_is_opened_again_and_repeated_trades_are_dropped(venue, monkeypatch):
-    monkeypatch.setattr(connection, "pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
     async with market(venue, ["disconnect=0.01", "duplicate=0.2"]) as (feed, log):
         await until(lambda: feed.reconnects >= 3 and len(log.ids(venue)) > 200)
         ids = log.ids(venue)
@@ -108,7 +109,7 @@ async def test_a_renewed_connection_loses_nothing():
 
 async def test_an_unreachable_venue_is_tried_again_and_stays_down(monkeypatch):
     pauses = []
-    monkeypatch.setattr(connection, "pause_s", lambda failures: pauses.append(failures) or 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: pauses.append(failures) or 0.01)
     async with feeding("ws://127.0.0.1:9/okx/spot", "okx", ["BTC-USDT"]) as (feed, _):
         await until(lambda: len(pauses) >= 3)
         assert pauses[:3] == [1, 2, 3]
@@ -139,7 +140,7 @@ async def test_a_restart_goes_on_where_the_log_ends():
 
 
 async def test_trades_that_overlap_after_a_reconnect_are_taken_once(monkeypatch):
-    monkeypatch.setattr(connection, "pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
     served = []
 
     async def venue(socket):
@@ -177,7 +178,7 @@ async def running(settings, intake):
 
 
 async def test_a_venue_that_cannot_be_reached_stops_no_other(monkeypatch):
-    monkeypatch.setattr(connection, "pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
 
     async def exchanges(socket):
         venue = socket.request.path.split("/")[1]
@@ -198,7 +199,7 @@ async def test_a_venue_that_cannot_be_reached_stops_no_other(monkeypatch):
 
 async def test_a_venue_that_goes_away_is_declared_dead_once(monkeypatch):
     monkeypatch.setattr(live, "_OUTAGE_S", 0.3)
-    monkeypatch.setattr(connection, "pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
     served = []
 
     async def leaving(socket):
@@ -230,7 +231,7 @@ def shown(name, **labels):
 
 
 async def test_every_metric_of_ingest_is_set_by_a_run(monkeypatch):
-    monkeypatch.setattr(connection, "pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
     before = {name: shown(name) for name in INGEST.values()}
     rates, waiting, served = [], [], []
 

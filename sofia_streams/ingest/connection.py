@@ -15,9 +15,10 @@ from typing import NamedTuple, Protocol
 
 import structlog
 import websockets
-from websockets.exceptions import ConnectionClosedError, InvalidStatus, WebSocketException
+from websockets.exceptions import ConnectionClosedError, WebSocketException
 
 from sofia_streams.ingest.intake import Line
+from sofia_streams.ingest.pace import Pace, wait_s
 from sofia_streams.ingest.session import CLOSE_S, Session
 from sofia_streams.model import Control, Market
 from sofia_streams.obs import metrics
@@ -27,10 +28,7 @@ _log = structlog.get_logger("connection")
 _OPEN_S, _HANDOVER_S, _LOOK_S = 10.0, 30.0, 1.0
 _ANSWER_S = 10.0
 """A subscription that is not answered by then is as good as a dead connection."""
-_PAUSE_S_FIRST, _PAUSE_S_MAX, _STEADY_S = 1.0, 60.0, 60.0
-_REFUSED_PAUSE_S, _RETRY_AFTER_S_MAX = 600.0, 3600.0
-"""After HTTP 403 or 451, which mean geography or a ban: asking again soon makes it worse."""
-_REFUSED = (403, 418, 429, 451)
+_STEADY_S = 60.0
 FRAME_BYTES_MAX = 4 * 1024 * 1024
 FRAMES_WAITING_MAX = 64
 """At most so many wait in memory, so never more than 256 MiB; the rest waits at the venue."""
@@ -42,13 +40,17 @@ _TROUBLES = (OSError, WebSocketException, TimeoutError)
 
 
 class Shard(NamedTuple):
-    """The instruments of a venue that share a connection, by the venue's own names, and where to connect."""
+    """The instruments of a venue that share a connection, by the venue's own names, and where to connect.
+
+    Connections of one `group` carry the same instruments, as lines beside one another.
+    """
 
     venue: str
     market: Market
     name: str
     listings: Sequence[str]
     url: str
+    group: str
 
 
 class Desk(Protocol):
@@ -72,34 +74,6 @@ class Unanswered(ConnectionError):
     """The venue took the connection and did not answer the subscriptions."""
 
 
-class Pace:
-    """At most `per_s` turns a second."""
-
-    def __init__(self, per_s: float) -> None:
-        self._every_s, self._next_s = 1.0 / per_s, 0.0
-
-    async def turn(self) -> None:
-        """Wait for the next turn."""
-        at_s = max(time.monotonic(), self._next_s)
-        self._next_s = at_s + self._every_s
-        await asyncio.sleep(at_s - time.monotonic())
-
-
-def pause_s(failures: int) -> float:
-    """A random pause up to 1, 2, 4, ... 60 s: full jitter, so that clients do not come back together."""
-    return random.uniform(0.0, min(_PAUSE_S_MAX, _PAUSE_S_FIRST * 2.0 ** min(failures, 10)))  # noqa: S311
-
-
-def wait_s(error: Exception, failures: int) -> float:
-    """How long to wait after this error: as the venue asks, long after a refusal, else `pause_s`."""
-    if not isinstance(error, InvalidStatus) or error.response.status_code not in _REFUSED:
-        return pause_s(failures)
-    asked = error.response.headers.get("Retry-After", "")
-    if asked.isascii() and asked.isdigit() and len(asked) < 9:
-        return min(max(float(asked), _PAUSE_S_FIRST), _RETRY_AFTER_S_MAX) + pause_s(0)
-    return _REFUSED_PAUSE_S
-
-
 class Feed:
     """One shard, kept connected for ever. `down_since_s` (monotonic) is None while it is live.
 
@@ -114,6 +88,10 @@ class Feed:
         self._session: Session | None = None
         self.down_since_s: float | None = time.monotonic()
         self.heard_ns = self.first_heard_ns = 0
+        self.drops = 0
+        """How often a connection ended with none to take over."""
+        self.dropped_ns = 0
+        """When the last one of those was heard last."""
 
     @property
     def reconnects(self) -> int:
@@ -142,6 +120,7 @@ class Feed:
                 except _TROUBLES as error:
                     failures = 0 if self._was_steady() else failures + 1
                     await self._note_unreadable(error)
+                    self.drops, self.dropped_ns = self.drops + (self._session is not None), self.heard_ns
                     await self._drop()
                     await self._pause(error, failures)
         finally:
@@ -169,7 +148,7 @@ class Feed:
         self._opened += 1
         if self._opened > 1:
             metrics.RECONNECTS.labels(shard.venue).inc()
-        line = Line(shard.venue, shard.market, f"{shard.name}.{self._opened}", shard.name)
+        line = Line(shard.venue, shard.market, f"{shard.name}.{self._opened}", shard.group)
         session = Session(socket, line, shard.listings)
         session.reader = asyncio.create_task(self._read(session))
         try:

@@ -47,7 +47,8 @@ class GapWatch:
     def __init__(self) -> None:
         self._lines: dict[str, dict[IdKind, IdLine]] = defaultdict(dict)
         self._suspects: set[tuple[str, IdKind]] = set()
-        self._heads: dict[str, TradeBatch] = {}
+        self.heads: dict[str, TradeBatch] = {}
+        """The last batch of every instrument, without its trades: whose it is."""
         self._said: list[Gap] = []
         self._closed: set[tuple[str, str]] = set()
         self.open: dict[str, dict[str, OpenGap]] = defaultdict(dict)
@@ -70,7 +71,7 @@ class GapWatch:
     def saw(self, head: TradeBatch, trades: Sequence[Trade], now_ns: int) -> None:
         """New prints of an instrument (`head` names it) in the order they came."""
         name = instrument_key(head.venue, head.market, head.symbol)
-        self._heads[name] = head
+        self.heads[name] = head
         if not VENUES[head.venue].ids_count:
             return
         lines = self._lines[name]
@@ -124,7 +125,7 @@ class GapWatch:
     def _open_ids(self, name: str, kind: IdKind, missing: Missing, now_ns: int) -> None:
         first, last = str(missing.first_id), str(missing.last_id)
         gap_id = f"{kind}:{first}-{last}"
-        gap = _gap(self._heads[name], gap_id, "ids", missing.from_ns, missing.until_ns, now_ns)
+        gap = _gap(self.heads[name], gap_id, "ids", missing.from_ns, missing.until_ns, now_ns)
         ids = {"id_kind": kind, "first_id": first, "last_id": last, "missing": missing.ids()}
         self._open(name, msgspec.structs.replace(gap, **ids))
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from sofia_streams.capture import CapturedFrame
+from sofia_streams.core.lines import LineRace
 from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.tape import ArrivalOrder, History, Tape
 from sofia_streams.core.watermark import Watermark
@@ -22,6 +23,7 @@ from sofia_streams.errors import BadFrame, UnknownSymbol
 from sofia_streams.ingest.belief import Belief, quarantined
 from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.outages import Outages
 from sofia_streams.ingest.tickers import Tickers
 from sofia_streams.model import (
     Control,
@@ -36,6 +38,7 @@ from sofia_streams.model import (
     Trade,
     TradeBatch,
 )
+from sofia_streams.obs import metrics
 from sofia_streams.venues.registry import VENUES
 
 Record = TradeBatch | Punctuation | Gap | Ticker | Quarantined
@@ -47,6 +50,7 @@ class Limits(NamedTuple):
 
     lag_ns       how far punctuation stays behind it
     lateness_ns  how far trades may be behind the newest one before their second counts as passed
+    lines        how many connections carry the same instruments
     silent_ns    a connection that was silent for so long says nothing about quiet instruments
     """
 
@@ -55,6 +59,7 @@ class Limits(NamedTuple):
     lag_ns: int = 2_000_000_000
     lateness_ns: int = 1_000_000_000
     ids_max: int = 50_000
+    lines: int = 1
 
 
 class Line(NamedTuple):
@@ -82,11 +87,13 @@ class Intake:
         self._tapes: dict[str, Tape] = defaultdict(lambda: Tape(limits.ids_max))
         self._belief = Belief()
         self._watermarks: dict[str, Watermark] = defaultdict(lambda: Watermark(limits.lateness_ns))
+        self.races: dict[str, LineRace] = defaultdict(LineRace)
         self._arrivals: dict[str, ArrivalOrder] = {}
         self._histories: dict[Line, History] = {}
         self._tickers = Tickers()
         self.gaps = GapWatch()
         self.skews: dict[str, ClockSkew] = defaultdict(ClockSkew)
+        self.outages = Outages(self.gaps, self.skews, limits.stale_after_ns)
         self._feeds: dict[str, TradeBatch] = {}
         self._lines: dict[str, Line] = {}
         self._heard_ns: dict[tuple[str, str, str], int] = {}
@@ -98,6 +105,8 @@ class Intake:
 
     def remember(self, batch: TradeBatch | Punctuation | Gap) -> None:
         """What is in the log already, from before a restart."""
+        if not isinstance(batch, Gap):
+            self.outages.remember(batch)
         if not isinstance(batch, TradeBatch):
             self.gaps.remember(batch)
             return
@@ -106,6 +115,11 @@ class Intake:
         self.gaps.saw(batch, batch.trades, batch.received_ns)
         for trade in batch.trades[-1:]:
             self._belief.compare(name, trade)
+
+    def begin(self, now_ns: int) -> list[Record]:
+        """After everything was remembered: what may have been missed since."""
+        self.outages.begin(now_ns)
+        return [*self.gaps.due(now_ns)]
 
     def requested(self, line: Line, sent_ns: int) -> None:
         """The client sent a frame on this connection."""
@@ -137,10 +151,11 @@ class Intake:
             elif isinstance(found, Refused):
                 self.counts[line.venue]["parse_errors"] += 1
                 self._belief.note("", found.reason)
+        for name in self._named:
+            self.outages.saw(name, received_ns)
+            self.counts[name]["frames"] += 1
         records += self.gaps.due(received_ns)
         records += self._set_aside(line, frame, received_ns)
-        for name in self._named:
-            self.counts[name]["frames"] += 1
         return records, [found for found in parsed if isinstance(found, Control)]
 
     def refused(self, line: Line, reason: str, now_ns: int) -> Record:
@@ -168,6 +183,7 @@ class Intake:
                 until_ns = self.skews[feed.venue].exchange_now_ns(now_ns) - self._limits.lag_ns
                 self._watermarks[name].reach(until_ns)
                 yield self._punctuation(feed, now_ns, until_ns, alive=True)
+        self.outages.look(now_ns)
         yield from self.gaps.due(now_ns)
         yield from self._tickers.held()
 
@@ -198,6 +214,8 @@ class Intake:
             if name is None:
                 continue
             believed = self._belief.believed(name, trades, received_ns)
+            if self._limits.lines > 1:
+                self._race(name, line, believed, received_ns)
             new = self._tapes[name].admit(believed)
             if places := VENUES[line.venue].places_a_sequence:
                 if name not in self._arrivals:
@@ -214,6 +232,12 @@ class Intake:
                 self._spoken_ns[name] = received_ns
                 records.append(msgspec.structs.replace(batch, trades=marked))
         return records
+
+    def _race(self, name: str, line: Line, trades: list[Trade], received_ns: int) -> None:
+        carrier = line.connection.rpartition(".")[0]  # without the number of the connection
+        for leader, lead_ns in self.races[name].saw(carrier, trades, received_ns):
+            self.counts[leader]["wins"] += 1
+            metrics.LINE_LEAD_MS.labels(line.venue, leader).observe(lead_ns / 1e6)
 
     def _name(self, line: Line, venue_symbol: str) -> tuple[str | None, str]:
         """(instrument, unified symbol); (None, "") for a name that is not known, which is noted."""

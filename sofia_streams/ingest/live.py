@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
+from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.ingest.connection import Feed, Pace, Shard
+from sofia_streams.ingest.connection import Feed, Shard
 from sofia_streams.ingest.intake import Intake, Line, Record
 from sofia_streams.ingest.measures import IngestMetrics
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.pace import Pace
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import Control, Progress, TradeBatch
 from sofia_streams.obs import metrics
@@ -38,7 +40,9 @@ def shards(settings: Settings, names: Names) -> list[Shard]:
         url = f"{settings.simulator_url}/{venue}/{market}" if settings.simulator_url else VENUES[venue].url(market)
         size = VENUES[venue].limits.symbols_max
         for number, first in enumerate(range(0, len(listings), size)):
-            found.append(Shard(venue, market, f"{venue}-{number}", listings[first : first + size], url))
+            group, carried = f"{venue}-{number}", listings[first : first + size]
+            names_of_lines = [group, *(f"{group}-line{line}" for line in range(2, settings.crypto_lines + 1))]
+            found += [Shard(venue, market, name, carried, url, group) for name in names_of_lines]
     return found
 
 
@@ -59,7 +63,7 @@ class LiveDesk:
         metrics.FRAMES.labels(line.venue).inc()
         records, controls = self._intake.take(line, frame, now_ns)
         for record in records:
-            _measure(record, now_ns)
+            _measure(record, self._intake.skews[line.venue], now_ns)
             await self._log.put(record)
         return controls
 
@@ -72,10 +76,10 @@ class LiveDesk:
         await self._log.put(self._intake.refused(line, reason, now_ns))
 
 
-def _measure(record: Record, now_ns: int) -> None:
+def _measure(record: Record, skew: ClockSkew, now_ns: int) -> None:
     if isinstance(record, TradeBatch):
         newest_ns = max(trade.exchange_ns for trade in record.trades)
-        metrics.RECEIVE_LATENCY_MS.labels(record.venue).observe(max(0.0, (now_ns - newest_ns) / 1e6))
+        metrics.RECEIVE_LATENCY_MS.labels(record.venue).observe(skew.latency_ns(newest_ns, now_ns) / 1e6)
 
 
 async def run_live(settings: Settings, intake: Intake, names: Names, log: TradeLog) -> None:
@@ -92,6 +96,7 @@ async def run_live(settings: Settings, intake: Intake, names: Names, log: TradeL
 async def _tick(feeds: Sequence[Feed], desk: LiveDesk, intake: Intake, names: Names, log: TradeLog) -> None:
     """Each second: punctuation, venues that are out, progress."""
     declared: set[str] = set()
+    drops: dict[str, int] = {}
     unheard: dict[str, list[str]] = {}
     gauges = IngestMetrics()
     while True:
@@ -100,25 +105,53 @@ async def _tick(feeds: Sequence[Feed], desk: LiveDesk, intake: Intake, names: Na
         for record in intake.tick(now_ns):
             await log.put(record)
         for feed in feeds:
-            await _end_outage(feed, declared, intake, log, now_s, now_ns)
+            await _end_outage(feeds, feed, declared, intake, log, now_s, now_ns)
             if feed.shard.name not in unheard and _has_had_time(feed, now_ns):
                 unheard[feed.shard.name] = _unheard(feed, intake, names)
+        watch_feeds(feeds, drops, intake, names, now_ns)
         counts = intake.summary()
         gauges.show(now_s, counts, feeds)
         await log.report(Progress("crypto_ws", now_ns, progress(counts, feeds, desk, names, unheard)))
 
 
+def watch_feeds(feeds: Sequence[Feed], drops: dict[str, int], intake: Intake, names: Names, now_ns: int) -> None:
+    """Tell the intake which feeds dropped and which are live; `drops` is what it was told before, by feed.
+
+    A feed with a live line beside it was not interrupted.
+    """
+    for feed in feeds:
+        shard = feed.shard
+        is_live = any(one.down_since_s is None for one in feeds if one.shard.group == shard.group)
+        instruments = instruments_of(shard, names)
+        if feed.drops != drops.get(shard.name, 0):
+            drops[shard.name] = feed.drops
+            beside = [one for one in feeds if one.shard.group == shard.group and one is not feed]
+            if not any(one.down_since_s is None for one in beside):
+                heads = [head for name in instruments if (head := intake.gaps.heads.get(name)) is not None]
+                intake.outages.dropped(heads, feed.dropped_ns, now_ns)
+        if is_live:
+            intake.outages.resumed(instruments, now_ns)
+
+
+def instruments_of(shard: Shard, names: Names) -> list[str]:
+    """The instruments of a connection, by the names under which their data comes."""
+    venue, market = shard.venue, shard.market
+    symbols = [names.unified(venue, market, VENUES[venue].sent_as(listing)) for listing in shard.listings]
+    return [instrument_key(venue, market, symbol) for symbol in symbols]
+
+
 async def _end_outage(
-    feed: Feed, declared: set[str], intake: Intake, log: TradeLog, now_s: float, now_ns: int
+    feeds: Sequence[Feed], feed: Feed, declared: set[str], intake: Intake, log: TradeLog, now_s: float, now_ns: int
 ) -> None:
-    """Say in the log, once, that the instruments of a feed are dead, so that nobody waits for them."""
+    """Say in the log, once, that the instruments of a feed and its lines are dead, so that nobody waits for them."""
     shard = feed.shard
-    down_s = 0.0 if feed.down_since_s is None else now_s - feed.down_since_s
+    lines = [one.down_since_s for one in feeds if one.shard.group == shard.group]
+    down_s = min(0.0 if since_s is None else now_s - since_s for since_s in lines)
     if down_s < _OUTAGE_S:
-        declared.discard(shard.name)
-    elif shard.name not in declared:
-        declared.add(shard.name)
-        for record in intake.ended(now_ns, Line(shard.venue, shard.market, "", shard.name)):
+        declared.discard(shard.group)
+    elif shard.group not in declared:
+        declared.add(shard.group)
+        for record in intake.ended(now_ns, Line(shard.venue, shard.market, "", shard.group)):
             await log.put(record)
 
 
@@ -159,7 +192,7 @@ def progress(
             "heard_ns": feed.heard_ns,
             "rejected": len(feed.rejected),
             "waiting": feed.waiting,
-        }
+        } | ({"wins": counts[shard.name].get("wins", 0)} if shard.name in counts else {})
         marks = [(listing, "rejected") for listing in feed.rejected]
         marks += [(listing, "unheard") for listing in unheard.get(shard.name, []) if listing not in feed.rejected]
         for listing, mark in marks:

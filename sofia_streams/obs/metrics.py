@@ -25,6 +25,16 @@ UNLISTED = Gauge("sofia_unlisted", "Configured pairs that the venue does not lis
 RECEIVE_LATENCY_MS = Histogram("sofia_receive_latency_ms", "Exchange time to receipt", ["venue"], buckets=_MS)
 QUEUE_FRAMES = Gauge("sofia_queue_frames", "Frames received and not read yet", ["venue"])
 
+LINE_LEAD_MS = Histogram(
+    "sofia_line_lead_ms", "How much earlier a line had a trade that another had too", ["venue", "line"], buckets=_MS
+)
+SKEW_MS = Gauge("sofia_clock_skew_ms", "Smallest receipt minus exchange time of the last minute", ["venue"])
+SILENT = Gauge("sofia_silent", "Instruments that are silent for longer than is usual for them", ["venue"])
+
+GAPS_OPEN = Gauge("sofia_gaps_open", "Holes in the trades that are not filled", ["venue"])
+BACKFILLED = Counter("sofia_backfilled", "Trades fetched later", ["venue"])
+BACKFILL_ERRORS = Counter("sofia_backfill_errors", "Times that a venue did not give what was missing", ["venue"])
+
 RECORDS = Counter("sofia_records", "Log records applied", ["topic"])
 TRADES_APPLIED = Counter("sofia_trades_applied", "Trades folded into candles")
 TRADES_LATE = Counter("sofia_trades_late", "Trades that revised a closed window")

@@ -28,7 +28,7 @@ from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuat
 from sofia_streams.ops.bar_book import BarBook, Difference
 from sofia_streams.ops.replay import Replay, records_of
 from sofia_streams.ops.stream_replay import Hooks, Say, read_bars, replay_streaming
-from sofia_streams.ops.workers import READERS
+from sofia_streams.ops.workers import REPLAYED
 from sofia_streams.settings import Settings
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -110,7 +110,7 @@ async def streamed(
 
     # Faust fills one worker after another up to partitions / workers, rounded up: only a multiple is shared by all
     own = settings.model_copy(update={"topic_partitions": min(copies * settings.topic_partitions, _PARTITIONS_MAX)})
-    readers = ["ohlcv"] * copies + [name for name in READERS if name != "ohlcv"]
+    readers = ["ohlcv"] * copies + [name for name in REPLAYED if name != "ohlcv"]
     say(f"streaming with {copies} ohlcv worker{'s' if copies > 1 else ''}")
     summary: Any = await replay_streaming(
         paths, own, data_dir, say, hooks=hooks._replace(inspect=keep), readers=readers

@@ -31,7 +31,7 @@ from sofia_streams.ops.namespaces import remove_namespace
 from sofia_streams.ops.replay import merged_frames, summarised, with_pace
 from sofia_streams.ops.topics import apply_topics
 from sofia_streams.ops.trade_book import TradeBook
-from sofia_streams.ops.workers import READERS, STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
+from sofia_streams.ops.workers import REPLAYED, STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.recording import serve_recording
 from sofia_streams.stores.questdb import SCHEMA, QuestDb
@@ -71,7 +71,7 @@ async def replay_streaming(
     speed: float | None = None,
     out: Path | None = None,
     hooks: Hooks = Hooks(),  # noqa: B008
-    readers: Sequence[str] = READERS,
+    readers: Sequence[str] = REPLAYED,
 ) -> dict[str, object]:
     """The summary of one replay (docs/cli.md). `settings` has the addresses of a running broker and stores.
 

@@ -21,6 +21,7 @@ from sofia_streams.settings import Settings, worker_environment
 
 INPUTS = {
     "crypto_ws": (),
+    "backfill": (topics.GAPS, topics.BARS),
     "ohlcv": (topics.TRADES,),
     "timeseries_writer": (topics.TRADES, topics.BARS, topics.TICKERS),
     "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS),
@@ -28,6 +29,8 @@ INPUTS = {
 """Every worker and the topics it reads, in the order data flows; the only list."""
 READERS = tuple(name for name, inputs in INPUTS.items() if inputs)
 """Those that read the log."""
+REPLAYED = tuple(name for name in READERS if name != "backfill")
+"""Those of a replay: a recording has no REST."""
 _ROOT = Path(__file__).resolve().parents[2]
 STOP_GRACE_S = 10.0
 

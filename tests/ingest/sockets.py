@@ -6,9 +6,10 @@ from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import serve
 
-from sofia_streams.ingest.connection import Feed, Pace, Shard
+from sofia_streams.ingest.connection import Feed, Shard
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.live import LiveDesk
+from sofia_streams.ingest.pace import Pace
 from sofia_streams.model import Quarantined, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
@@ -56,7 +57,7 @@ async def feeding(url, venue="binance", listings=("BTCUSDT",), desk=None, log=No
     """A feed that runs, and its log."""
     log = log or Kept()
     desk = desk or LiveDesk(Intake(), log)
-    feed = Feed(Shard(venue, "spot", f"{venue}-0", listings, url), desk, Pace(1_000), desk.refuse)
+    feed = Feed(Shard(venue, "spot", f"{venue}-0", listings, url, f"{venue}-0"), desk, Pace(1_000), desk.refuse)
     task = asyncio.create_task(feed.run())
     try:
         yield feed, log

@@ -11,23 +11,24 @@ from sockets import Kept, accept, feeding, listening, trade_frame, until
 from websockets.exceptions import InvalidStatus
 
 from sofia_streams.ingest import connection, live
-from sofia_streams.ingest.connection import FRAMES_WAITING_MAX, Feed, Pace, Shard, wait_s
+from sofia_streams.ingest.connection import FRAMES_WAITING_MAX, Feed, Shard
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.live import LiveDesk, progress
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.pace import Pace, pause_s, wait_s
 from sofia_streams.model import ParsedTrade, Trade
 from sofia_streams.ops.watch import Watcher
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
-PAUSE_S = connection.pause_s
+PAUSE_S = pause_s
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """The same steps, closer together."""
     monkeypatch.setattr(connection, "_LOOK_S", 0.02)
-    monkeypatch.setattr(connection, "pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
 
 
 def limited(feed, **limits):
@@ -140,7 +141,7 @@ def test_pauses_grow_to_a_cap():
 async def test_pauses_begin_anew_only_after_the_connection_was_live_for_a_while(monkeypatch):
     failures = []
     monkeypatch.setattr(connection, "_STEADY_S", 0.3)
-    monkeypatch.setattr(connection, "pause_s", lambda count: failures.append(count) or 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda count: failures.append(count) or 0.01)
     served = []
 
     async def brief(socket):
@@ -211,7 +212,8 @@ async def test_the_connections_of_a_venue_are_opened_at_its_pace():
 
     async with listening(venue) as url:
         pace, desk = Pace(20), LiveDesk(Intake(), Kept())
-        feeds = [Feed(Shard("binance", "spot", f"binance-{n}", ["BTCUSDT"], url), desk, pace) for n in range(5)]
+        shards = [Shard("binance", "spot", f"binance-{n}", ["BTCUSDT"], url, f"binance-{n}") for n in range(5)]
+        feeds = [Feed(shard, desk, pace) for shard in shards]
         tasks = [asyncio.create_task(feed.run()) for feed in feeds]
         await until(lambda: len(opened) == 5)
         for task in tasks:
@@ -271,7 +273,8 @@ async def test_a_frame_that_is_being_taken_is_taken_to_its_end_when_the_connecti
     log = Kept()
     async with listening(venue) as url:
         desk = Slow(Intake(), log)
-        feed = Feed(Shard("binance", "spot", "binance-0", ["BTCUSDT"], url), desk, Pace(1_000), desk.refuse)
+        shard = Shard("binance", "spot", "binance-0", ["BTCUSDT"], url, "binance-0")
+        feed = Feed(shard, desk, Pace(1_000), desk.refuse)
         task = asyncio.create_task(feed.run())
         await until(lambda: began)
         task.cancel()

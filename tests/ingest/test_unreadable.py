@@ -14,7 +14,7 @@ from sofia_streams.ingest.connection import FRAME_BYTES_MAX
 def quick(monkeypatch):
     """The same steps, closer together."""
     monkeypatch.setattr(connection, "_LOOK_S", 0.02)
-    monkeypatch.setattr(connection, "pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
 
 
 def giant(size):

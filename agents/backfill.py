@@ -1,0 +1,57 @@
+"""Holes in the log, filled over the venues' REST.   in gaps, bars   out trades, gaps   (ingest says what is missing)"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from sofia_streams import codec, topics
+from sofia_streams.app import create_app, quarantine, topic_on
+from sofia_streams.errors import BadRecord
+from sofia_streams.ingest.backfill import Backfill
+from sofia_streams.ingest.kline_check import KlineCheck
+from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.trade_log import TradeLog
+from sofia_streams.settings import load_settings
+from sofia_streams.worker.logtail import read_gaps
+
+settings = load_settings()
+app = create_app("backfill", settings)
+log = TradeLog(settings)
+backfill = Backfill(settings, Names(settings.listings()), log)
+check = KlineCheck(settings, backfill, log)
+
+
+@app.task
+async def run() -> None:
+    """Take up what is open, then fill and compare for ever."""
+    async for gap in read_gaps(settings):
+        backfill.note(gap)
+    async with log, asyncio.TaskGroup() as group:
+        group.create_task(backfill.run(settings.crypto_exchanges))
+        group.create_task(check.run())
+
+
+async def note(stream: Any, decode: Any, take: Any) -> None:
+    """Hand every record of a topic over; unreadable ones are quarantined."""
+    async for event in stream.events():
+        try:
+            take(decode(event.value))
+        except BadRecord as error:
+            await quarantine(app, settings, event, error)
+
+
+@app.agent(topic_on(app, topics.GAPS, settings), name="note_gaps")
+async def note_gaps(stream: Any) -> None:
+    """What ingest finds missing."""
+    await note(stream, codec.decode_gap, backfill.note)
+
+
+@app.agent(topic_on(app, topics.BARS, settings), name="note_bars")
+async def note_bars(stream: Any) -> None:
+    """What our own minutes hold."""
+    await note(stream, codec.decode_bar, check.note)
+
+
+if __name__ == "__main__":
+    app.main()

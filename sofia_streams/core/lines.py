@@ -1,0 +1,39 @@
+"""Two connections with the same trades: which one has them first, and by how much. Pure, bounded; times in ns.
+
+The first arrival of a trade is taken by whoever deduplicates (`tape`); here the second one is compared with it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Sequence
+
+from sofia_streams.model import Trade
+
+_IDS_MAX = 5_000
+_LEADS_KEPT = 1_000
+
+
+class LineRace:
+    """The race of the lines of one instrument. `wins` by line; `leads_ns` the latest leads of each line."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, tuple[str, int]] = {}
+        self.wins: Counter[str] = Counter()
+        self.leads_ns: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=_LEADS_KEPT))
+
+    def saw(self, line: str, trades: Sequence[Trade], received_ns: int) -> list[tuple[str, int]]:
+        """Trades as a line delivered them, repeated ones included; the (line, lead) of those that two lines had."""
+        decided = []
+        for trade in trades:
+            known = self._first.get(trade.trade_id)
+            if known is None:
+                self._first[trade.trade_id] = (line, received_ns)
+            elif known[0] != line:
+                leader, first_ns = known
+                self.wins[leader] += 1
+                self.leads_ns[leader].append(received_ns - first_ns)
+                decided.append((leader, received_ns - first_ns))
+        while len(self._first) > _IDS_MAX:
+            del self._first[next(iter(self._first))]
+        return decided

@@ -1,0 +1,133 @@
+"""Compares our minutes with the venue's own candles where ids do not count, so that no loss goes without a trace.
+
+A minute in which the venue counts more than we do opens a gap that says how much; an open gap whose minutes all agree
+is closed. Uses volumes, which are exact sums on both sides (measured on recordings, `docs/guarantees.md`). What it does
+not do: fetch trades (`backfill`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+
+from sofia_streams.core.ohlcv import window_start_ns
+from sofia_streams.core.windows import instrument_key
+from sofia_streams.ingest.backfill import LINE, TROUBLES, Backfill
+from sofia_streams.ingest.instruments import Place
+from sofia_streams.ingest.klines import fetch_klines
+from sofia_streams.ingest.log_trades import trades_between
+from sofia_streams.ingest.trade_log import TradeLog
+from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Market
+from sofia_streams.settings import Settings
+from sofia_streams.venues.registry import VENUES
+
+_log = structlog.get_logger("klines")
+_AFTER_NS = 8 * NS_PER_SECOND
+"""So long after its end a minute is whole on both sides."""
+_KEPT_MINUTES = 240
+_BACK_MINUTES = 120
+"""An open gap is compared this far back; the venue keeps its candles for years, we ask for little."""
+
+
+class Instrument(NamedTuple):
+    """Whose minutes are compared."""
+
+    venue: str
+    market: Market
+    symbol: str
+
+
+class KlineCheck:
+    """Our own volume of each minute, from the bars of the log. One object a process."""
+
+    def __init__(self, settings: Settings, backfill: Backfill, log: TradeLog) -> None:
+        self._settings, self._backfill, self._log = settings, backfill, log
+        self._volumes: dict[Instrument, dict[int, Decimal]] = defaultdict(dict)
+        self._began_ns = time.time_ns()
+        self._agreed_ns: dict[Instrument, int] = {}
+
+    def note(self, bar: Bar) -> None:
+        """A bar of the log; those of venues whose ids count are of no interest."""
+        if bar.size_ns != NS_PER_MINUTE or bar.venue == CONSOLIDATED or VENUES[bar.venue].ids_count:
+            return
+        volumes = self._volumes[Instrument(bar.venue, bar.market, bar.symbol)]
+        volumes[bar.start_ns] = bar.volume
+        while len(volumes) > _KEPT_MINUTES:
+            del volumes[min(volumes)]
+
+    async def run(self) -> None:
+        """For ever, a few seconds after each minute. Raises what the log raises."""
+        while True:
+            now_ns = time.time_ns()
+            due_ns = window_start_ns(now_ns - _AFTER_NS, NS_PER_MINUTE) + NS_PER_MINUTE + _AFTER_NS
+            await asyncio.sleep((due_ns - now_ns) / 1e9)
+            for one in list(self._volumes):
+                try:
+                    await self.compare(one, time.time_ns())
+                except TROUBLES as error:
+                    _log.warning("not compared with the venue's candles", instrument=one, error=str(error)[:300])
+
+    async def compare(self, one: Instrument, now_ns: int) -> None:
+        """Compare what has passed since the last time, and the minutes of open gaps. Raises as `fetch_klines`."""
+        end_ns = window_start_ns(now_ns - _AFTER_NS, NS_PER_MINUTE)
+        known = [gap for gap in self._backfill.open_gaps(instrument_key(*one)) if gap.until_ns is not None]
+        starts = [self._agreed_ns.get(one, end_ns - NS_PER_MINUTE)]
+        starts += [window_start_ns(gap.from_ns, NS_PER_MINUTE) for gap in known]
+        first_ns = max(min(starts), end_ns - _BACK_MINUTES * NS_PER_MINUTE)
+        if first_ns >= end_ns:
+            return
+        place, listings = Place.of(self._settings), self._settings.listings()
+        found = await fetch_klines(*one, "1m", first_ns, end_ns, listings=listings, place=place)
+        short = {kline.start_ns: kline.volume - await self._ours(one, kline.start_ns) for kline in found}
+        for start_ns, missing in short.items():
+            if missing > 0 and not any(_touches(gap, start_ns) for gap in known):
+                await self._open(one, start_ns, missing, now_ns)
+            if missing < 0:
+                _log.warning("more than the venue's own candle has", instrument=one, minute_ns=start_ns, by=-missing)
+        for gap in known:
+            await self._judge(gap, short, now_ns)
+        self._agreed_ns[one] = end_ns
+
+    async def _ours(self, one: Instrument, start_ns: int) -> Decimal:
+        known = self._volumes[one].get(start_ns)
+        if known is None and start_ns < self._began_ns:
+            trades = await trades_between(self._settings, one, start_ns, start_ns + NS_PER_MINUTE - 1)
+            known = sum((trade.quantity for trade in trades), Decimal(0))
+        return Decimal(0) if known is None else known
+
+    async def _open(self, one: Instrument, start_ns: int, missing: Decimal, now_ns: int) -> None:
+        gap = Gap(
+            *one, received_ns=now_ns, line=LINE, gap_id=f"klines:{start_ns}", cause="klines", state="open",
+            from_ns=start_ns, until_ns=start_ns + NS_PER_MINUTE - 1, missing_volume=missing, opened_ns=now_ns,
+            detail="the venue's own candle has more",
+        )  # fmt: skip
+        await self._log.put(gap)
+        self._backfill.note(gap)
+
+    async def _judge(self, gap: Gap, short: dict[int, Decimal], now_ns: int) -> None:
+        """Close a gap whose minutes agree; else say how much is missing, where that is news."""
+        minutes = [start_ns for start_ns in short if _touches(gap, start_ns)]
+        last_ns = window_start_ns(gap.until_ns or gap.from_ns, NS_PER_MINUTE)
+        if last_ns not in short:
+            return  # not over, or older than is compared
+        missing = sum((max(short[start_ns], Decimal(0)) for start_ns in minutes), Decimal(0))
+        if not missing:
+            detail = "the venue's own candles agree"
+            changes: dict[str, Any] = {"state": "closed", "missing_volume": None, "detail": detail}
+        elif missing != gap.missing_volume:
+            changes = {"missing_volume": missing}
+        else:
+            return
+        gap = msgspec.structs.replace(gap, received_ns=now_ns, line=LINE, **changes)
+        await self._log.put(gap)
+        self._backfill.note(gap)
+
+
+def _touches(gap: Gap, start_ns: int) -> bool:
+    return gap.from_ns < start_ns + NS_PER_MINUTE and (gap.until_ns is None or gap.until_ns >= start_ns)

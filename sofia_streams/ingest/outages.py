@@ -1,0 +1,105 @@
+"""Interruptions of feeds become gaps: a connection that dropped, a worker that was away, an instrument gone silent.
+
+Where ids count the next trade tells what is missing, so there only silence is said. Where they do not (Bybit), every
+interruption is a hole until a backfill or the venue's own candles say otherwise. Works on the receiver's clock and the
+venue's, as far as that is known; opens no connection.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from sofia_streams.core.pulse import Pulse
+from sofia_streams.core.skew import ClockSkew
+from sofia_streams.core.windows import instrument_key
+from sofia_streams.ingest.gap_watch import GapWatch
+from sofia_streams.model import NS_PER_SECOND, Punctuation, TradeBatch
+from sofia_streams.venues.registry import VENUES
+
+_EDGE_NS = NS_PER_SECOND
+"""Frames of one socket may overtake one another by so much, between topics and in the venue's own queues."""
+
+
+class Outages:
+    """What is interrupted, by instrument: the gap ids, while they last."""
+
+    def __init__(self, gaps: GapWatch, skews: Mapping[str, ClockSkew], silent_ns_min: int) -> None:
+        self._gaps, self._skews, self._silent_ns_min = gaps, skews, silent_ns_min
+        self._reached_ns: dict[str, tuple[TradeBatch, int]] = {}
+        self._lasting: dict[str, list[str]] = defaultdict(list)
+        self._silent: dict[str, str] = {}
+        self._pulses: dict[str, Pulse] = {}
+        self.levels: dict[str, int] = {}
+        """Instruments that are silent, and for how many times what is usual."""
+
+    def remember(self, record: TradeBatch | Punctuation) -> None:
+        """A record from before a restart: so far the log is whole."""
+        name = instrument_key(record.venue, record.market, record.symbol)
+        if isinstance(record, TradeBatch):
+            live = [trade.exchange_ns for trade in record.trades if not (trade.snapshot or trade.backfilled)]
+            at_ns = max(live, default=0)
+        else:
+            at_ns = record.exchange_ns if record.alive else 0
+        head = TradeBatch(record.venue, record.market, record.symbol, record.received_ns, record.line, [])
+        known_ns = self._reached_ns[name][1] if name in self._reached_ns else 0
+        self._reached_ns[name] = (head, max(known_ns, at_ns))
+
+    def begin(self, now_ns: int) -> None:
+        """After a restart: what was read stopped where the log stops."""
+        for name, known in self._gaps.open.items():
+            self._lasting[name] += [gap_id for gap_id, one in known.items() if one.gap.until_ns is None]
+        for name, (head, at_ns) in self._reached_ns.items():
+            if not VENUES[head.venue].ids_count and at_ns:
+                self._interrupt(name, head, at_ns, now_ns)
+        self._reached_ns.clear()
+
+    def dropped(self, heads: Iterable[TradeBatch], heard_ns: int, now_ns: int) -> None:
+        """The connection of these instruments ended without another to take over; it was heard last at `heard_ns`."""
+        for head in heads:
+            name = instrument_key(head.venue, head.market, head.symbol)
+            if not VENUES[head.venue].ids_count and not self._lasting[name]:
+                from_ns = self._skews[head.venue].exchange_now_ns(heard_ns) - _EDGE_NS
+                self._interrupt(name, head, from_ns, now_ns)
+
+    def resumed(self, names: Iterable[str], now_ns: int) -> None:
+        """Instruments whose connection is live again: their holes have an end."""
+        for name in names:
+            for gap_id in self._lasting.pop(name, ()):
+                self._end(name, gap_id, now_ns)
+
+    def saw(self, name: str, now_ns: int) -> None:
+        """A frame with news of an instrument."""
+        pulse = self._pulses.get(name)
+        if pulse is None:
+            pulse = self._pulses[name] = Pulse(now_ns, self._silent_ns_min)
+        pulse.saw(now_ns)
+        gap_id = self._silent.pop(name, None)
+        if gap_id is not None:
+            self.levels.pop(name, None)
+            self._end(name, gap_id, now_ns)
+            if VENUES[name.partition("|")[0]].ids_count:
+                self._gaps.close(name, gap_id, now_ns, detail="heard again; missing ids are gaps of their own")
+
+    def look(self, now_ns: int) -> None:
+        """Once a second or so: an instrument that is silent for longer than is usual for it becomes a gap."""
+        for name, pulse in self._pulses.items():
+            level = pulse.level(now_ns)
+            head = self._gaps.heads.get(name)
+            if level and head is not None:
+                self.levels[name] = level
+                if name not in self._silent:
+                    from_ns = self._skews[head.venue].exchange_now_ns(pulse.heard_ns)
+                    self._silent[name] = self._gaps.interrupted(head, "stale", from_ns, None, now_ns).gap_id
+
+    def _interrupt(self, name: str, head: TradeBatch, from_ns: int, now_ns: int) -> None:
+        self._lasting[name].append(self._gaps.interrupted(head, "outage", from_ns, None, now_ns).gap_id)
+
+    def _end(self, name: str, gap_id: str, now_ns: int) -> None:
+        known = self._gaps.open[name].get(gap_id)
+        if known is not None:
+            until_ns = self._skews[name.partition("|")[0]].exchange_now_ns(now_ns) + _EDGE_NS
+            ended = msgspec.structs.replace(known.gap, until_ns=max(until_ns, known.gap.from_ns), received_ns=now_ns)
+            self._gaps.change(ended)
