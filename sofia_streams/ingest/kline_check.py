@@ -30,6 +30,7 @@ from sofia_streams.venues.registry import VENUES
 _log = structlog.get_logger("klines")
 _AFTER_NS = 8 * NS_PER_SECOND
 """So long after its end a minute is whole on both sides."""
+_BEFORE_NS = 30 * NS_PER_MINUTE
 _KEPT_MINUTES = 240
 _BACK_MINUTES = 120
 """An open gap is compared this far back; the venue keeps its candles for years, we ask for little."""
@@ -86,7 +87,8 @@ class KlineCheck:
         found = await fetch_klines(*one, "1m", first_ns, end_ns, listings=listings, place=place)
         short = {kline.start_ns: kline.volume - await self._ours(one, kline.start_ns) for kline in found}
         for start_ns, missing in short.items():
-            if missing > 0 and not any(_touches(gap, start_ns) for gap in known):
+            is_known = any(_touches(gap, start_ns) for gap in known)
+            if missing > 0 and not is_known and await self._was_subscribed(one, start_ns):
                 await self._open(one, start_ns, missing, now_ns)
             if missing < 0:
                 _log.warning("more than the venue's own candle has", instrument=one, minute_ns=start_ns, by=-missing)
@@ -100,6 +102,10 @@ class KlineCheck:
             trades = await trades_between(self._settings, one, start_ns, start_ns + NS_PER_MINUTE - 1)
             known = sum((trade.quantity for trade in trades), Decimal(0))
         return Decimal(0) if known is None else known
+
+    async def _was_subscribed(self, one: Instrument, start_ns: int) -> bool:
+        """Whether the minute began after we did: the log has trades from before it."""
+        return bool(await trades_between(self._settings, one, start_ns - _BEFORE_NS, start_ns - 1))
 
     async def _open(self, one: Instrument, start_ns: int, missing: Decimal, now_ns: int) -> None:
         gap = Gap(
