@@ -182,6 +182,7 @@ class Backfill:
     async def _put(self, gap: Gap, trades: Sequence[Trade]) -> None:
         now_ns = time.time_ns()
         await self._log.put(TradeBatch(gap.venue, gap.market, gap.symbol, now_ns, LINE, list(trades)))
+        await self._log.drain()  # the next look at the log sees them
 
     async def _say(self, gap: Gap) -> None:
         gap = msgspec.structs.replace(gap, received_ns=time.time_ns(), line=LINE)

@@ -17,7 +17,7 @@ import structlog
 import websockets
 from websockets.exceptions import ConnectionClosedError, WebSocketException
 
-from sofia_streams.ingest.intake import Line
+from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.pace import Pace, wait_s
 from sofia_streams.ingest.session import CLOSE_S, Session
 from sofia_streams.model import Control, Market

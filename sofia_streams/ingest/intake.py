@@ -14,7 +14,6 @@ from typing import NamedTuple
 import msgspec
 
 from sofia_streams.capture import CapturedFrame
-from sofia_streams.core.lines import LineRace
 from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.tape import ArrivalOrder, History, Tape
 from sofia_streams.core.watermark import Watermark
@@ -22,13 +21,13 @@ from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, UnknownSymbol
 from sofia_streams.ingest.belief import Belief, quarantined
 from sofia_streams.ingest.gap_watch import GapWatch
+from sofia_streams.ingest.line import Connections, Line
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.outages import Outages
 from sofia_streams.ingest.tickers import Tickers
 from sofia_streams.model import (
     Control,
     Gap,
-    Market,
     ParsedTicker,
     ParsedTrade,
     Punctuation,
@@ -38,7 +37,6 @@ from sofia_streams.model import (
     Trade,
     TradeBatch,
 )
-from sofia_streams.obs import metrics
 from sofia_streams.venues.registry import VENUES
 
 Record = TradeBatch | Punctuation | Gap | Ticker | Quarantined
@@ -62,19 +60,6 @@ class Limits(NamedTuple):
     lines: int = 1
 
 
-class Line(NamedTuple):
-    """One connection. Connections of one `shard` replace one another: they carry the same instruments."""
-
-    venue: str
-    market: Market
-    connection: str
-    shard: str = ""
-
-    def feed(self) -> tuple[str, str, str]:
-        """What stays the same when the connection is replaced."""
-        return self.venue, self.market, self.shard
-
-
 class Intake:
     """Turns frames into records. `counts` by "venue|market|symbol" and by venue; `totals` over everything.
 
@@ -87,7 +72,6 @@ class Intake:
         self._tapes: dict[str, Tape] = defaultdict(lambda: Tape(limits.ids_max))
         self._belief = Belief()
         self._watermarks: dict[str, Watermark] = defaultdict(lambda: Watermark(limits.lateness_ns))
-        self.races: dict[str, LineRace] = defaultdict(LineRace)
         self._arrivals: dict[str, ArrivalOrder] = {}
         self._histories: dict[Line, History] = {}
         self._tickers = Tickers()
@@ -96,7 +80,7 @@ class Intake:
         self.outages = Outages(self.gaps, self.skews, limits.stale_after_ns)
         self._feeds: dict[str, TradeBatch] = {}
         self._lines: dict[str, Line] = {}
-        self._heard_ns: dict[tuple[str, str, str], int] = {}
+        self.connections = Connections(limits.silent_ns)
         self._spoken_ns: dict[str, int] = {}
         self._ticked_ns = 0
         self._named: set[str] = set()  # the instruments of the frame at hand
@@ -128,6 +112,7 @@ class Intake:
     def closed(self, line: Line) -> None:
         """The connection is gone; a later one by this name begins anew."""
         self._histories.pop(line, None)
+        self.connections.closed(line)
 
     def take(self, line: Line, frame: bytes, received_ns: int) -> tuple[list[Record], list[Control]]:
         """The records of one frame, and what else the venue said."""
@@ -135,7 +120,7 @@ class Intake:
         self.counts[line.venue]["frames"] += 1
         self._named.clear()
         self._belief.forget()
-        self._heard_ns[line.feed()] = received_ns
+        self.connections.heard(line, received_ns)
         try:
             parsed = VENUES[line.venue].parse(frame, received_ns=received_ns)
         except BadFrame as error:
@@ -177,9 +162,8 @@ class Intake:
             return
         self._ticked_ns = now_ns
         for name, feed in self._feeds.items():
-            heard_ns = self._heard_ns.get(self._lines[name].feed(), 0)
             is_quiet = now_ns - self._spoken_ns.get(name, 0) >= _PUNCTUATE_AFTER_NS
-            if is_quiet and now_ns - heard_ns < self._limits.silent_ns:
+            if is_quiet and self.connections.is_alive(self._lines[name], now_ns):
                 until_ns = self.skews[feed.venue].exchange_now_ns(now_ns) - self._limits.lag_ns
                 self._watermarks[name].reach(until_ns)
                 yield self._punctuation(feed, now_ns, until_ns, alive=True)
@@ -215,7 +199,8 @@ class Intake:
                 continue
             believed = self._belief.believed(name, trades, received_ns)
             if self._limits.lines > 1:
-                self._race(name, line, believed, received_ns)
+                for leader in self.connections.race(name, line, believed, received_ns):
+                    self.counts[leader]["wins"] += 1
             new = self._tapes[name].admit(believed)
             if places := VENUES[line.venue].places_a_sequence:
                 if name not in self._arrivals:
@@ -232,12 +217,6 @@ class Intake:
                 self._spoken_ns[name] = received_ns
                 records.append(msgspec.structs.replace(batch, trades=marked))
         return records
-
-    def _race(self, name: str, line: Line, trades: list[Trade], received_ns: int) -> None:
-        carrier = line.connection.rpartition(".")[0]  # without the number of the connection
-        for leader, lead_ns in self.races[name].saw(carrier, trades, received_ns):
-            self.counts[leader]["wins"] += 1
-            metrics.LINE_LEAD_MS.labels(line.venue, leader).observe(lead_ns / 1e6)
 
     def _name(self, line: Line, venue_symbol: str) -> tuple[str | None, str]:
         """(instrument, unified symbol); (None, "") for a name that is not known, which is noted."""

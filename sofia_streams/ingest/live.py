@@ -15,7 +15,8 @@ import structlog
 from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.connection import Feed, Shard
-from sofia_streams.ingest.intake import Intake, Line, Record
+from sofia_streams.ingest.intake import Intake, Record
+from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.measures import IngestMetrics
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.pace import Pace

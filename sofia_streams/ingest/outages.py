@@ -60,7 +60,7 @@ class Outages:
         """The connection of these instruments ended without another to take over; it was heard last at `heard_ns`."""
         for head in heads:
             name = instrument_key(head.venue, head.market, head.symbol)
-            if not VENUES[head.venue].ids_count and not self._lasting[name]:
+            if not VENUES[head.venue].ids_count and not self._lasting[name] and name not in self._silent:
                 from_ns = self._skews[head.venue].exchange_now_ns(heard_ns) - _EDGE_NS
                 self._interrupt(name, head, from_ns, now_ns)
 
@@ -88,7 +88,7 @@ class Outages:
         for name, pulse in self._pulses.items():
             level = pulse.level(now_ns)
             head = self._gaps.heads.get(name)
-            if level and head is not None:
+            if level and head is not None and not self._lasting.get(name):
                 self.levels[name] = level
                 if name not in self._silent:
                     from_ns = self._skews[head.venue].exchange_now_ns(pulse.heard_ns)

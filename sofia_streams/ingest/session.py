@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import WebSocketException
 
-from sofia_streams.ingest.intake import Line
+from sofia_streams.ingest.line import Line
 
 CLOSE_S = 2.0
 

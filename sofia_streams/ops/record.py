@@ -12,7 +12,7 @@ from typing import Literal
 from sofia_streams.capture import CapturedFrame, CaptureWriter
 from sofia_streams.errors import BadFrame, DependencyDown
 from sofia_streams.ingest.connection import Feed
-from sofia_streams.ingest.intake import Line
+from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.live import shards
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.pace import Pace

@@ -10,7 +10,8 @@ from sofia_streams.codec import encode
 from sofia_streams.core.plausible import AGREEING, PriceGuard
 from sofia_streams.core.tape import Tape
 from sofia_streams.errors import UnknownSymbol
-from sofia_streams.ingest.intake import Intake, Limits, Line
+from sofia_streams.ingest.intake import Intake, Limits
+from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.names import Names
 from sofia_streams.model import Punctuation, Quarantined, Ticker, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
