@@ -41,7 +41,7 @@ def down(as_json: AsJson = False) -> None:
 
 
 def worker(
-    name: Annotated[str, typer.Argument(help="crypto_ws, backfill, ohlcv, timeseries_writer or redis_bridge")],
+    name: Annotated[str, typer.Argument(help="crypto_ws, ohlcv, timeseries_writer, redis_bridge or backfill")],
 ) -> None:
     """One worker in this terminal, on configured addresses.  Example: BROKER_URL=kafka://HOST:9092 sofia worker ohlcv.
 

@@ -15,9 +15,11 @@ import msgspec
 from sofia_streams.core.gaps import IdLine, Missing, without
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.model import Gap, IdKind, Punctuation, Trade, TradeBatch
+from sofia_streams.model import NS_PER_SECOND, Gap, IdKind, Punctuation, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
+_OWN_NS = 60 * NS_PER_SECOND
+"""So long a late print may still close its gap here."""
 Cause = Literal["outage", "stale", "klines"]
 
 
@@ -89,6 +91,14 @@ class GapWatch:
         """The highest id known of an instrument; empty where there is none."""
         found = [line.highest for line in self._lines[name].values() if line.highest is not None]
         return str(found[0]) if len(found) == 1 else ""
+
+    def forget(self, now_ns: int) -> None:
+        """Leave gaps to whoever fills them once nothing of them can still come by itself; those that last stay."""
+        for known in self.open.values():
+            old = [gap_id for gap_id, one in known.items() if now_ns - one.gap.opened_ns > _OWN_NS]
+            for gap_id in old:
+                if known[gap_id].gap.until_ns is not None:
+                    del known[gap_id]
 
     def due(self, now_ns: int) -> Iterator[Gap]:
         """What is to be said now: gaps that opened or closed, in order."""

@@ -168,6 +168,7 @@ class Intake:
                 self._watermarks[name].reach(until_ns)
                 yield self._punctuation(feed, now_ns, until_ns, alive=True)
         self.outages.look(now_ns)
+        self.gaps.forget(now_ns)
         yield from self.gaps.due(now_ns)
         yield from self._tickers.held()
 

@@ -21,10 +21,10 @@ from sofia_streams.settings import Settings, worker_environment
 
 INPUTS = {
     "crypto_ws": (),
-    "backfill": (topics.GAPS, topics.BARS),
     "ohlcv": (topics.TRADES,),
     "timeseries_writer": (topics.TRADES, topics.BARS, topics.TICKERS),
     "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS),
+    "backfill": (topics.GAPS, topics.BARS),
 }
 """Every worker and the topics it reads, in the order data flows; the only list."""
 READERS = tuple(name for name, inputs in INPUTS.items() if inputs)
