@@ -26,7 +26,8 @@ from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.faults import parse_faults
 from sofia_streams.simulator.market import Market, Plan
-from sofia_streams.simulator.server import Exchanges, encoded
+from sofia_streams.simulator.sent import encoded
+from sofia_streams.simulator.server import Exchanges
 from sofia_streams.venues.registry import VENUES
 
 PAIRS = ("BTC/USDT", "ETH/USDT")

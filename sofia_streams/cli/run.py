@@ -73,19 +73,21 @@ def simulate(
     even: Annotated[bool, typer.Option("--even", help="Generated: no bursts and quiet spells")] = False,
     fault: Annotated[list[str] | None, typer.Option(help="KIND=PROBABILITY a frame, e.g. disconnect=0.0005")] = None,
     skew_s: Annotated[float, typer.Option(help="Generated, tape: exchange clocks ahead by so many seconds")] = 0.0,
+    control: Annotated[bool, typer.Option("--control", help="Faults on demand over HTTP, at /control")] = False,
+    ledger: Annotated[Path | None, typer.Option(help="Generated, tape: every trade, a JSON line each")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Four exchanges' protocols on one port.  Example: sofia simulate --market tape --fault duplicate=0.01.
 
     Ingest reads it with SIMULATOR_URL=ws://127.0.0.1:8765. FAULT kinds: drop, duplicate, reorder, malformed,
-    disconnect, stall, late (these two also KIND=PROBABILITY:SECONDS). What was sent and which faults fired is counted
-    at http://127.0.0.1:8765/stats, and printed at the end: Ctrl-C, or the last recorded frame. Exit code 0, or 1 for a
-    damaged recording. See docs/simulator.md.
+    disconnect, gap (gap=PROBABILITY:TRADES as well), stall, late, busy (these three KIND=PROBABILITY:SECONDS as well).
+    What was sent and which faults fired is counted at http://127.0.0.1:8765/stats, and printed at the end: Ctrl-C, or
+    the last recorded frame. Exit code 0, or 1 for a damaged recording. See docs/simulator.md.
     """
     from sofia_streams.ops import simulate as ops
     from sofia_streams.simulator.faults import parse_faults
 
-    faults = parse_faults(fault or [])
+    serve = partial(ops.simulate, port=port, host=host, faults=parse_faults(fault or []), seed=seed, say=say)
     wanted = ops.checked_market(market, captures or [])
     if wanted == "recorded":
         source = ops.recorded(captures or [], speed=ops.checked_speed(speed), loop=loop)
@@ -93,5 +95,4 @@ def simulate(
         plan = ops.checked_plan(venues, symbols, rate, seed, even=even)
         is_tape = wanted == "tape"
         source = ops.taped(plan, captures or [], skew_s=skew_s) if is_tape else ops.generated(plan, skew_s=skew_s)
-    counts = asyncio.run(ops.simulate(source, port=port, host=host, faults=faults, seed=seed, say=say))
-    show(counts, as_json=as_json)
+    show(asyncio.run(serve(source, control=control, ledger=ledger)), as_json=as_json)

@@ -17,18 +17,21 @@ from sofia_streams.embedded.ports import HOST
 from sofia_streams.errors import BadCapture, ConfigError, DependencyDown
 from sofia_streams.ops.replay import merged_frames
 from sofia_streams.settings.values import unified_name
+from sofia_streams.simulator.control import SKEW_S_MAX
 from sofia_streams.simulator.faults import Fault
+from sofia_streams.simulator.ledger import Ledger
 from sofia_streams.simulator.market import Market, Plan, skewed
 from sofia_streams.simulator.playback import Listed, in_a_row, listed_in, paced, played
 from sofia_streams.simulator.rest import Rest
-from sofia_streams.simulator.server import Exchanges, Sent, encoded
+from sofia_streams.simulator.sent import Sent, encoded
+from sofia_streams.simulator.server import Exchanges
 from sofia_streams.simulator.tape import TapeMarket, read_reels
 from sofia_streams.venues.registry import check_venue
 
 TAPE = Path(__file__).parents[1] / "simulator" / "data" / "binance-spot-btcusdt-20240808-trades.jsonl.gz"
 """The tape of the demo; its source and licence stand beside it."""
 _SPEED_MIN, _SPEED_MAX = 0.01, 1e9
-_RATE_MAX, _SKEW_S_MAX = 1_000_000.0, 86_400.0
+_RATE_MAX = 1_000_000.0
 
 
 class Source(NamedTuple):
@@ -38,7 +41,7 @@ class Source(NamedTuple):
     sent: Callable[[], Iterator[Sent]]
     is_recording: bool = False
     is_patient: bool = False
-    skew_ns: int = 0
+    skew_ns: dict[str, int] | None = None
     rest: Rest | None = None
 
 
@@ -108,14 +111,13 @@ def recorded(paths: Sequence[Path], *, speed: float | None = 1.0, loop: bool = F
 
 
 def _of_market(market: Market | TapeMarket, skew_s: float) -> Source:
-    if not -_SKEW_S_MAX <= skew_s <= _SKEW_S_MAX:
+    if not -SKEW_S_MAX <= skew_s <= SKEW_S_MAX:
         raise ConfigError(f"simulate: expected a skew of at most a day either way, found {skew_s} s")
-    skew_ns = round(skew_s * 1e9)
     listed: dict[tuple[str, str], set[str]] = defaultdict(set)
     for (venue, _), instrument in market.instruments.items():
         listed[venue, "spot"].add(instrument.listing)
     frozen = {place: frozenset(names) for place, names in listed.items()}
-    rest = Rest(market.instruments.values())
+    rest, skew_ns = Rest(market.instruments.values()), {venue: round(skew_s * 1e9) for venue, _ in listed}
     return Source(frozen, lambda: encoded(skewed(market.events(), skew_ns)), skew_ns=skew_ns, rest=rest)
 
 
@@ -128,12 +130,16 @@ async def simulate(
     seed: int = 1,
     host: str = HOST,
     opened: Callable[[int], None] = lambda port: None,
+    control: bool = False,
+    ledger: Path | None = None,
 ) -> dict[str, Any]:
     """Serve until the source ends, SIGINT or SIGTERM; the counts. `opened` is told the port.
 
-    Raises DependencyDown where the port is taken, BadCapture where a file changes meanwhile.
+    `control` lets clients make faults over HTTP; every trade of a made market is written to `ledger`. Raises
+    DependencyDown where the port is taken, BadCapture where a file changes meanwhile, ConfigError.
     """
-    exchanges = Exchanges(source.listed, faults, seed, source.skew_ns, source.rest)
+    book = checked_ledger(ledger, source)
+    exchanges = Exchanges(source.listed, faults, seed, source.skew_ns, source.rest, control=control, ledger=book)
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
@@ -151,6 +157,19 @@ async def simulate(
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+        if book:
+            book.close()
+
+
+def checked_ledger(path: Path | None, source: Source) -> Ledger | None:
+    """The ledger, if one is wanted. Raises ConfigError for a recording, and a file that cannot be written."""
+    if path is None:
+        return None
+    if source.is_recording:
+        raise ConfigError(
+            "--ledger: expected a generated market or a tape, found recordings. They are their own truth."
+        )
+    return Ledger(path)
 
 
 def _announce(source: Source, address: str, say: Callable[[str], None]) -> None:

@@ -10,7 +10,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -90,13 +90,24 @@ def start_simulator(
     rate: float = _DEMO_RATE,
     even: bool = False,
     market: Literal["generated", "tape"] = "generated",
+    seed: int = 1,
+    faults: Sequence[str] = (),
+    control: bool = False,
+    ledger: Path | None = None,
 ) -> process.Child:
-    """The simulator as a process, serving what the settings ask for at `rate` trades a second and venue."""
+    """The simulator as a process, serving what the settings ask for at `rate` trades a second and venue.
+
+    `faults` as on the command line; for `control` and `ledger` see docs/simulator.md.
+    """
     command = [
         *(sys.executable, "-m", "sofia_streams.cli", "simulate", "--market", market),
         *("--port", str(port), "--rate", str(rate)),
         *("--venues", ",".join(settings.crypto_exchanges), "--symbols", ",".join(settings.crypto_symbols)),
+        *("--seed", str(seed)),
         *(["--even"] if even else []),
+        *(part for fault in faults for part in ("--fault", fault)),
+        *(["--control"] if control else []),
+        *(["--ledger", str(ledger.resolve())] if ledger else []),
     ]
     root = Path(__file__).resolve().parents[2]
     env = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}

@@ -1,7 +1,7 @@
 """Faults that the simulator puts between a venue and its client, seeded: each frame may be hurt.
 
-A fault is a probability a frame (busy: a REST request). Recordings served on `/replay` are never hurt: a replay gives
-the same every time.
+A fault is a probability a frame; `busy` is one a REST request, and `gap` hurts all clients alike (`outages`).
+Recordings served on `/replay` are never hurt: a replay gives the same every time.
 """
 
 from __future__ import annotations
@@ -12,20 +12,22 @@ from typing import NamedTuple
 
 from sofia_streams.errors import ConfigError
 
-KINDS = ("drop", "duplicate", "reorder", "malformed", "disconnect", "stall", "late", "busy")
-BUSY = "busy"
-"""The one that hurts REST and no frame: HTTP 429, and when to ask again."""
+KINDS = ("drop", "duplicate", "reorder", "malformed", "disconnect", "stall", "late", "busy", "gap")
+BUSY, GAP = "busy", "gap"
+"""HTTP 429 for a REST request, and when to ask again; trades of one instrument in a row that no client gets."""
 _SECONDS = {"stall": 40.0, "late": 5.0, BUSY: 1.0}
 """A stall is longer than any venue's own heartbeat; late is later than a candle waits."""
 _SECONDS_MAX = 3_600.0
+_GAP_USUAL, _GAP_MAX = 10, 500
 _GARBAGE = '{"e":"trade","s":"BTCUSDT","p":"NaN","q":[],"T":-1'
 
 
 class Fault(NamedTuple):
-    """How likely a frame is hurt, and for how long (stall, late, busy)."""
+    """How likely a frame is hurt, and for how long (stall, late, busy) or how many (gap)."""
 
     share: float
     seconds: float = 0.0
+    trades: int = 0
 
 
 def parse_faults(texts: Sequence[str]) -> dict[str, Fault]:
@@ -33,16 +35,26 @@ def parse_faults(texts: Sequence[str]) -> dict[str, Fault]:
     found = {}
     for text in texts:
         kind, _, value = text.partition("=")
-        share_text, colon, seconds_text = value.partition(":")
-        share, seconds = _number(share_text), _number(seconds_text) if colon else _SECONDS.get(kind, 0.0)
-        is_timed = kind in _SECONDS and 0.0 < seconds <= _SECONDS_MAX
-        if kind not in KINDS or not 0.0 <= share <= 1.0 or not (is_timed or (kind not in _SECONDS and not colon)):
+        share_text, colon, more = value.partition(":")
+        fault = Fault(_number(share_text), *_more(kind, more if colon else None))
+        if kind not in KINDS or not 0.0 <= fault.share <= 1.0 or fault.seconds < 0 or fault.trades < 0:
             raise ConfigError(
-                f"--fault: expected KIND=0..1 with KIND one of {', '.join(KINDS)} "
-                f"({', '.join(_SECONDS)}: KIND=0..1:SECONDS as well), found {text[:60]!r}"
+                f"--fault: expected KIND=0..1 with KIND one of {', '.join(KINDS)} ({', '.join(_SECONDS)}: "
+                f"KIND=0..1:SECONDS as well, gap=0..1:TRADES with 1 to {_GAP_MAX}), found {text[:60]!r}"
             )
-        found[kind] = Fault(share, seconds)
+        found[kind] = fault
     return found
+
+
+def _more(kind: str, text: str | None) -> tuple[float, int]:
+    """Seconds and count of a fault of this kind; -1 for what is wrong."""
+    if kind in _SECONDS:
+        seconds = _SECONDS[kind] if text is None else _number(text)
+        return seconds if 0.0 < seconds <= _SECONDS_MAX else -1.0, 0
+    if kind == GAP:
+        count = _GAP_USUAL if text is None else int(text) if text.isascii() and text.isdigit() else 0
+        return 0.0, count if 1 <= count <= _GAP_MAX else -1
+    return 0.0 if text is None else -1.0, 0
 
 
 def _number(text: str) -> float:
@@ -66,7 +78,7 @@ class Faults:
     """Decides for one client, frame by frame; counts in `fired` by kind."""
 
     def __init__(self, faults: Mapping[str, Fault], seed: int, fired: dict[str, int]) -> None:
-        self._faults = {kind: fault for kind, fault in faults.items() if kind != BUSY}
+        self._faults = {kind: fault for kind, fault in faults.items() if kind not in (BUSY, GAP)}
         self._random = Random(seed)  # noqa: S311
         self._held: str | None = None
         self._fired = fired

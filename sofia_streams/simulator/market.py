@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 from typing import NamedTuple
 
@@ -94,12 +94,13 @@ class Market:
         return instrument.print(time_of(venue, at_ns), price, lots, side)
 
 
-def skewed(events: Iterable[Event], skew_ns: int) -> Iterator[Event]:
-    """The same at the same moments, from exchanges whose clocks are ahead by `skew_ns` (behind when negative)."""
+def skewed(events: Iterable[Event], skew_ns: Mapping[str, int]) -> Iterator[Event]:
+    """The same at the same moments, from exchanges whose clocks are ahead by so much (behind when negative)."""
     for at_ns, venue, said in events:
+        ahead_ns = skew_ns.get(venue, 0)
         if isinstance(said, ParsedTrade):
-            trade = msgspec.structs.replace(said.trade, exchange_ns=time_of(venue, said.trade.exchange_ns + skew_ns))
+            trade = msgspec.structs.replace(said.trade, exchange_ns=time_of(venue, said.trade.exchange_ns + ahead_ns))
             yield Event(at_ns, venue, msgspec.structs.replace(said, trade=trade))
         else:
-            exchange_ns = time_of(venue, (said.exchange_ns or at_ns) + skew_ns)
+            exchange_ns = time_of(venue, (said.exchange_ns or at_ns) + ahead_ns)
             yield Event(at_ns, venue, msgspec.structs.replace(said, exchange_ns=exchange_ns))

@@ -14,7 +14,7 @@ from sofia_streams.capture import CapturedFrame
 from sofia_streams.errors import BadFrame
 from sofia_streams.model import Control, Parsed, ParsedTicker, ParsedTrade
 from sofia_streams.simulator.channels import ADVANCED, carried
-from sofia_streams.simulator.server import Sent
+from sofia_streams.simulator.sent import Sent
 from sofia_streams.venues.registry import VENUES
 
 Listed = dict[tuple[str, str], frozenset[str]]

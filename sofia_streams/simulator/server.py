@@ -2,116 +2,39 @@
 
 Clients subscribe as they would at the venue and get the channels they asked for. A client that reads too slowly is cut
 off, as venues do. `http://host:port/stats` counts, and `http://host:port/<venue>/` has the venue's REST (`rest`).
-`/replay` serves recordings in their own order (`recording`).
+`/control` makes faults on demand, where that was allowed (`control`); `/replay` serves recordings (`recording`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from random import Random
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from sofia_streams.model import ParsedTrade
 from sofia_streams.simulator import channels
-from sofia_streams.simulator.faults import BUSY, Fault, Faults, Hurt
-from sofia_streams.simulator.market import Event
-from sofia_streams.simulator.rest import Reply, Rest, too_many
+from sofia_streams.simulator.client import Client
+from sofia_streams.simulator.control import PATH, Control
+from sofia_streams.simulator.faults import Fault, Faults
+from sofia_streams.simulator.ledger import Ledger
+from sofia_streams.simulator.outages import Outages
+from sofia_streams.simulator.rest import Reply, Rest
+from sofia_streams.simulator.rest.replies import json_reply
+from sofia_streams.simulator.sent import Sent
 from sofia_streams.venues.registry import VENUES
 
-_FRAMES_WAITING_MAX = 20_000
-_SLICE_S = 0.005
+_SLICE_S, _RELEASE_S = 0.005, 0.05
 _FRAMES_A_TURN = 256
 """Frames sent at once before others get a turn."""
 _SETTLED_S = 1.0
 _encoder = msgspec.json.Encoder()
-
-
-class Sent(NamedTuple):
-    """Frames of a venue, each with its channels (none: every subscriber), due at `at_ns`.
-
-    `market` is what stands after the venue in the path; `trades` of `listing` are in the frames, the last is `last_id`.
-    """
-
-    at_ns: int
-    venue: str
-    market: str
-    frames: list[tuple[str, frozenset[str]]]
-    listing: str = ""
-    last_id: str = ""
-    trades: int = 0
-    said: ParsedTrade | None = None
-    """The trade itself, of a made market."""
-
-
-def encoded(events: Iterable[Event]) -> Iterator[Sent]:
-    """A market in the venues' own words."""
-    for at_ns, venue, said in events:
-        if isinstance(said, ParsedTrade):
-            texts, listing, last_id = [VENUES[venue].encode_trade(said)], said.venue_symbol, said.trade.trade_id
-        else:
-            texts, listing, last_id = VENUES[venue].encode_ticker(said), said.venue_symbol, ""
-        trade = said if isinstance(said, ParsedTrade) else None
-        frames = [(text, channels.carried(venue, text)) for text in texts]
-        yield Sent(at_ns, venue, "spot", frames, listing, last_id, 1 if trade else 0, trade)
-
-
-class _Client:
-    def __init__(self, socket: ServerConnection, venue: str, market: str, faults: Faults) -> None:
-        self.socket, self.venue, self.market, self.faults = socket, venue, market, faults
-        self.listings: set[str] = set()
-        self.channels: set[str] = set()
-        self.waiting: asyncio.Queue[tuple[str, bool]] = asyncio.Queue(_FRAMES_WAITING_MAX)
-        self._writing, self._late = False, 0
-
-    def offer(self, frame: str, *, may_hurt: bool = True) -> None:
-        """Send when the socket is ready; a client with too much waiting is cut off."""
-        try:
-            self.waiting.put_nowait((frame, may_hurt))
-        except asyncio.QueueFull:
-            self.socket.transport.abort()
-
-    def wants(self, carried: frozenset[str]) -> bool:
-        """Whether it subscribed to any of these channels."""
-        return not self.channels.isdisjoint(carried) if carried else bool(self.channels)
-
-    @property
-    def busy(self) -> bool:
-        """Whether anything is still on its way."""
-        return self._writing or self._late > 0 or not self.waiting.empty()
-
-    async def write(self) -> None:
-        """Send what waits, hurt as asked, until the client goes."""
-        with contextlib.suppress(ConnectionClosed):
-            while True:
-                frame, may_hurt = await self.waiting.get()
-                self._writing = True
-                await self._send(self.faults.apply(frame) if may_hurt else Hurt([frame]))
-                self._writing = False
-
-    async def _send(self, hurt: Hurt) -> None:
-        for late in hurt.late:
-            self._late += 1
-            asyncio.get_running_loop().call_later(hurt.late_s, self._offer_late, late)
-        if hurt.stall_s:
-            await asyncio.sleep(hurt.stall_s)
-        for frame in hurt.frames:
-            await self.socket.send(frame)
-        if hurt.disconnect:
-            self.socket.transport.abort()
-
-    def _offer_late(self, frame: str) -> None:
-        self._late -= 1
-        self.offer(frame, may_hurt=False)
 
 
 class Exchanges:
@@ -119,8 +42,10 @@ class Exchanges:
 
     sent       trades that the market had, by "venue|market|listing"
     fired      faults that happened, by kind
-    skew_ns    how far the exchanges' clocks are ahead, for what they say by themselves
+    skew_ns    how far each venue's clock is ahead, for what it says by itself; `control` changes it
     rest       answers plain HTTP
+    control    whether `/control` is served
+    ledger     where every printed trade is written down
     """
 
     def __init__(
@@ -128,39 +53,62 @@ class Exchanges:
         listed: Mapping[tuple[str, str], frozenset[str]],
         faults: Mapping[str, Fault] = {},
         seed: int = 1,
-        skew_ns: int = 0,
+        skew_ns: dict[str, int] | None = None,
         rest: Rest | None = None,
+        *,
+        control: bool = False,
+        ledger: Ledger | None = None,
     ) -> None:
-        self._rest, self._random = rest or Rest(), Random(seed)  # noqa: S311
-        self._listed, self._faults, self._seed, self._skew_ns = dict(listed), dict(faults), seed, skew_ns
-        self._clients: set[_Client] = set()
+        self._rest, self._ledger, self._skew_ns = rest or Rest(), ledger, {} if skew_ns is None else skew_ns
+        self._listed, self._faults, self._seed = dict(listed), dict(faults), seed
+        self._clients: set[Client] = set()
         self._served = 0
         self._subscribed = asyncio.Event()
         self._subscribed_s = 0.0
         self._last_ids: dict[tuple[str, str], dict[str, str]] = defaultdict(dict)
         self.sent: dict[str, int] = defaultdict(int)
-        self.fired: dict[str, int] = dict.fromkeys(faults, 0)
+        self.fired: dict[str, int] = defaultdict(int, dict.fromkeys(faults, 0))
+        self._outages = Outages(faults, seed, self.fired)
+        names: dict[str, set[str]] = defaultdict(set)
+        for (venue, _), listings in listed.items():
+            names[venue] |= listings
+        actions = Control(names, self._outages, self._disconnect, self._skew_ns, time.monotonic)
+        self._control = actions if control else None
 
     def stats(self) -> dict[str, Any]:
         """Counts since the start."""
-        return {"clients": len(self._clients), "served": self._served, "sent": dict(self.sent), "fired": self.fired}
+        counts = {"clients": len(self._clients), "served": self._served, "sent": dict(self.sent)}
+        return {**counts, "fired": dict(self.fired), "asked": self._rest.asked}
 
     def plain_http(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Answers `/stats` and REST; for `serve(..., process_request=)`."""
-        is_stats = request.path == "/stats"
-        reply = Reply(200, _encoder.encode(self.stats()).decode()) if is_stats else self._rest.answer(request.path)
+        """Answers `/stats`, `/control` and REST; for `serve(..., process_request=)`."""
+        reply = self._reply(request.path)
         if reply is None:
             return None
-        busy = self._faults.get(BUSY)
-        if busy and not is_stats and self._random.random() < busy.share:
-            self.fired[BUSY] += 1
-            reply = too_many(busy.seconds)
         response = connection.respond(HTTPStatus(reply.status), reply.body)
         del response.headers["Content-Type"]
         response.headers.update(reply.headers)
         if reply.cut:
             response.body = response.body[: -reply.cut]
         return response
+
+    def _reply(self, target: str) -> Reply | None:
+        path = target.partition("?")[0]
+        if path == "/stats":
+            return Reply(200, _encoder.encode(self.stats()).decode())
+        if path == PATH:
+            refused = json_reply({"error": "start the simulator with --control"}, 404)
+            return refused if self._control is None else self._control.answer(target)
+        reply = self._rest.answer(target)
+        venue = path.strip("/").partition("/")[0]
+        return None if reply is None else self._outages.answered(venue, reply, time.monotonic())
+
+    def _disconnect(self, venue: str) -> int:
+        found = [client for client in self._clients if client.venue == venue]
+        for client in found:
+            client.cut_off()
+        self.fired["disconnect"] += len(found)
+        return len(found)
 
     async def serve(self, socket: ServerConnection) -> None:
         """One client until it goes."""
@@ -170,7 +118,7 @@ class Exchanges:
             known = ", ".join(f"/{name}/{kind}" for name, kind in sorted(self._listed))
             await socket.close(1008, f"expected one of {known}"[:120])
             return
-        client = _Client(socket, venue, market, Faults(self._faults, self._seed + self._served, self.fired))
+        client = Client(socket, venue, market, Faults(self._faults, self._seed + self._served, self.fired))
         self._served += 1
         self._clients.add(client)
         writer = asyncio.create_task(client.write())
@@ -183,7 +131,7 @@ class Exchanges:
             self._clients.discard(client)
             writer.cancel()
 
-    async def _take(self, client: _Client, text: str) -> None:
+    async def _take(self, client: Client, text: str) -> None:
         answer = channels.answer(client.venue, client.market, text, self._listed[client.venue, client.market])
         for frame in answer.frames:
             await client.socket.send(frame)
@@ -206,7 +154,7 @@ class Exchanges:
 
         `patient` waits for slow clients instead of cutting them off.
         """
-        heartbeats = asyncio.create_task(self._beat(clock_ns))
+        others = [asyncio.create_task(self._beat(clock_ns)), asyncio.create_task(self._release())]
         try:
             for number, sent in enumerate(market):
                 early_s = (sent.at_ns - clock_ns()) / 1e9
@@ -217,29 +165,46 @@ class Exchanges:
                 self._deliver(sent)
             await _until(lambda: not any(client.busy for client in self._clients))
         finally:
-            heartbeats.cancel()
+            for task in others:
+                task.cancel()
 
     def _deliver(self, sent: Sent) -> None:
         if sent.said is not None:
             self._rest.add(sent.venue, sent.said)
+            if self._ledger:
+                self._ledger.add(sent)
         if sent.trades:
             self._last_ids[sent.venue, sent.market][sent.listing] = sent.last_id
             self.sent[f"{sent.venue}|{sent.market}|{sent.listing}"] += sent.trades
+        if self._outages.passed(sent):
+            self._offer(sent)
+
+    def _offer(self, sent: Sent) -> None:
         for client in list(self._clients):
             if client.venue == sent.venue and client.market == sent.market:
                 for frame, carried in sent.frames:
                     if client.wants(carried):
                         client.offer(frame)
 
+    async def _release(self) -> None:
+        """What a stall held back, when that is over."""
+        while True:
+            await asyncio.sleep(_RELEASE_S)
+            for sent in self._outages.released(time.monotonic()):
+                self._offer(sent)
+
     async def _beat(self, clock_ns: Callable[[], int]) -> None:
         while True:
             await asyncio.sleep(1.0)
+            if self._ledger:
+                self._ledger.flush()
             for client in list(self._clients):
-                if client.market == channels.ADVANCED:
+                if client.market == channels.ADVANCED or self._outages.is_silent(client.venue):
                     continue
+                now_ns = clock_ns() + self._skew_ns.get(client.venue, 0)
                 last_ids = self._last_ids[client.venue, client.market]
                 last = {name: last_ids.get(name, "0") for name in client.listings}
-                for frame in VENUES[client.venue].heartbeat(clock_ns() + self._skew_ns, last):
+                for frame in VENUES[client.venue].heartbeat(now_ns, last):
                     if client.wants(channels.carried(client.venue, frame)):
                         client.offer(frame)
 

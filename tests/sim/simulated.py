@@ -14,11 +14,13 @@ PATIENCE_S = 30.0
 
 
 @asynccontextmanager
-async def serving(source, faults=None, seed=1):
+async def serving(source, faults=None, seed=1, **more):
     """The port of a simulator of `source`, and the task that ends with it."""
     opened = asyncio.get_running_loop().create_future()
     running = asyncio.create_task(
-        simulate(source, port=0, faults=faults or {}, seed=seed, say=lambda text: None, opened=opened.set_result)
+        simulate(
+            source, port=0, faults=faults or {}, seed=seed, say=lambda text: None, opened=opened.set_result, **more
+        )
     )
     await asyncio.wait([opened, running], return_when=asyncio.FIRST_COMPLETED)
     try:

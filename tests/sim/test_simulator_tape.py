@@ -13,7 +13,7 @@ from sofia_streams.errors import BadCapture, ConfigError
 from sofia_streams.model import ParsedTicker, ParsedTrade
 from sofia_streams.ops.simulate import TAPE, checked_plan
 from sofia_streams.simulator.market import Market, Plan, skewed
-from sofia_streams.simulator.server import encoded
+from sofia_streams.simulator.sent import encoded
 from sofia_streams.simulator.tape import Print, Reel, TapeMarket, read_reels
 from sofia_streams.venues.registry import VENUES
 
@@ -171,7 +171,8 @@ def test_tickers_follow_the_tape(reels):
 @settings(max_examples=10, deadline=None)
 def test_frames_that_are_sent_parse_back_to_what_was_said(venue, reels, seed, rate, skew_s):
     plan = Plan((venue,), PAIRS, rate, seed)
-    events = list(islice(skewed(TapeMarket(plan, reels, START_NS).events(), skew_s * SECOND_NS), 300))
+    skew_ns = {venue: skew_s * SECOND_NS}
+    events = list(islice(skewed(TapeMarket(plan, reels, START_NS).events(), skew_ns), 300))
     assert {type(event.said) for event in events} <= {ParsedTrade, ParsedTicker}
     for event, sent in zip(events, encoded(events), strict=True):
         said, parsed = event.said, []

@@ -36,8 +36,8 @@ class Rest:
         for one in instruments:
             self._listed[one.venue][one.listing] = (one, Memory(one))
         self.instead: deque[Reply] = deque()
-        self.asked = 0
-        """How many requests came, whatever the answer."""
+        self.asked = dict.fromkeys(_VENUES, 0)
+        """How many requests came, by venue, whatever the answer."""
 
     def add(self, venue: str, said: ParsedTrade) -> None:
         """A trade that was printed: it is in the trades and klines from now on."""
@@ -50,7 +50,7 @@ class Rest:
         venue, _, path = parts.path.strip("/").partition("/")
         if venue not in _ROOTS or not f"/{path}".startswith(_ROOTS[venue]):
             return None
-        self.asked += 1
+        self.asked[venue] += 1
         if self.instead:
             return self.instead.popleft()
         if not any(self._listed.values()):
