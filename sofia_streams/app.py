@@ -14,6 +14,7 @@ import faust
 from faust.web import Response, View
 
 from sofia_streams import codec, topics
+from sofia_streams.crash_points import passing
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Quarantined, TradeBatch
 from sofia_streams.obs import logs, metrics
@@ -36,6 +37,11 @@ class _App(faust.App):
     def _create_directories(self) -> None:
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         super()._create_directories()
+
+    async def _on_partitions_revoked(self, revoked: Any) -> None:
+        if revoked:  # none at the first join
+            passing("rebalance")
+        await super()._on_partitions_revoked(revoked)
 
 
 _SAME: dict[str, Any] = {

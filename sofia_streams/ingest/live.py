@@ -14,6 +14,7 @@ import structlog
 
 from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.windows import instrument_key
+from sofia_streams.crash_points import passing
 from sofia_streams.ingest.connection import Feed, Shard
 from sofia_streams.ingest.intake import Intake, Record
 from sofia_streams.ingest.line import Line
@@ -63,6 +64,7 @@ class LiveDesk:
         self.frames[line.shard] = self.frames.get(line.shard, 0) + 1
         metrics.FRAMES.labels(line.venue).inc()
         records, controls = self._intake.take(line, frame, now_ns)
+        passing("admitted")
         for record in records:
             _measure(record, self._intake.skews[line.venue], now_ns)
             await self._log.put(record)

@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 
 from sofia_streams import codec, topics
 from sofia_streams.core.windows import instrument_key
+from sofia_streams.crash_points import passing
 from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.intake import Record
 from sofia_streams.model import NS_PER_MS, Gap, Progress, Punctuation, Quarantined, Ticker, TradeBatch
@@ -110,6 +111,7 @@ class TradeLog:
             key=key.encode(),
             timestamp_ms=at_ns // NS_PER_MS,
         )
+        passing("sent")
         self._unacknowledged.add(future)
         future.add_done_callback(self._acknowledged)
 

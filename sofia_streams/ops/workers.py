@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from sofia_streams import topics
+from sofia_streams.crash_points import CRASH_AT
 from sofia_streams.embedded import process
 from sofia_streams.errors import ConfigError, DependencyDown
 from sofia_streams.logread import places
@@ -41,15 +42,19 @@ def check_name(name: str) -> None:
         raise ConfigError(f"worker: expected one of {', '.join(INPUTS)}, found {name!r}.")
 
 
-def start_worker(name: str, settings: Settings, data_dir: Path, *, copy: int = 1) -> process.Child:
+def start_worker(
+    name: str, settings: Settings, data_dir: Path, *, copy: int = 1, crash_at: str = ""
+) -> process.Child:
     """Start one worker; its log is `data_dir`/log/<name>.log. Call it from the main thread.
 
     Copies of a worker share its group, and so the partitions; the second one is called <name>-2. Each needs a
-    `web_port` of its own.
+    `web_port` of its own. `crash_at`, for tests, is a point at which it ends itself (`crash_points`).
     """
     check_name(name)
     inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TZ", "TMPDIR")}
     env = {**inherited, **worker_environment(settings), "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1"}
+    if crash_at:
+        env[CRASH_AT] = crash_at
     command = [sys.executable, "-m", f"agents.{name}", "worker", "--without-web"]
     if settings.web_port:
         command = [*command[:-1], f"--web-port={settings.web_port}"]

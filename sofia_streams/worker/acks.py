@@ -11,6 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
 
+from sofia_streams.crash_points import passing
+
 
 class Acknowledgeable(Protocol):
     """A log record as Faust hands it out."""
@@ -35,6 +37,7 @@ class Acknowledger:
         Waits while too many records are under way. A coroutine among the outputs runs when its turn comes, when all
         outputs of earlier records are in the log.
         """
+        passing("read")
         await self._published.put((event, outputs, rows))
 
     async def run(self) -> None:
@@ -53,7 +56,10 @@ class Acknowledger:
             event, outputs, rows = await self._published.get()
             for output in outputs:
                 await output
-            await self._stored.put((event, [self._write(row) for row in rows]))
+            passing("published")
+            written = [self._write(row) for row in rows]
+            passing("rows_sent")
+            await self._stored.put((event, written))
             self._published.task_done()
 
     async def _acknowledge(self) -> None:
@@ -61,5 +67,7 @@ class Acknowledger:
             event, written = await self._stored.get()
             for future in written:
                 await future
+            passing("rows_stored")
             event.ack()
+            passing("acknowledged")
             self._stored.task_done()

@@ -12,6 +12,7 @@ import faust
 from faust.serializers import codecs
 
 from sofia_streams import codec
+from sofia_streams.crash_points import passing
 
 _ROW = "sofia-row"
 """The name by which Faust knows how our rows are written."""
@@ -51,6 +52,11 @@ class DeferredTable(faust.Table):
     def on_key_del(self, key: str) -> None:
         """As `on_key_set`."""
         self._changes.append(Change(self.partition_for_key(key), key, None))
+
+    async def on_changelog_event(self, event: Any) -> None:
+        """A row is read back."""
+        passing("recovery")
+        await super().on_changelog_event(event)
 
     def take_changes(self) -> list[Change]:
         """All changes since the last call, in order; each must be given to `write`."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import structlog
 
+from sofia_streams.crash_points import passing
 from sofia_streams.errors import DependencyDown
 from sofia_streams.obs import metrics
 from sofia_streams.worker.acks import Acknowledgeable
@@ -63,6 +64,7 @@ class Sink:
 
     async def put(self, item: Item) -> None:
         """Queue one record; waits while the sink is behind."""
+        passing("read")
         await self._queue.put(item)
         metrics.SINK_QUEUE.labels(self._name).set(self._queue.qsize())
 
@@ -72,11 +74,13 @@ class Sink:
             batch = await self._collect()
             began_s = time.monotonic()
             await retry(partial(self._write, batch), self._name)
+            passing("sink_stored")
             metrics.SINK_WRITE_SECONDS.labels(self._name).observe(time.monotonic() - began_s)
             metrics.SINK_ROWS.labels(self._name).inc(sum(item.rows for item in batch))
             now_ns = time.time_ns()
             for item in batch:
                 item.event.ack()
+                passing("acknowledged")
                 if item.received_ns:
                     metrics.STAGE_MS.labels(self._name).observe((now_ns - item.received_ns) / 1e6)
             if batch[-1].received_ns:

@@ -20,6 +20,8 @@ from typing import Any
 
 from faust.transport.drivers import aiokafka as driver
 
+from sofia_streams.crash_points import passing
+
 FETCH_MS_MAX = 20
 FETCH_BYTES_MIN = 64 * 1024
 """A fetch returns when it has so much, or after FETCH_MS_MAX with what there is."""
@@ -44,6 +46,16 @@ class PromptConsumer(driver.Consumer):
 
     def _new_consumer_thread(self) -> PromptThread:
         return PromptThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def perform_seek(self) -> None:
+        """After recovery, before the flow is resumed."""
+        passing("recovery")
+        await super().perform_seek()
+
+    async def on_stop(self) -> None:
+        """Before the group is left."""
+        passing("shutdown")
+        await super().on_stop()
 
     def resume_partitions(self, tps: Iterable[Any]) -> None:
         """Changelogs at once, inputs once the flow is resumed."""
