@@ -113,11 +113,12 @@ def _instrument(found: InstrumentState) -> dict[str, Any]:
 
 
 def _page(settings: Settings, supervisor: Supervisor, watcher: Watcher, began_s: float) -> RenderableType:
-    venues = Table("connection", "state", "frames/s", "last frame", "reconnects", expand=True)
+    venues = Table("connection", "state", "frames/s", "last frame", "delay", "reconnects", expand=True)
     for line in watcher.connections():
         state = "[green]live" if line.connected else "[red]down"
         age = f"{line.age_s:.1f} s" if line.age_s >= 0 else "never"
-        venues.add_row(line.name, state, f"{line.frames_per_s:.0f}", age, str(line.reconnects))
+        delay = "" if line.delay_ms is None else f"{line.delay_ms:.0f} ms"
+        venues.add_row(line.name, state, f"{line.frames_per_s:.0f}", age, delay, str(line.reconnects))
     prices = "open / high / low / close"
     candles = Table("instrument", "trades/s", "second", "close", "quality", "minute", prices, expand=True)
     for found in watcher.instruments():

@@ -8,6 +8,7 @@ time for wait in the socket, a bounded number, then in the venue's own. Does not
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +23,7 @@ from sofia_streams.ingest.pace import Pace, wait_s
 from sofia_streams.ingest.session import CLOSE_S, Session
 from sofia_streams.model import Control, Market
 from sofia_streams.obs import metrics
+from sofia_streams.venues.base import cancelling
 from sofia_streams.venues.registry import VENUES
 
 _log = structlog.get_logger("connection")
@@ -125,6 +127,23 @@ class Feed:
                     await self._pause(error, failures)
         finally:
             await self._drop()
+
+    async def resubscribe(self, listing: str) -> None:
+        """Ask for one listing again on the present connection; harmless where there is none."""
+        session = self._session
+        if session is None:
+            return
+        venue, requests = VENUES[self.shard.venue], Pace(self._limits.requests_per_s)
+        with contextlib.suppress(*_TROUBLES):  # then the reader finds the same and opens another
+            for text in venue.requests([listing], self.shard.market):
+                for request in (cancelling(text), text):
+                    await requests.turn()
+                    await self._send(session, request)
+
+    def renew(self) -> None:
+        """Replace the connection by a new one soon."""
+        if self._session is not None:
+            self._session.renew = True
 
     def _was_steady(self) -> bool:
         live_s = self._session.live_s if self._session else None

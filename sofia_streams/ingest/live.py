@@ -16,6 +16,7 @@ from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.crash_points import passing
 from sofia_streams.ingest.connection import Feed, Shard
+from sofia_streams.ingest.escalation import Escalation
 from sofia_streams.ingest.intake import Intake, Record
 from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.measures import IngestMetrics
@@ -52,31 +53,31 @@ class LiveDesk:
     """Takes frames of all connections: parsed by the intake, put into the log."""
 
     def __init__(self, intake: Intake, log: TradeLog) -> None:
-        self._intake, self._log = intake, log
+        self.intake, self._log = intake, log
         self.frames: dict[str, int] = {}
 
     async def requested(self, line: Line, text: str, now_ns: int) -> None:
         """Remember when the subscription was asked for."""
-        self._intake.requested(line, now_ns)
+        self.intake.requested(line, now_ns)
 
     async def take(self, line: Line, frame: bytes, now_ns: int) -> list[Control]:
         """Parse and log one frame; waits while the log is behind."""
         self.frames[line.shard] = self.frames.get(line.shard, 0) + 1
         metrics.FRAMES.labels(line.venue).inc()
-        records, controls = self._intake.take(line, frame, now_ns)
+        records, controls = self.intake.take(line, frame, now_ns)
         passing("admitted")
         for record in records:
-            _measure(record, self._intake.skews[line.venue], now_ns)
+            _measure(record, self.intake.skews[line.venue], now_ns)
             await self._log.put(record)
         return controls
 
     def closed(self, line: Line) -> None:
         """Forget what was special about the connection."""
-        self._intake.closed(line)
+        self.intake.closed(line)
 
     async def refuse(self, line: Line, reason: str, now_ns: int) -> None:
         """Say in the log that a frame could not even be taken."""
-        await self._log.put(self._intake.refused(line, reason, now_ns))
+        await self._log.put(self.intake.refused(line, reason, now_ns))
 
 
 def _measure(record: Record, skew: ClockSkew, now_ns: int) -> None:
@@ -100,6 +101,7 @@ async def _tick(feeds: Sequence[Feed], desk: LiveDesk, intake: Intake, names: Na
     """Each second: punctuation, venues that are out, progress."""
     declared: set[str] = set()
     drops: dict[str, int] = {}
+    escalation = Escalation()
     unheard: dict[str, list[str]] = {}
     gauges = IngestMetrics()
     while True:
@@ -112,8 +114,12 @@ async def _tick(feeds: Sequence[Feed], desk: LiveDesk, intake: Intake, names: Na
             if feed.shard.name not in unheard and _has_had_time(feed, now_ns):
                 unheard[feed.shard.name] = _unheard(feed, intake, names)
         watch_feeds(feeds, drops, intake, names, now_ns)
+        for feed in feeds:
+            listings = dict(zip(instruments_of(feed.shard, names), feed.shard.listings, strict=True))
+            for alert in await escalation.act(feed, listings, intake.outages.levels, now_ns):
+                await log.alert(alert)
         counts = intake.summary()
-        gauges.show(now_s, counts, feeds)
+        gauges.show(now_s, counts, feeds, intake.skews)
         await log.report(Progress("crypto_ws", now_ns, progress(counts, feeds, desk, names, unheard)))
 
 
@@ -183,11 +189,16 @@ def progress(
 ) -> dict[str, dict[str, int]]:
     """Counts of the intake with those of each connection beside them.
 
-    An instrument that its venue refuses has `rejected` 1, one of which nothing ever came `unheard` 1.
+    An instrument that its venue refuses has `rejected` 1, one of which nothing ever came `unheard` 1, one that is
+    silent for longer than is usual for it `silent`. A venue has `delay_us`, the smallest receipt minus exchange time of
+    its prints lately (negative where its clock is ahead of ours).
     """
     found = dict(counts)
     for feed in feeds:
         shard = feed.shard
+        delay_ns = desk.intake.skews[shard.venue].delay_ns
+        if delay_ns is not None:
+            found[shard.venue] = {**found.get(shard.venue, {}), "delay_us": delay_ns // 1_000}
         found[shard.name] = {
             "connected": int(feed.down_since_s is None),
             "reconnects": feed.reconnects,
@@ -195,11 +206,14 @@ def progress(
             "heard_ns": feed.heard_ns,
             "rejected": len(feed.rejected),
             "waiting": feed.waiting,
-        } | ({"wins": counts[shard.name].get("wins", 0)} if shard.name in counts else {})
+            "wins": counts.get(shard.name, {}).get("wins", 0),
+        }
         marks = [(listing, "rejected") for listing in feed.rejected]
         marks += [(listing, "unheard") for listing in unheard.get(shard.name, []) if listing not in feed.rejected]
         for listing, mark in marks:
             name = instrument_key(shard.venue, shard.market, names.unified(shard.venue, shard.market, listing))
             if mark == "rejected" or name not in counts:
                 found[name] = {**found.get(name, {}), mark: 1}
+    for name, level in desk.intake.outages.levels.items():
+        found[name] = {**found.get(name, {}), "silent": level}
     return found

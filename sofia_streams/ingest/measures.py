@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client import Counter as Metric
 
+from sofia_streams.core.skew import ClockSkew
 from sofia_streams.ingest.connection import Feed
 from sofia_streams.obs import metrics
 
@@ -28,8 +29,17 @@ class IngestMetrics:
         self._shown: dict[str, Counter[str]] = {}
         self._shown_s: float | None = None
 
-    def show(self, now_s: float, counts: Mapping[str, Mapping[str, int]], feeds: Sequence[Feed]) -> None:
-        """`counts` as `Intake.summary` gives them, `now_s` monotonic."""
+    def show(
+        self,
+        now_s: float,
+        counts: Mapping[str, Mapping[str, int]],
+        feeds: Sequence[Feed],
+        skews: Mapping[str, ClockSkew],
+    ) -> None:
+        """`counts` as `Intake.summary` gives them, `now_s` monotonic, `skews` by venue."""
+        for venue, skew in skews.items():
+            if skew.delay_ns is not None:
+                metrics.SKEW_MS.labels(venue).set(skew.delay_ns / 1e6)
         for venue, totals in by_venue(counts, {feed.shard.venue for feed in feeds}).items():
             before = self._shown.get(venue, Counter())
             for name, metric in _COUNTERS.items():

@@ -18,7 +18,7 @@ from sofia_streams.core.windows import instrument_key
 from sofia_streams.crash_points import passing
 from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.intake import Record
-from sofia_streams.model import NS_PER_MS, Gap, Progress, Punctuation, Quarantined, Ticker, TradeBatch
+from sofia_streams.model import NS_PER_MS, Alert, Gap, Progress, Punctuation, Quarantined, Ticker, TradeBatch
 from sofia_streams.settings import Settings
 
 _UNACKNOWLEDGED_MAX = 5_000
@@ -82,6 +82,10 @@ class TradeLog:
     async def report(self, progress: Progress) -> None:
         """Say what was counted so far."""
         await self._send(topics.HEALTH, progress.component, progress, progress.at_ns)
+
+    async def alert(self, alert: Alert) -> None:
+        """Say what must reach a person."""
+        await self._send(topics.ALERTS, alert.source, alert, alert.at_ns)
 
     async def drain(self) -> None:
         """Send everything and wait until the log has it."""

@@ -29,7 +29,7 @@ LINE_LEAD_MS = Histogram(
     "sofia_line_lead_ms", "How much earlier a line had a trade that another had too", ["venue", "line"], buckets=_MS
 )
 SKEW_MS = Gauge("sofia_clock_skew_ms", "Smallest receipt minus exchange time of the last minute", ["venue"])
-SILENT = Gauge("sofia_silent", "Instruments that are silent for longer than is usual for them", ["venue"])
+SILENT = Gauge("sofia_silent", "Instruments that are silent for longer than is usual for them", ["shard"])
 
 GAPS_OPEN = Gauge("sofia_gaps_open", "Holes in the trades that are not filled", ["venue"])
 BACKFILLED = Counter("sofia_backfilled", "Trades fetched later", ["venue"])

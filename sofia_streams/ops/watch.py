@@ -18,13 +18,19 @@ _BARS_MAX = 2_000
 
 
 class ConnectionState(NamedTuple):
-    """One connection of ingest, as the last progress report has it."""
+    """One connection of ingest, as the last progress report has it.
+
+    `delay_ms` is the smallest receipt minus exchange time of its venue's prints lately: negative where the venue's
+    clock is ahead of ours. `wins` counts trades that it had before another line.
+    """
 
     name: str
     connected: bool
     reconnects: int
     frames_per_s: float
     age_s: float
+    delay_ms: float | None = None
+    wins: int = 0
 
 
 class InstrumentState(NamedTuple):
@@ -98,11 +104,15 @@ class Watcher:
     def connections(self) -> list[ConnectionState]:
         """Ingest's connections."""
         found = []
-        for name, counts in self._latest().items():
+        latest = self._latest()
+        for name, counts in latest.items():
             if "connected" in counts:
                 age_s = max(0.0, time.time() - counts["heard_ns"] / 1e9) if counts["heard_ns"] else -1.0
                 rate = self._rate(name, "frames")
-                found.append(ConnectionState(name, bool(counts["connected"]), counts["reconnects"], rate, age_s))
+                delay_us = latest.get(name.partition("-")[0], {}).get("delay_us")
+                delay_ms = None if delay_us is None else delay_us / 1e3
+                state = ConnectionState(name, bool(counts["connected"]), counts["reconnects"], rate, age_s, delay_ms)
+                found.append(state._replace(wins=counts.get("wins", 0)))
         return sorted(found)
 
     def instruments(self) -> list[InstrumentState]:
@@ -122,7 +132,8 @@ class Watcher:
 
     def silent(self) -> list[tuple[str, str]]:
         """Instruments that do not come, and why: refused by their venue, or subscribed and never sent."""
-        marks = {"rejected": "refused by the venue", "unheard": "subscribed, but nothing came"}
+        marks = {"rejected": "refused by the venue", "unheard": "subscribed, but nothing came",
+                 "silent": "silent for longer than is usual for it"}  # fmt: skip
         latest = sorted(self._latest().items())
         return [(name, why) for name, counts in latest for mark, why in marks.items() if counts.get(mark)]
 

@@ -135,6 +135,9 @@ class Exchanges:
         answer = channels.answer(client.venue, client.market, text, self._listed[client.venue, client.market])
         for frame in answer.frames:
             await client.socket.send(frame)
+        if answer.stopped:
+            wanted = channels.asked(client.venue, text)
+            client.channels.difference_update(one.channel for one in wanted if one.listing in answer.stopped)
         if answer.symbols:
             client.listings.update(answer.symbols)
             wanted = channels.asked(client.venue, text)

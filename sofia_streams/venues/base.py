@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
+
 from sofia_streams.model import Market, Parsed, ParsedTicker, ParsedTrade, Trade
 
 
@@ -18,10 +20,21 @@ class Parse(Protocol):
 
 
 class Answer(NamedTuple):
-    """What a venue does with a client's frame: what it sends back, and whose data it sends from now on."""
+    """What a venue does with a client's frame: what it sends back, whose data it sends from now on, or no more."""
 
     frames: list[str]
     symbols: Sequence[str] = ()
+    stopped: Sequence[str] = ()
+
+
+_CANCELS = {"SUBSCRIBE": "UNSUBSCRIBE", "subscribe": "unsubscribe"}
+
+
+def cancelling(request: str) -> str:
+    """The request that takes a subscription back: the same, with the opposite word. Every venue here has one."""
+    found = msgspec.json.decode(request)
+    words = {name: _CANCELS.get(value, value) if isinstance(value, str) else value for name, value in found.items()}
+    return msgspec.json.encode(words).decode()
 
 
 class Limits(NamedTuple):

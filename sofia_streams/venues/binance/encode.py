@@ -51,10 +51,12 @@ def answer(text: str, listed: frozenset[str]) -> Answer:
     request = decoded(text)
     if request is None:
         return Answer([frame({"code": 3, "msg": "Invalid JSON"})])
-    if request.get("method") != "SUBSCRIBE":
+    if request.get("method") not in ("SUBSCRIBE", "UNSUBSCRIBE"):
         return Answer([frame({"code": 2, "msg": "Invalid request", "id": request.get("id")})])
     asked = dict.fromkeys(stream.partition("@")[0].upper() for stream in words(request.get("params")))
-    return Answer([frame({"result": None, "id": request.get("id")})], [name for name in asked if name in listed])
+    names = [name for name in asked if name in listed]
+    done = [frame({"result": None, "id": request.get("id")})]
+    return Answer(done, names) if request["method"] == "SUBSCRIBE" else Answer(done, stopped=names)
 
 
 def heartbeat(now_ns: int, last_ids: Mapping[str, str]) -> list[str]:

@@ -60,7 +60,8 @@ def answer(text: str, listed: frozenset[str]) -> Answer:
     common = {"conn_id": _CONNECTION, "req_id": request.get("req_id", "")}
     if request.get("op") == "ping":
         return Answer([frame({"success": True, "ret_msg": "pong", **common, "op": "ping"})])
-    if request.get("op") != "subscribe":
+    op = request.get("op")
+    if op not in ("subscribe", "unsubscribe"):
         return Answer([frame({"success": False, "ret_msg": "Invalid op", **common, "op": "subscribe"})])
     topics = words(request.get("args"))
     strangers = [topic for topic in topics if topic.rpartition(".")[2] not in listed]
@@ -69,7 +70,8 @@ def answer(text: str, listed: frozenset[str]) -> Answer:
             [frame({"success": False, "ret_msg": f"Invalid topic: {strangers[0]}", **common, "op": "subscribe"})]
         )
     names = dict.fromkeys(topic.rpartition(".")[2] for topic in topics)
-    return Answer([frame({"success": True, "ret_msg": "subscribe", **common, "op": "subscribe"})], list(names))
+    done = [frame({"success": True, "ret_msg": op, **common, "op": op})]
+    return Answer(done, list(names)) if op == "subscribe" else Answer(done, stopped=list(names))
 
 
 def heartbeat(now_ns: int, last_ids: Mapping[str, str]) -> list[str]:

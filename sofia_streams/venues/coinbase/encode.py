@@ -54,7 +54,7 @@ def encode_ticker(parsed: ParsedTicker) -> list[str]:
 def answer(text: str, listed: frozenset[str]) -> Answer:
     """The list of subscriptions, or an error for the whole request when one product is not listed."""
     request = decoded(text)
-    if request is None or request.get("type") != "subscribe":
+    if request is None or request.get("type") not in ("subscribe", "unsubscribe"):
         return Answer([frame({"type": "error", "message": "Failed to subscribe", "reason": "Type must be subscribe"})])
     products = words(request.get("product_ids"))
     strangers = [name for name in products if name not in listed]
@@ -62,7 +62,8 @@ def answer(text: str, listed: frozenset[str]) -> Answer:
         reason = f"{strangers[0]} is not a valid product"
         return Answer([frame({"type": "error", "message": "Failed to subscribe", "reason": reason})])
     channels = [{"name": name, "product_ids": products} for name in words(request.get("channels"))]
-    return Answer([frame({"type": "subscriptions", "channels": channels})], products)
+    done = [frame({"type": "subscriptions", "channels": channels})]
+    return Answer(done, products) if request["type"] == "subscribe" else Answer(done, stopped=products)
 
 
 def heartbeat(now_ns: int, last_ids: Mapping[str, str]) -> list[str]:

@@ -45,7 +45,8 @@ def answer(text: str, listed: frozenset[str]) -> Answer:
     if text == "ping":
         return Answer(["pong"])
     request = decoded(text)
-    arguments = request.get("args") if request and request.get("op") == "subscribe" else None
+    event = request.get("op") if request else None
+    arguments = request.get("args") if request and event in ("subscribe", "unsubscribe") else None
     if not isinstance(arguments, list):
         return Answer([_error("60012", f"Invalid request: {text[:200]}")])
     frames, symbols = [], []
@@ -53,10 +54,11 @@ def answer(text: str, listed: frozenset[str]) -> Answer:
         name = argument.get("instId") if isinstance(argument, dict) else None
         if name in listed:
             symbols.append(str(name))
-            frames.append(frame({"event": "subscribe", "arg": argument, "connId": _CONNECTION}))
+            frames.append(frame({"event": event, "arg": argument, "connId": _CONNECTION}))
         else:
             frames.append(_error("60018", f"Wrong URL or channel:{argument} doesn't exist."))
-    return Answer(frames, list(dict.fromkeys(symbols)))
+    names = list(dict.fromkeys(symbols))
+    return Answer(frames, names) if event == "subscribe" else Answer(frames, stopped=names)
 
 
 def heartbeat(now_ns: int, last_ids: Mapping[str, str]) -> list[str]:

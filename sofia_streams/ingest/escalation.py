@@ -1,0 +1,56 @@
+"""What is done about a silent instrument: asked for again, then its connection renewed, then a person is told.
+
+One step each time its silence has lasted the limit once more (`core.pulse`), so that a quiet market costs one harmless
+request and only a dead feed gets further. A connection that is silent as a whole is the connection's own matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from sofia_streams.ingest.connection import Feed
+from sofia_streams.model import Alert
+from sofia_streams.obs import metrics
+
+_log = structlog.get_logger("escalation")
+
+
+class Escalation:
+    """Steps taken, by instrument. One object a process."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, int] = {}
+
+    async def act(self, feed: Feed, listings: dict[str, str], levels: dict[str, int], now_ns: int) -> list[Alert]:
+        """Take the next step for each of this feed's silent instruments; what a person must know.
+
+        `listings` are the feed's own, by instrument; `levels` how many times its limit an instrument is silent.
+        """
+        alerts: list[Alert] = []
+        silent = [name for name in listings if levels.get(name)]
+        for name in [name for name in listings if name not in silent]:
+            self._taken.pop(name, None)
+        metrics.SILENT.labels(feed.shard.name).set(len(silent))
+        if feed.down_since_s is not None or (len(silent) == len(listings) and len(listings) > 1):
+            return []
+        for name in silent:
+            taken = self._taken.get(name, 0)
+            if taken < levels[name]:
+                self._taken[name] = taken + 1
+                alerts += await self._step(feed, name, listings[name], taken, now_ns)
+        return alerts
+
+    async def _step(self, feed: Feed, name: str, listing: str, taken: int, now_ns: int) -> Sequence[Alert]:
+        if taken == 0:
+            _log.warning("silent for longer than usual, asking again", instrument=name)
+            await feed.resubscribe(listing)
+        elif taken == 1:
+            _log.warning("still silent, renewing its connection", instrument=name)
+            feed.renew()
+        elif taken == 2:
+            text = f"{name}: silent for longer than is usual, though asked for again and its connection renewed."
+            _log.error("still silent after a new connection", instrument=name)
+            return [Alert(f"silent:{name}:{now_ns}", "critical", "crypto_ws", text, now_ns)]
+        return []
