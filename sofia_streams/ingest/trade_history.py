@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sofia_streams.core.id_search import IdSearch
 from sofia_streams.errors import BadFrame, ConfigError
 from sofia_streams.ingest.venue_rest import Rest
 from sofia_streams.model import IdKind, Trade
 from sofia_streams.venues.registry import VENUES
 
 _FRAME_BYTES_MAX = 65_536
-_STEP_TIMES = 4
 
 
 class _Source(NamedTuple):
@@ -129,8 +129,8 @@ async def fetch_recent(rest: Rest, listing: str) -> list[Trade]:
 async def find_id(rest: Rest, listing: str, at_ns: int, *, id_kind: IdKind | None = None) -> int:
     """The first id at or after a time, where ids count: that of the newest trade plus one when all are older.
 
-    Where the venue's memory begins later than that (OKX: three months), the oldest that it has. About two questions for
-    each power of four in the distance to now. Raises as `fetch_ids`.
+    Where the venue's memory begins later than that (OKX: three months), the oldest that it has. Few questions where the
+    rate of trades is even, else two for each power of four in the distance to now. Raises as `fetch_ids`.
     """
     source = _source_of(rest, id_kind or live_id_kind(rest), by_id=True)
     found, start = await _page(rest, source, listing, None), None
@@ -138,43 +138,11 @@ async def find_id(rest: Rest, listing: str, at_ns: int, *, id_kind: IdKind | Non
         raise BadFrame(rest.venue, f"trades of {listing}", "none at all", b"[]")
     if found[-1].exchange_ns < at_ns:
         return found[-1].order + 1
-    search = _Search(at_ns, source.ascends, source.rows_max[0], bound=found[-1].order, answer=found[-1].order)
+    search = IdSearch(at_ns, source.ascends, source.rows_max[0], bound=found[-1].order, answer=found[-1].order)
     while not search.learn(found, start):
         start = search.next_start()
         found = await _page(rest, source, listing, start)
     return search.answer
-
-
-class _Search:
-    """Where the first trade from a time on must be: after `low` and before `bound`, else it is `answer`."""
-
-    def __init__(self, at_ns: int, ascends: bool, rows_max: int, *, bound: int, answer: int) -> None:
-        self._at_ns, self._ascends, self._rows_max = at_ns, ascends, rows_max
-        self._low, self._bound, self.answer = -1, bound, answer
-        self._step, self._is_low_found = rows_max, False
-
-    def next_start(self) -> int:
-        """The first id of the page to look at next: further and further back, then the middle."""
-        if not self._is_low_found:
-            start, self._step = self._bound - self._step, self._step * _STEP_TIMES
-        else:
-            start = (self._low + self._bound - self._rows_max) // 2
-        return max(self._low + 1, start)
-
-    def learn(self, found: list[Trade], start: int | None) -> bool:
-        """What a page of ids from `start` on says (None: the newest trades); whether that is the end."""
-        newer = next((trade for trade in found if trade.exchange_ns >= self._at_ns), None)
-        has_older = bool(found) and found[0].exchange_ns < self._at_ns
-        if newer is not None and newer.order <= self.answer:
-            self.answer = self._bound = newer.order
-            if has_older:
-                return True
-        if newer is not None and start is not None:
-            self._bound = min(self._bound, start)  # from `start` to the page's first there is none
-        elif start is not None:
-            seen = found[-1].order if self._ascends and found else start + self._rows_max - 1
-            self._low, self._is_low_found = max(self._low, seen), True
-        return self._low + 1 >= self._bound
 
 
 def _source_of(rest: Rest, id_kind: IdKind, *, by_id: bool) -> _Source:

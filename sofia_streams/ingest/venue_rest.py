@@ -31,6 +31,8 @@ _TRIES = 3
 _BUSY_S, _AGAIN_S, _BANNED_S = 3.0, 1.0, 600.0
 """How long not to ask when a venue says no, and not for how long: asked too often; a cut answer; banned or blocked."""
 _BUSY, _BANNED = (429,), (403, 418, 451)
+_CUT_BODIES = ("ClientPayloadError", "ClientResponseError")
+"""Of aiohttp, which is not imported before it is needed: fewer bytes than announced; bytes that do not unpack."""
 _SCIENTIFIC = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?[eE][+-]?[0-9]{1,2}", re.ASCII)
 _CURES = {
     403: "The venue refuses this address or region: ask from elsewhere, or leave it out of CRYPTO_EXCHANGES.",
@@ -95,8 +97,8 @@ class Rest(NamedTuple):
         except TimeoutError as error:
             raise self._down(what, f"no answer within {_ANSWER_S:.0f} s", _NETWORK) from error
         except BaseError as error:
-            if type(error.__cause__).__name__ == "ClientPayloadError":  # aiohttp: fewer bytes than announced
-                raise _Cut(f"a body that was cut ({error.__cause__})") from error
+            if type(error.__cause__).__name__ in _CUT_BODIES:
+                raise _Cut(f"a body that was cut or damaged ({error.__cause__})") from error
             found = f"{type(error).__name__}: {error.__cause__ or error}"
             raise self._down(what, found, _LATER if error.__cause__ is None else _NETWORK) from error
         except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:  # ccxt trusts its venues

@@ -121,3 +121,10 @@ def test_any_row_gives_a_trade_or_a_value_error(venue):
             assert isinstance(VENUES[venue].read_trade(row), Trade)
 
     check()
+
+
+@given(st.integers(0, 20_000), st.integers(1, 12_000))
+def test_a_trade_of_okx_covers_as_many_ids_as_it_says_where_that_can_be(number, count):
+    trade = Trade(str(number), Decimal("1.5"), Decimal(2), "buy", 10**18, number, count=count)
+    (found,) = VENUES["okx"].parse(VENUES["okx"].encode_trade(ParsedTrade("BTC-USDT", trade)).encode(), received_ns=0)
+    assert found.trade.count == (count if count <= min(number + 1, 9_999) else 1)

@@ -99,8 +99,9 @@ _trade = msgspec.json.Decoder(_AnyTrade)
 _ticker = msgspec.json.Decoder(_Ticker)
 _best_row = msgspec.json.Decoder(_Best)
 _RECONNECT_CODE = "64008"
-_COUNT_DIGITS_MAX = 4
+_COUNT_USUAL_MAX, _COUNT_DIGITS_MAX = 64, 4
 """More orders than 9,999 are not filled by one; a wrong count must not hide a gap."""
+_COUNT_OF: dict[str | None, int] = {None: 1, **{str(count): count for count in range(1, _COUNT_USUAL_MAX + 1)}}
 _TRADES = ("trades", "trades-all")
 
 _ENVELOPE_COLONS = 4
@@ -152,10 +153,10 @@ def _records(argument: _Argument, data: msgspec.Raw, frame: bytes) -> list[Parse
 
 
 def _careful_print(row: _AnyTrade) -> ParsedTrade:
-    return _print(row, row.count)
+    return _print(row, row.count if isinstance(row.count, str) else None)
 
 
-def _print(row: _Trade, count: object) -> ParsedTrade:
+def _print(row: _Trade, count: str | None) -> ParsedTrade:
     number = whole_number(row.tradeId)
     return ParsedTrade(
         row.instId,
@@ -166,14 +167,17 @@ def _print(row: _Trade, count: object) -> ParsedTrade:
             row.side,
             ns_from_ms_text(row.ts),
             number,
-            count=1 if count == "1" or count is None else _covered(count, number),
+            "trade",
+            False,
+            False,
+            _COUNT_OF[count] if count in _COUNT_OF and number >= _COUNT_USUAL_MAX else _covered(count, number),
         ),
     )
 
 
-def _covered(count: object, number: int) -> int:
+def _covered(count: str | None, number: int) -> int:
     """How many ids end at this one; 1 where `count` is no plausible number."""
-    if isinstance(count, str) and count.isascii() and count.isdigit() and len(count) <= _COUNT_DIGITS_MAX:
+    if count is not None and count.isascii() and count.isdigit() and len(count) <= _COUNT_DIGITS_MAX:
         return int(count) if 1 <= int(count) <= number + 1 else 1
     return 1
 
