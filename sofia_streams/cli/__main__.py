@@ -33,6 +33,7 @@ COMMANDS = {
     "capture": Command("data", "capture", "Record live frames into a capture file"),
     "export": Command("data", "export", "A table of QuestDB as Parquet, exact"),
     "instruments": Command("instruments", "instruments", "Tick, step and limits of every pair at every venue"),
+    "backfill": Command("instruments", "backfill", "A stretch of trades from a venue into the log"),
     "klines": Command("instruments", "klines", "A venue's own 1m candles, exact"),
     "topics": Command("topics", "topics", "The log's topics"),
     "config": Command("look", "config", "Settings"),

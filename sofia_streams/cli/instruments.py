@@ -78,6 +78,31 @@ def klines(
               as_json=as_json)  # fmt: skip
 
 
+def backfill(
+    venue: Annotated[str, typer.Option(help="binance, okx, coinbase or bybit")],
+    symbol: Annotated[str, typer.Option(help="A pair, like BTC/USDT")],
+    start: Annotated[str, typer.Option("--from", help="UTC, like 2026-01-31T12:00")],
+    end: Annotated[str, typer.Option("--to", help="UTC; not inside")],
+    as_json: AsJson = False,
+) -> None:
+    """A stretch of trades from a venue into the log.  Example: sofia backfill --venue okx --symbol BTC/USDT ...
+
+    `--from 2026-01-31T12:00 --to 2026-01-31T12:05` go with it. Only what the log does not have is fetched; bars are
+    revised and stores written by the running workers. Bybit gives its last 60 trades only. Exit code 0 when the stretch is complete, 1 when the venue did not give it all or gave no answer.
+    """
+    from sofia_streams.ops.backfill import Instrument
+    from sofia_streams.ops.backfill import backfill as run
+    from sofia_streams.ops.running import running_or_configured
+
+    from_ns, to_ns = _moment_ns(start, "--from"), _moment_ns(end, "--to")
+    settings = running_or_configured().model_copy(update={"crypto_exchanges": _venues(venue)})
+    wanted = Instrument(venue, settings.crypto_market, _pair(symbol, "--symbol"))
+    done = asyncio.run(run(settings, wanted, from_ns, to_ns, say))
+    show(done._asdict(), as_json=as_json)
+    if not done.is_whole:
+        raise typer.Exit(1)
+
+
 def _venues(text: str) -> tuple[str, ...]:
     """Raises ConfigError for one that there is not."""
     from sofia_streams.venues.registry import check_venue

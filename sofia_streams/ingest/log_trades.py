@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.partitioner import DefaultPartitioner
 
 from sofia_streams import codec, topics
+from sofia_streams.core.ids import IdSet
 from sofia_streams.core.tape import identity_of
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import records_between
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Market, Trade, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, IdKind, Market, Trade, TradeBatch
 from sofia_streams.settings import Settings
 
 _AROUND_NS = NS_PER_MINUTE
@@ -37,21 +39,35 @@ def partition_of(symbol: str, partitions: int) -> int:
 
 async def trades_between(settings: Settings, named: Named, from_ns: int, until_ns: int) -> list[Trade]:
     """Trades of an instrument with exchange times from `from_ns` to `until_ns`, history left out. Raises KafkaError."""
+    found: dict[tuple[str, str, int], Trade] = {}
+    async for trade in _each(settings, named, from_ns, until_ns):
+        found.setdefault(identity_of(trade), trade)
+    return list(found.values())
+
+
+async def ids_between(settings: Settings, named: Named, kind: IdKind, from_ns: int, until_ns: int) -> IdSet:
+    """The ids of those trades, where ids count. Raises KafkaError."""
+    found = IdSet()
+    async for trade in _each(settings, named, from_ns, until_ns):
+        if trade.id_kind == kind:
+            found = found.union_range(trade.order - trade.count + 1, trade.order)
+    return found
+
+
+async def _each(settings: Settings, named: Named, from_ns: int, until_ns: int) -> AsyncIterator[Trade]:
     number = partition_of(named.symbol, topics.partitions(topics.TRADES, settings.topic_partitions))
     place = TopicPartition(topics.wire_name(topics.TRADES, settings.namespace), number)
-    found: dict[tuple[str, str, int], Trade] = {}
     async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), enable_auto_commit=False) as consumer:
         consumer.assign([place])
         start_ms = max(0, (from_ns - _AROUND_NS) // NS_PER_MS)
         start = (await consumer.offsets_for_times({place: start_ms}))[place]
         if start is None:
-            return []
+            return
         ends = await consumer.end_offsets([place])
         async for message in records_between(consumer, {place: start.offset}, ends):
             for trade in _trades(message.value, named):
                 if from_ns <= trade.exchange_ns <= until_ns and not trade.snapshot:
-                    found.setdefault(identity_of(trade), trade)
-    return list(found.values())
+                    yield trade
 
 
 def _trades(data: bytes, named: Named) -> list[Trade]:
