@@ -88,7 +88,8 @@ def backfill(
     """A stretch of trades from a venue into the log.  Example: sofia backfill --venue okx --symbol BTC/USDT ...
 
     `--from 2026-01-31T12:00 --to 2026-01-31T12:05` go with it. Only what the log does not have is fetched; bars are
-    revised and stores written by the running workers. Bybit gives its last 60 trades only. Exit code 0 when the stretch is complete, 1 when the venue did not give it all or gave no answer.
+    revised and stores written by the running workers. Bybit gives its last 60 trades only. Exit code 0 when the stretch
+    is complete, 1 when the venue did not give it all or gave no answer.
     """
     from sofia_streams.ops.backfill import Instrument
     from sofia_streams.ops.backfill import backfill as run
