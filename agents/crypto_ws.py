@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from sofia_streams import topics
 from sofia_streams.app import create_app
 from sofia_streams.ingest.intake import Intake, Limits
@@ -38,8 +36,6 @@ async def run() -> None:
         if settings.replay_url:
             await replay(settings.replay_url, intake, log)
         else:
-            for begun in intake.begin(time.time_ns()):
-                await log.put(begun)
             await run_live(settings, intake, names, log)
 
 

@@ -8,7 +8,7 @@ goes to `quarantine` with its frame and the reason; the other trades of the fram
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -100,9 +100,9 @@ class Intake:
         for trade in batch.trades[-1:]:
             self._belief.compare(name, trade)
 
-    def begin(self, now_ns: int) -> list[Record]:
-        """After everything was remembered: what may have been missed since."""
-        self.outages.begin(now_ns)
+    def begin(self, subscribed: Collection[str], now_ns: int) -> list[Record]:
+        """After everything was remembered: what may have been missed since, of the instruments that are read on."""
+        self.outages.begin(subscribed, now_ns)
         return [*self.gaps.due(now_ns)]
 
     def requested(self, line: Line, sent_ns: int) -> None:

@@ -91,6 +91,9 @@ async def run_live(settings: Settings, intake: Intake, names: Names, log: TradeL
     desk = LiveDesk(intake, log)
     paces: dict[str, Pace] = {venue: Pace(VENUES[venue].limits.connects_per_s) for venue in settings.crypto_exchanges}
     feeds = [Feed(shard, desk, paces[shard.venue], desk.refuse) for shard in shards(settings, names)]
+    subscribed = {name for feed in feeds for name in instruments_of(feed.shard, names)}
+    for record in intake.begin(subscribed, time.time_ns()):
+        await log.put(record)
     async with asyncio.TaskGroup() as group:
         for feed in feeds:
             group.create_task(feed.run())

@@ -8,7 +8,7 @@ venue's, as far as that is known; opens no connection.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
@@ -47,12 +47,12 @@ class Outages:
         known_ns = self._reached_ns[name][1] if name in self._reached_ns else 0
         self._reached_ns[name] = (head, max(known_ns, at_ns))
 
-    def begin(self, now_ns: int) -> None:
-        """After a restart: what was read stopped where the log stops."""
+    def begin(self, subscribed: Collection[str], now_ns: int) -> None:
+        """After a restart: what was read of the instruments that are read on stopped where the log stops."""
         for name, known in self._gaps.open.items():
             self._lasting[name] += [gap_id for gap_id, one in known.items() if one.gap.until_ns is None]
         for name, (head, at_ns) in self._reached_ns.items():
-            if not VENUES[head.venue].ids_count and at_ns:
+            if not VENUES[head.venue].ids_count and at_ns and name in subscribed:
                 self._interrupt(name, head, at_ns, now_ns)
         self._reached_ns.clear()
 

@@ -12,9 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from sofia_streams import codec, topics
 from sofia_streams.core.gaps import Missing, without
-from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import ConfigError
 from sofia_streams.ingest.backfill import LINE
 from sofia_streams.ingest.instruments import Place
@@ -23,8 +21,8 @@ from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.ingest.venue_rest import Rest, open_rest
-from sofia_streams.logread import whole_topic
 from sofia_streams.model import Gap, Market, Trade, TradeBatch
+from sofia_streams.ops.status import open_gaps
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES, check_venue
 
@@ -114,9 +112,4 @@ async def _close(log: TradeLog, gap: Gap) -> None:
 
 
 async def _open_gaps(settings: Settings, wanted: Instrument) -> list[Gap]:
-    found: dict[str, Gap] = {}
-    async for value in whole_topic(settings, topics.GAPS):
-        gap = codec.decode_gap(value)
-        if instrument_key(gap.venue, gap.market, gap.symbol) == instrument_key(*wanted):
-            found[gap.gap_id] = gap
-    return [gap for gap in found.values() if gap.state == "open"]
+    return [gap for gap in await open_gaps(settings) if Instrument(gap.venue, gap.market, gap.symbol) == wanted]

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
+from sofia_streams import codec, topics
+from sofia_streams.core.windows import instrument_key
 from sofia_streams.embedded.process import find_process, read_record
+from sofia_streams.logread import whole_topic
+from sofia_streams.model import Gap
 from sofia_streams.ops.watch import ConnectionState, Watcher
 from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
@@ -40,11 +45,21 @@ async def status(settings: Settings, *, listen_s: float = 2.5) -> dict[str, Any]
                 for one in watcher.instruments()
                 if one.trades
             ]
+        found["gaps_open"] = dict(Counter(gap.venue for gap in await open_gaps(settings)))
         async with Lag(settings) as lag:
             found["lag"] = {name: await lag.of(name) for name in READERS}
     except KafkaError as error:
         found["broker"] = f"no answer: {error}"
     return found
+
+
+async def open_gaps(settings: Settings) -> list[Gap]:
+    """The holes that are not filled, by what the log says. Raises KafkaError."""
+    last: dict[tuple[str, str], Gap] = {}
+    async for value in whole_topic(settings, topics.GAPS):
+        gap = codec.decode_gap(value)
+        last[instrument_key(gap.venue, gap.market, gap.symbol), gap.gap_id] = gap
+    return [gap for gap in last.values() if gap.state == "open"]
 
 
 def _rounded(line: ConnectionState) -> dict[str, Any]:
