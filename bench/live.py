@@ -16,6 +16,7 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
+from sofia_streams.ops.alerts import Alerts
 from sofia_streams.ops.latency import Buckets, quantiles, read_stages
 from sofia_streams.ops.namespaces import remove_namespace
 from sofia_streams.ops.status import processes
@@ -38,7 +39,7 @@ async def run(
     settings = settings.model_copy(update=chosen)
     await apply_topics(settings)
     simulator = start_simulator(settings, data_dir, port, rate=rate, even=True)
-    supervisor = Supervisor(list(INPUTS), settings, data_dir, say)
+    supervisor = Supervisor(list(INPUTS), settings, data_dir, Alerts(settings, say))
     try:
         say(f"warming up for {_WARM_UP_S:.0f} s")
         await asyncio.sleep(_WARM_UP_S)

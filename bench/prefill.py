@@ -14,7 +14,7 @@ from bench.stream import START_NS, Timed
 from sofia_streams import codec, topics
 from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
-from sofia_streams.ingest.trade_log import log_producer
+from sofia_streams.logwrite import log_producer
 from sofia_streams.model import TradeBatch
 from sofia_streams.ops.bar_book import BarBook
 from sofia_streams.settings import Settings

@@ -6,10 +6,12 @@ SofiaError
 ├── BadRecord       a log record that cannot be decoded: quarantined, the worker goes on
 ├── ConfigError     a wrong setting: the command stops before anything starts
 ├── UnknownSymbol   a symbol a venue does not list, or a name nobody can split
+├── LogChanged      the log under a running worker is another one: it stops, and begins from there (`worker.transport`)
 ├── MergeFull       an input of a merge is too far ahead of the others: it is read no further for now
 ├── DependencyDown  a broker, database or venue that does not answer: retried, then reported
 ├── BadJar          a jar that is not the listed one: it is not run (`embedded.jars`)
 ├── AlreadyRunning  the data directory has servers: exit code 3 (`embedded.lock`)
+├── GaveUp          a worker or server ended again and again, and was left down: exit code 4 (`ops.supervise`)
 └── NothingRuns     the data directory has none (`ops.running`)
 """
 
@@ -47,6 +49,10 @@ class ConfigError(SofiaError, ValueError):
 
 class UnknownSymbol(SofiaError, ValueError):
     """A symbol that the venue does not list, or a joined name that cannot be split."""
+
+
+class LogChanged(SofiaError):
+    """A partition goes on elsewhere than behind the record that was read before."""
 
 
 class MergeFull(SofiaError, BufferError):

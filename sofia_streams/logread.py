@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sofia_streams import topics
+from sofia_streams.errors import ConfigError, DependencyDown
 from sofia_streams.settings import Settings
 
 _WAIT_MS = 500
@@ -17,6 +18,26 @@ def places(settings: Settings, topic: topics.Topic) -> list[TopicPartition]:
     """The partitions of a topic in the settings' namespace."""
     name = topics.wire_name(topic, settings.namespace)
     return [TopicPartition(name, number) for number in range(topics.partitions(topic, settings.topic_partitions))]
+
+
+def check_partitions(described: Iterable[Mapping[str, Any]], settings: Settings) -> None:
+    """Raise ConfigError where a topic, as a broker describes it, has other partitions than configured.
+
+    A symbol would be in another partition than its state. DependencyDown where there is no such topic.
+    """
+    wanted = {topics.wire_name(topic, settings.namespace): topic for topic in topics.TOPICS.values()}
+    for found in described:
+        if found["error_code"]:
+            raise DependencyDown(
+                f"expected a topic {found['topic']}, found none (code {found['error_code']}). "
+                "`sofia topics apply` makes it; `sofia up` does so by itself."
+            )
+        count, right = len(found["partitions"]), topics.partitions(wanted[found["topic"]], settings.topic_partitions)
+        if count != right:
+            raise ConfigError(
+                f"TOPIC_PARTITIONS: expected {right} partitions of {found['topic']}, found {count}. Set it so, "
+                "or start with an empty data folder: a symbol must stay in its partition."
+            )
 
 
 async def records_between(

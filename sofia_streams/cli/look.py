@@ -53,7 +53,7 @@ def show_status(
 
 def _print_status(found: dict[str, Any]) -> None:
     print(f"namespace: {found['namespace'] or '(live)'}   broker: {found['broker']}")
-    for name in ("processes", "connections", "silent", "instruments"):
+    for name in ("processes", "connections", "silent", "instruments", "alerts"):
         if name in found:
             show_rows(name, found[name], as_json=False, title=name)
     print(f"lag in records: {found.get('lag', 'unknown')}")

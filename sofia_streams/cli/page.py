@@ -86,10 +86,16 @@ def describe(settings: Settings, watcher: Watcher, supervisor: Supervisor) -> di
         "connections": [line._asdict() for line in watcher.connections()],
         "instruments": [_instrument(found) for found in watcher.instruments()],
         "workers": [
-            {"worker": kept.name, "pid": kept.child.pid, "restarts": kept.restarts, "web_port": kept.settings.web_port}
+            {
+                "worker": kept.name, "pid": kept.child.pid, "restarts": kept.restarts,
+                "web_port": kept.settings.web_port, "left_down": supervisor.given_up.get(kept.name),
+            }
             for kept in supervisor.kept
         ],
-        "servers": [{"server": name, "restarts": again.count} for name, again in supervisor.servers.items()],
+        "servers": [
+            {"server": name, "restarts": again.count, "left_down": supervisor.given_up.get(name)}
+            for name, again in supervisor.servers.items()
+        ],
         "addresses": {
             "broker": settings.broker(),
             "questdb": f"http://{settings.questdb_address()}",
@@ -143,6 +149,7 @@ def _page(settings: Settings, supervisor: Supervisor, watcher: Watcher, began_s:
     demo = f"[black on yellow] {_DEMO} [/]   " if _is_demo(settings) else ""
     title = f"{demo}Sofia Streams, up {time.monotonic() - began_s:.0f} s, Ctrl-C stops all"
     said = [workers, addresses, *([f"[red]{again}"] if again else [])]
+    said += [f"[white on red]{why}; it was left down" for why in supervisor.given_up.values()]
     return Panel(Group(venues, candles, *said), title=title)
 
 

@@ -11,29 +11,17 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from aiokafka import AIOKafkaProducer
-
 from sofia_streams import codec, topics
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.crash_points import passing
 from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.intake import Record
+from sofia_streams.logwrite import log_producer
 from sofia_streams.model import NS_PER_MS, Alert, Gap, Progress, Punctuation, Quarantined, Ticker, TradeBatch
 from sofia_streams.settings import Settings
 
 _UNACKNOWLEDGED_MAX = 5_000
 _FLUSH_EVERY_S = 0.005
-
-
-def log_producer(settings: Settings) -> AIOKafkaProducer:
-    """A producer as ingest's own; not started."""
-    return AIOKafkaProducer(
-        bootstrap_servers=settings.broker_address(),
-        acks="all",
-        enable_idempotence=True,
-        linger_ms=5,
-        max_request_size=topics.TRADES.record_bytes_max,
-    )
 
 
 class TradeLog:

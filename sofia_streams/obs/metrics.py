@@ -44,10 +44,12 @@ STAGE_MS = Histogram(
     "sofia_stage_ms", "From the log record's time (live: receipt) to done, by stage", ["stage"], buckets=_FINE_MS
 )
 
+WAITING = Gauge("sofia_waiting", "1 while it waits for a reason it knows: a store is away, a long read", ["why"])
 SINK_QUEUE = Gauge("sofia_writer_queue", "Records waiting for a sink", ["sink"])
 SINK_ROWS = Counter("sofia_sink_rows", "Rows or entries acknowledged by a sink", ["sink"])
 SINK_ERRORS = Counter("sofia_sink_errors", "Writes that a sink refused or missed", ["sink"])
-LOGS_BEGUN_ANEW = Counter("sofia_logs_begun_anew", "Partitions found made anew by the Redis bridge", ["topic"])
+LOGS_BEGUN_ANEW = Counter("sofia_logs_begun_anew", "Partitions found to be another log than was read", ["topic"])
+LOG_OVERTAKEN = Counter("sofia_log_overtaken", "Records that retention dropped before they were read", ["topic"])
 SINK_WRITE_SECONDS = Histogram("sofia_sink_write_seconds", "One write to a sink until its ack", ["sink"])
 BUS_LAG_MS = Gauge("sofia_bus_lag_ms", "Age of the record just written, from its receipt", ["sink"])
 

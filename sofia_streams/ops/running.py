@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,6 +24,23 @@ def _note(data_dir: Path) -> Path:
     return data_dir.resolve() / "run" / "up.note"
 
 
+def note_given_up(data_dir: Path, why: Mapping[str, str]) -> None:
+    """Write down, by name, why something is not started again."""
+    _given_up(data_dir).write_text(json.dumps(dict(why)))
+
+
+def given_up(data_dir: Path) -> dict[str, str]:
+    """What `sofia up` does not start again, and why."""
+    try:
+        return {str(name): str(why) for name, why in json.loads(_given_up(data_dir).read_text()).items()}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _given_up(data_dir: Path) -> Path:
+    return data_dir.resolve() / "run" / "given_up.note"
+
+
 @contextmanager
 def noted(data_dir: Path, settings: Settings) -> Iterator[None]:
     """Inside, `running_settings` gives these settings to whoever asks."""
@@ -33,12 +50,13 @@ def noted(data_dir: Path, settings: Settings) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        forget(data_dir)
 
 
 def forget(data_dir: Path) -> None:
-    """Remove the note that a crash left."""
-    _note(data_dir).unlink(missing_ok=True)
+    """Remove the notes, also those that a crash left."""
+    for path in (_note(data_dir), _given_up(data_dir)):
+        path.unlink(missing_ok=True)
 
 
 def running_settings(settings: Settings) -> Settings:

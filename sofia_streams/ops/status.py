@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,9 @@ from sofia_streams import codec, topics
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.embedded.process import find_process, read_record
 from sofia_streams.logread import whole_topic
-from sofia_streams.model import Gap
+from sofia_streams.model import NS_PER_SECOND, Gap
+from sofia_streams.ops.alerts import open_alerts
+from sofia_streams.ops.running import given_up
 from sofia_streams.ops.watch import ConnectionState, Watcher
 from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
@@ -20,12 +24,15 @@ from sofia_streams.settings import Settings
 
 def processes(data_dir: Path) -> list[dict[str, Any]]:
     """Every process that was started here: name, pid, port, whether it runs."""
-    found = []
+    found: list[dict[str, Any]] = []
+    why = given_up(data_dir)
     for path in sorted((data_dir / "run").glob("*.json")):
         record = read_record(path)
         if record is not None:
             runs = find_process(record) is not None
             found.append({"name": record.name, "pid": record.pid, "port": record.port or None, "runs": runs})
+            if record.name in why:
+                found[-1]["why"] = why[record.name]
     return found
 
 
@@ -48,6 +55,10 @@ async def status(settings: Settings, *, listen_s: float = 2.5) -> dict[str, Any]
         found["gaps_open"] = dict(Counter(gap.venue for gap in await open_gaps(settings)))
         async with Lag(settings) as lag:
             found["lag"] = {name: await lag.of(name) for name in READERS}
+        found["alerts"] = [
+            {"at": _time(one.at_ns), "source": one.source, "text": one.text}
+            for one in await open_alerts(settings, time.time_ns())
+        ]
     except KafkaError as error:
         found["broker"] = f"no answer: {error}"
     return found
@@ -62,16 +73,24 @@ async def open_gaps(settings: Settings) -> list[Gap]:
     return [gap for gap in last.values() if gap.state == "open"]
 
 
+def _time(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns // NS_PER_SECOND, UTC).isoformat()
+
+
 def _rounded(line: ConnectionState) -> dict[str, Any]:
     return {**line._asdict(), "frames_per_s": round(line.frames_per_s, 1), "age_s": round(line.age_s, 2)}
 
 
 def is_well(found: dict[str, Any]) -> bool:
-    """Whether every process runs, the broker answers, every connection is live and no instrument stays away."""
+    """Whether every process runs, the broker answers, every connection is live, no instrument stays away.
+
+    And nothing critical was said in the last 24 hours.
+    """
     return (
         found["broker"] == "ok"
         and bool(found["processes"])
         and all(one["runs"] for one in found["processes"])
         and all(line["connected"] for line in found.get("connections", []))
         and not found.get("silent")
+        and not found.get("alerts")
     )

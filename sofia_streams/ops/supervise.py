@@ -1,7 +1,13 @@
-"""Keeps what one stack runs running: workers and embedded servers that end are started again, with growing pauses."""
+"""Keeps what one stack runs running: workers and embedded servers that end are started again, with growing pauses.
+
+One that ends again and again is left down, said, and shown by `status`: starting it once more would only hide why. What
+it does not do: look whether what runs gets on (`ops.watchdog`). See docs/adr/0007.
+"""
 
 from __future__ import annotations
 
+import shutil
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,45 +16,26 @@ from pathlib import Path
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import pick_ports
 from sofia_streams.embedded.stack import Stack
+from sofia_streams.errors import SofiaError
+from sofia_streams.ops.alerts import Alerts
+from sofia_streams.ops.restarts import ENDS_MAX, WITHIN_S, Restarts
+from sofia_streams.ops.running import note_given_up
+from sofia_streams.ops.stall import Stall
+from sofia_streams.ops.watchdog import Watched
 from sofia_streams.ops.workers import start_worker
 from sofia_streams.settings import Settings
 
 WEB_PORT_FIRST = 6066
-_PAUSE_S_FIRST, _PAUSE_S_MAX, _STEADY_S = 0.5, 30.0, 60.0
 _STOP_GRACE_S = 4.0
 """A worker that is killed loses nothing; it only takes longer to come back."""
-Say = Callable[[str], None]
+_DISK_FREE_MIN = 64 * 1024 * 1024
+"""With less, whatever ends does so for want of room, and comes back by itself once there is some."""
 
 
-class Restarts:
-    """When one process may be started again: after a pause that doubles until it has run for a minute."""
+class GaveUp(SofiaError):
+    """`sofia up` was stopped while a worker or server was left down after ending again and again."""
 
-    def __init__(self, now_s: float) -> None:
-        self.count = 0
-        self._started_s, self._pause_s = now_s, _PAUSE_S_FIRST
-        self._again_s: float | None = None
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether the process has ended and its pause is not over."""
-        return self._again_s is not None
-
-    def ended(self, now_s: float) -> float:
-        """The process has ended; how many seconds the pause is."""
-        if now_s - self._started_s >= _STEADY_S:
-            self._pause_s = _PAUSE_S_FIRST
-        pause_s, self._again_s = self._pause_s, now_s + self._pause_s
-        self._pause_s = min(2 * pause_s, _PAUSE_S_MAX)
-        return pause_s
-
-    def is_due(self, now_s: float) -> bool:
-        """Whether the pause is over; then call `started`."""
-        return self._again_s is not None and now_s >= self._again_s
-
-    def started(self, now_s: float) -> None:
-        """It was started again."""
-        self._started_s, self._again_s = now_s, None
-        self.count += 1
+    exit_code = 4
 
 
 class Kept:
@@ -63,16 +50,28 @@ class Kept:
         """How often it was started again."""
         return self.again.count
 
+    @property
+    def running_pid(self) -> int | None:
+        """None while it is down."""
+        return self.child.pid if self.child.exit_code() is None else None
+
+    @property
+    def web_port(self) -> int:
+        """Of its page."""
+        return self.settings.web_port
+
 
 class Supervisor:
     """Starts `names`; call `check` a few times a second, from the main thread. Servers of `stack` are kept up too."""
 
     def __init__(
-        self, names: Sequence[str], settings: Settings, data_dir: Path, say: Say, stack: Stack | None = None
+        self, names: Sequence[str], settings: Settings, data_dir: Path, alerts: Alerts, stack: Stack | None = None
     ) -> None:
-        self._data_dir, self._say, self._stack = data_dir, say, stack
+        self._data_dir, self._alerts, self._stack = data_dir, alerts, stack
         now_s = time.monotonic()
         self.servers = {name: Restarts(now_s) for name in (stack.children() if stack else ())}
+        self.given_up: dict[str, str] = {}
+        self.log_answers: Callable[[], bool] = lambda: True
         ports = pick_ports([WEB_PORT_FIRST + number for number in range(len(names))])
         self.kept: list[Kept] = []
         try:
@@ -96,13 +95,23 @@ class Supervisor:
                     with self._said(name):
                         self._stack.restart(name)
 
+    def kill(self, worker: Watched, stall: Stall) -> None:
+        """End a worker that stands still; `check` starts it again."""
+        kept = next(kept for kept in self.kept if kept.name == worker.name)
+        self._alerts.add(
+            f"{kept.name} stood still", "warning",
+            f"{kept.name} stood still: {stall.place} at {stall.done} of {stall.end} for {stall.seconds:.0f} s; killed "
+            f"(SIGKILL, process {kept.child.pid}), it starts again from there. Its log: {kept.child.log}",
+        )  # fmt: skip
+        kept.child.signal(signal.SIGKILL)
+
     @contextmanager
     def _said(self, name: str) -> Iterator[None]:
         """What the system refuses is said, and tried again after the next pause."""
         try:
             yield
         except OSError as error:
-            self._say(
+            self._alerts.say(
                 f"{name}: expected to start it again, found {error}. Is there room on the disk of {self._data_dir} "
                 "(DATA_DIR)? `sofia doctor` checks it; trying again."
             )
@@ -111,17 +120,38 @@ class Supervisor:
         now_s = time.monotonic()
         code = child.exit_code()
         if code is not None and not again.is_waiting:
-            pause_s = again.ended(now_s)
+            pause_s = again.ended(now_s, counts=self._is_own_fault(name))
             last = " ".join(child.log_tail().splitlines()[-1:])
-            self._say(
-                f"{name} ended with code {code}; starting it again in {pause_s:.1f} s. Its log, {child.log}: {last}"
-            )
+            ended = f"{name} ended with code {code}"
+            if again.gave_up:
+                self._give_up(name, f"{ended}, the {ENDS_MAX}th time within {WITHIN_S:.0f} s", f"{child.log}: {last}")
+            else:
+                self._alerts.say(f"{ended}; starting it again in {pause_s:.1f} s. Its log, {child.log}: {last}")
         elif again.is_due(now_s):
             again.started(now_s)
             return True
         return False
 
+    def _is_own_fault(self, name: str) -> bool:
+        """Not where the disk is full, or the log that a worker needs is away: that passes."""
+        has_room = shutil.disk_usage(self._data_dir).free >= _DISK_FREE_MIN
+        return has_room and (name in self.servers or self.log_answers())
+
+    def _give_up(self, name: str, why: str, last: str) -> None:
+        self.given_up[name] = why
+        note_given_up(self._data_dir, self.given_up)
+        self._alerts.add(
+            f"{name} was left down", "critical",
+            f"{why}: it is not started again. Read its log, mend the cause, then `sofia down` and `sofia up`. "
+            f"The end of {last}",
+        )  # fmt: skip
+
+    def check_given_up(self) -> None:
+        """Raise GaveUp where something was left down."""
+        if self.given_up:
+            raise GaveUp("; ".join(f"{why}; it was left down" for why in self.given_up.values()))
+
     def stop(self) -> None:
         """Stop all workers, politely for a moment; the stack stops its servers itself."""
         for name in process.stop([kept.child for kept in self.kept], grace_s=_STOP_GRACE_S):
-            self._say(f"{name} did not stop within {_STOP_GRACE_S:.0f} s and was killed")
+            self._alerts.say(f"{name} did not stop within {_STOP_GRACE_S:.0f} s and was killed")

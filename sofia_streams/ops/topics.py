@@ -13,8 +13,8 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
 from sofia_streams import topics
-from sofia_streams.errors import ConfigError, DependencyDown
-from sofia_streams.logread import places, records_between
+from sofia_streams.errors import DependencyDown
+from sofia_streams.logread import check_partitions, places, records_between
 from sofia_streams.settings import Settings
 
 _LEADERS_WITHIN_S = 30.0
@@ -34,7 +34,8 @@ async def apply_topics(settings: Settings) -> list[str]:
     try:
         wanted = {_name(topic, settings): topic for topic in topics.TOPICS.values()}
         there = set(await admin.list_topics())
-        await _check_partitions(admin, {name: wanted[name] for name in wanted if name in there}, settings)
+        if known := [name for name in wanted if name in there]:
+            check_partitions(await admin.describe_topics(known), settings)
         new = [name for name in wanted if name not in there]
         await _create(admin, [_new(name, wanted[name], settings) for name in new])
         await _wait_led(admin, new)
@@ -167,18 +168,6 @@ async def _wait_led(admin: AIOKafkaAdminClient, names: list[str]) -> None:
 def _is_led(topic: dict[str, Any]) -> bool:
     places = topic["partitions"]
     return bool(places) and not topic["error_code"] and all(place["leader"] >= 0 for place in places)
-
-
-async def _check_partitions(admin: AIOKafkaAdminClient, there: dict[str, topics.Topic], settings: Settings) -> None:
-    if not there:
-        return
-    for found in await admin.describe_topics(list(there)):
-        wanted, count = _partitions(there[found["topic"]], settings), len(found["partitions"])
-        if count != wanted:
-            raise ConfigError(
-                f"TOPIC_PARTITIONS: expected {wanted} partitions of {found['topic']}, found {count}. Set it so, "
-                "or start with an empty data folder: a symbol must stay in its partition."
-            )
 
 
 async def _set(admin: AIOKafkaAdminClient, there: dict[str, topics.Topic], settings: Settings) -> None:

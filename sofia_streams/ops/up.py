@@ -22,10 +22,12 @@ from sofia_streams.embedded.jars import Progress
 from sofia_streams.embedded.lock import DataDirLock, holder
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.embedded.stack import Stack
+from sofia_streams.ops.alerts import Alerts
 from sofia_streams.ops.running import forget, noted
 from sofia_streams.ops.stack import addressed, make_stack
 from sofia_streams.ops.supervise import Supervisor
 from sofia_streams.ops.topics import apply_topics
+from sofia_streams.ops.watchdog import Watchdog
 from sofia_streams.ops.workers import INPUTS
 from sofia_streams.settings import Settings
 
@@ -42,6 +44,8 @@ def run_up(
     settings: Settings, *, demo: bool, show: Show, say: Callable[[str], None], progress: Progress | None = None
 ) -> None:
     """Start everything, `show` it, until SIGINT, SIGTERM or SIGHUP; then stop everything and raise KeyboardInterrupt.
+
+    Or raise GaveUp, where something had been left down.
 
     Raises AlreadyRunning, BadJar, ConfigError, DependencyDown.
     """
@@ -116,17 +120,24 @@ def start_simulator(
 
 async def _run(settings: Settings, stack: Stack, show: Show, say: Callable[[str], None]) -> None:
     await apply_topics(settings)
-    supervisor = Supervisor(list(INPUTS), settings, settings.data_dir, say, stack)
+    alerts = Alerts(settings, say)
+    supervisor = Supervisor(list(INPUTS), settings, settings.data_dir, alerts, stack)
+    watchdog = Watchdog(settings, supervisor.kept, supervisor.kill)
+    supervisor.log_answers = lambda: watchdog.sees
     try:
         with noted(settings.data_dir, settings):
-            shown = asyncio.create_task(_show(show, settings, supervisor))
-            while not shown.done():
+            running = (_show(show, settings, supervisor), watchdog.run(), alerts.run())
+            beside = [asyncio.create_task(one) for one in running]
+            while not any(task.done() for task in beside):
                 supervisor.check()
                 await asyncio.sleep(_CHECK_S)
-            shown.result()
+            for task in beside:
+                if task.done():
+                    task.result()
     finally:
         _ignore_signals()
         supervisor.stop()
+        supervisor.check_given_up()
 
 
 async def _show(show: Show, settings: Settings, supervisor: Supervisor) -> None:

@@ -102,6 +102,13 @@ class Lag:
         done = await self._committed(worker, places)
         return sum(end - done.get(place, 0) for place, end in (await self._consumer.end_offsets(places)).items())
 
+    async def positions(self, worker: str) -> dict[str, tuple[int, int]]:
+        """(committed, end) of each partition a worker reads, by "topic/partition". Raises KafkaError."""
+        places = self._inputs(worker)
+        done = await self._committed(worker, places)
+        ends = await self._consumer.end_offsets(places)
+        return {f"{place.topic}/{place.partition}": (done[place], end) for place, end in ends.items() if place in done}
+
     async def committed(self, worker: str) -> int:
         """Records a worker has committed, over all its topics."""
         return sum((await self._committed(worker, self._inputs(worker))).values())

@@ -139,6 +139,9 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=10_000, description="a write to QuestDB waits at most, ms; each costs about 5 ms of a core")
     ] = 500
     bridge_wait_ms_max: Annotated[int, Field(ge=1, le=10_000, description="a write to Redis waits at most, ms")] = 50
+    watchdog_stall_s: Annotated[
+        int, Field(ge=5, le=3_600, description="`sofia up` kills and restarts a worker that stands still so long, s")
+    ] = 30
     web_host: Annotated[
         str, Field(pattern=rf"^({SERVER})$", description="address worker pages listen on", examples=["127.0.0.1"])
     ] = "127.0.0.1"

@@ -36,8 +36,11 @@ class Rebuilder:
     async def rebuild(self, minutes: Iterable[Minute], partition: int, offset: int) -> None:
         """Publish the bars of these minutes, in which the record at `offset` has trades, and wait for the log's ack."""
         wanted = [minute for minute in minutes if self._reached.get(minute, -1) < offset]
-        if not wanted:
-            return
+        if wanted:
+            with metrics.WAITING.labels("rebuild").track_inprogress():
+                await self._rebuild(wanted, partition)
+
+    async def _rebuild(self, wanted: list[Minute], partition: int) -> None:
         trades, bars = (self._place(topic, partition) for topic in (topics.TRADES, topics.BARS))
         since_ms = (min(minute.start_ns for minute in wanted) - _EARLY_NS) // NS_PER_MS
         address = self._settings.broker_address()

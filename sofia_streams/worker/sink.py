@@ -43,11 +43,13 @@ async def retry(action: Callable[[], Awaitable[T]], name: str) -> T:
             metrics.SINK_ERRORS.labels(name).inc()
             if down_since_s is None:
                 down_since_s = time.monotonic()
+                metrics.WAITING.labels(name).set(1)
                 _log.warning("sink is down, waiting; nothing is lost", sink=name, error=str(error))
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, _RETRY_S_MAX)
             continue
         if down_since_s is not None:
+            metrics.WAITING.labels(name).set(0)
             _log.warning("sink is back", sink=name, down_s=round(time.monotonic() - down_since_s, 1))
         return result
 

@@ -1,0 +1,45 @@
+"""When a process that ended may be started again, and when no more. A judgement; the time is a parameter."""
+
+from __future__ import annotations
+
+from collections import deque
+
+_PAUSE_S_FIRST, _PAUSE_S_MAX, _STEADY_S = 0.5, 30.0, 60.0
+ENDS_MAX, WITHIN_S = 5, 120.0
+
+
+class Restarts:
+    """After a pause that doubles until it has run for a minute; not after ENDS_MAX ends within WITHIN_S."""
+
+    def __init__(self, now_s: float) -> None:
+        self.count = 0
+        self.gave_up = False
+        self._started_s, self._pause_s = now_s, _PAUSE_S_FIRST
+        self._again_s: float | None = None
+        self._ends_s: deque[float] = deque(maxlen=ENDS_MAX)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the process has ended and its pause is not over."""
+        return self._again_s is not None
+
+    def ended(self, now_s: float, *, counts: bool = True) -> float:
+        """The process has ended; how many seconds the pause is. An end that does not count is no sign of a fault."""
+        if now_s - self._started_s >= _STEADY_S:
+            self._pause_s = _PAUSE_S_FIRST
+            self._ends_s.clear()
+        if counts:
+            self._ends_s.append(now_s)
+            self.gave_up = len(self._ends_s) == ENDS_MAX and now_s - self._ends_s[0] <= WITHIN_S
+        pause_s, self._again_s = self._pause_s, now_s + self._pause_s
+        self._pause_s = min(2 * pause_s, _PAUSE_S_MAX)
+        return pause_s
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether the pause is over; then call `started`."""
+        return not self.gave_up and self._again_s is not None and now_s >= self._again_s
+
+    def started(self, now_s: float) -> None:
+        """It was started again."""
+        self._started_s, self._again_s = now_s, None
+        self.count += 1

@@ -1,0 +1,147 @@
+"""Looks how far the workers of `sofia up` are, every few seconds, and has one that stands still killed.
+
+A worker that reads the log must move: where a partition's committed offset is behind the end, it changes within
+WATCHDOG_STALL_S. Ingest reads no log; its progress in `health` must move. A worker that has only started gets four
+times as long. Whatever keeps the watch from seeing (a broker that is down, or slow, or this process having slept) says
+nothing about workers: then everybody's time begins anew. A worker that says on its page that it waits for a store, or
+is at something long, is let wait. What it does not do: start anything (`ops.supervise`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import Protocol
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+
+from sofia_streams import codec, topics
+from sofia_streams.embedded.ports import HOST
+from sofia_streams.errors import BadRecord
+from sofia_streams.logread import places
+from sofia_streams.ops.stall import Stall, StallWatch
+from sofia_streams.ops.workers import READERS, Lag
+from sofia_streams.settings import Settings
+
+_EVERY_S, _SLOW_S, _ANSWER_S, _AGAIN_S = 1.0, 3.0, 10.0, 1.0
+_PAGE_S = 3.0
+_WAITING = "sofia_waiting{"
+
+
+class Watched(Protocol):
+    """One worker as its supervisor keeps it."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def running_pid(self) -> int | None: ...  # noqa: D102  None while it is not running
+    @property
+    def web_port(self) -> int: ...  # noqa: D102
+
+
+class Watchdog:
+    """`run` looks for ever; `kill(worker, stall)` is called for one that stands still."""
+
+    def __init__(
+        self, settings: Settings, workers: Sequence[Watched], kill: Callable[[Watched, Stall], None]
+    ) -> None:
+        self._settings, self._workers, self._kill = settings, workers, kill
+        self._watches = {worker.name: StallWatch(settings.watchdog_stall_s) for worker in workers}
+        self._pids: dict[str, int | None] = {}
+        self.sees = False
+        self._looked_s = time.monotonic()
+
+    async def run(self) -> None:
+        """Look, and connect again whenever the broker did not answer."""
+        while True:
+            try:
+                async with asyncio.timeout(_ANSWER_S) as bound, AsyncExitStack() as opened:
+                    lag = await opened.enter_async_context(Lag(self._settings))
+                    reports = await opened.enter_async_context(Reports(self._settings))
+                    while True:
+                        bound.reschedule(asyncio.get_running_loop().time() + _ANSWER_S + _EVERY_S)
+                        await self._look(lag, reports)
+                        await asyncio.sleep(_EVERY_S)
+            except (KafkaError, OSError, TimeoutError):
+                self._begin()
+            await asyncio.sleep(_AGAIN_S)
+
+    def _begin(self) -> None:
+        self.sees = False
+        for watch in self._watches.values():
+            watch.begin()
+
+    async def _look(self, lag: Lag, reports: Reports) -> None:
+        began_s = time.monotonic()
+        found = {name: await lag.positions(name) for name in READERS}
+        at_ns = await reports.newest()
+        now_s = time.monotonic()
+        slept_s, self._looked_s = began_s - self._looked_s, now_s
+        if now_s - began_s > _SLOW_S or slept_s > _SLOW_S + _EVERY_S:
+            self._begin()
+            return
+        self.sees = True
+        for worker in self._workers:
+            watch = self._watches[worker.name]
+            if worker.running_pid is None or self._pids.get(worker.name) != worker.running_pid:
+                self._pids[worker.name] = worker.running_pid
+                watch.begin()
+                continue
+            seen: Mapping[str, tuple[int, int]] = found.get(worker.name) or _reported(at_ns.get(worker.name, 0))
+            stall = watch.look(now_s, seen)
+            if stall is None:
+                continue
+            watch.begin()
+            if not await asyncio.to_thread(says_it_waits, worker.web_port):
+                self._kill(worker, stall)
+
+
+def _reported(at_ns: int) -> dict[str, tuple[int, int]]:
+    """A report as a partition that always has more to come."""
+    return {topics.HEALTH.name: (at_ns, at_ns + 1)}
+
+
+def says_it_waits(web_port: int) -> bool:
+    """Whether a worker's page says that it knowingly waits. False where the page does not answer."""
+    if not web_port:
+        return False
+    try:
+        with urllib.request.urlopen(f"http://{HOST}:{web_port}/metrics", timeout=_PAGE_S) as page:
+            text = page.read().decode("utf-8", "replace")
+    except OSError:
+        return False
+    return any(line.startswith(_WAITING) and not line.endswith(" 0.0") for line in text.splitlines())
+
+
+class Reports:
+    """Follows `health` from its end. A context manager."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._newest_ns: dict[str, int] = {}
+
+    async def __aenter__(self) -> Reports:
+        """Connect. Raises KafkaError."""
+        self._consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.broker_address(), auto_offset_reset="latest")
+        await self._consumer.start()
+        self._consumer.assign(places(self._settings, topics.HEALTH))
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._consumer.stop()
+
+    async def newest(self) -> dict[str, int]:
+        """Of each component the time of its newest report, ns. Raises KafkaError."""
+        while found := await self._consumer.getmany(timeout_ms=0):
+            for messages in found.values():
+                for message in messages:
+                    try:
+                        progress = codec.decode_progress(message.value)
+                    except BadRecord:
+                        continue  # its readers quarantine it
+                    self._newest_ns[progress.component] = progress.at_ns
+        return self._newest_ns

@@ -1,0 +1,79 @@
+"""The watch of `sofia up`: a worker that stands still is killed and comes back, one that cannot run is left down."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from running_up import Up, eventually, sofia
+
+pytestmark = pytest.mark.broker
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def pid_of(data_dir: Path, name: str) -> int:
+    return int(json.loads((data_dir / "run" / f"{name}.json").read_text())["pid"])
+
+
+def kill_when_started(up: Up, name: str, not_pid: int) -> int:
+    """Kill the process that came after `not_pid`; its pid."""
+
+    def is_new() -> bool:
+        path = up.data_dir / "run" / f"{name}.json"
+        return path.exists() and pid_of(up.data_dir, name) != not_pid
+
+    eventually(is_new, 30)
+    pid = pid_of(up.data_dir, name)
+    psutil.Process(pid).kill()
+    return pid
+
+
+def test_a_worker_that_stands_still_is_killed_and_one_that_cannot_run_is_left_down(data_dir: Path):
+    with Up(data_dir, WATCHDOG_STALL_S="5") as up:
+        for name, place in (("ohlcv", "sofia.demo.trades.v1/"), ("crypto_ws", "health")):
+            before = pid_of(data_dir, name)
+            psutil.Process(before).send_signal(signal.SIGSTOP)
+            stopped_s = time.monotonic()
+            eventually(lambda name=name, place=place: f"{name} stood still: {place}" in up.err.read_text(), 60)
+            found_s = time.monotonic() - stopped_s
+            assert found_s > 5, "not before its time"
+            eventually(lambda name=name: f"{name} ended with code -9" in up.err.read_text(), 10)
+            since = up.newest()
+            eventually(lambda since=since: up.newest() > since, 90)
+        pid = 0
+        for _ in range(5):
+            pid = kill_when_started(up, "redis_bridge", pid)
+        eventually(lambda: "redis_bridge ended with code -9, the 5th time within 120 s" in up.err.read_text(), 30)
+        eventually(lambda: alerts(data_dir) == {"warning", "critical"}, 30)
+        found = sofia(data_dir, "status", "--json")
+        rows = {row["name"]: row for row in json.loads(found.stdout)["processes"]}
+        assert found.returncode == 1
+        assert (rows["redis_bridge"]["runs"], rows["ohlcv"]["runs"]) == (False, True)
+        assert "the 5th time" in rows["redis_bridge"]["why"]
+        assert up.stop(signal.SIGINT) == 4
+        assert list((data_dir / "run").iterdir()) == []
+
+
+def alerts(data_dir: Path) -> set[str]:
+    found = sofia(data_dir, "topics", "tail", "alerts", "--json")
+    records = json.loads(found.stdout)["records"] if found.returncode == 0 else []
+    return {json.loads(record["value"])["severity"] for record in records}
+
+
+def test_a_broker_that_stands_for_longer_than_the_watch_allows_gets_no_worker_killed(data_dir: Path):
+    with Up(data_dir, WATCHDOG_STALL_S="5") as up:
+        broker = psutil.Process(pid_of(data_dir, "kafka"))
+        broker.suspend()
+        began_s = time.monotonic()
+        eventually(lambda: time.monotonic() - began_s > 15, 20)
+        broker.resume()
+        since = up.newest()
+        eventually(lambda: up.newest() > since, 90)
+        assert "stood still" not in up.err.read_text()
+        assert up.stop(signal.SIGINT) == 0
