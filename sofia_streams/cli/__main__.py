@@ -31,6 +31,7 @@ COMMANDS = {
     "simulate": Command("run", "simulate", "Four exchanges' protocols on one port"),
     "replay": Command("data", "replay", "Run recordings through the whole pipeline into candles"),
     "capture": Command("data", "capture", "Record live frames into a capture file"),
+    "verify": Command("checks", "verify", "Compare log, database, Redis and candles, row by row"),
     "export": Command("data", "export", "A table of QuestDB as Parquet, exact"),
     "instruments": Command("instruments", "instruments", "Tick, step and limits of every pair at every venue"),
     "backfill": Command("instruments", "backfill", "A stretch of trades from a venue into the log"),

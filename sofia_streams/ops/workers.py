@@ -98,22 +98,27 @@ class Lag:
 
     async def of(self, worker: str) -> int:
         """Records between what a worker has committed and the end of its topics."""
-        places = self._inputs(worker)
+        places = self.inputs(worker)
         done = await self._committed(worker, places)
         return sum(end - done.get(place, 0) for place, end in (await self._consumer.end_offsets(places)).items())
 
     async def positions(self, worker: str) -> dict[str, tuple[int, int]]:
         """(committed, end) of each partition a worker reads, by "topic/partition". Raises KafkaError."""
-        places = self._inputs(worker)
+        places = self.inputs(worker)
         done = await self._committed(worker, places)
         ends = await self._consumer.end_offsets(places)
         return {f"{place.topic}/{place.partition}": (done[place], end) for place, end in ends.items() if place in done}
 
     async def committed(self, worker: str) -> int:
         """Records a worker has committed, over all its topics."""
-        return sum((await self._committed(worker, self._inputs(worker))).values())
+        return sum((await self.reached(worker)).values())
 
-    def _inputs(self, worker: str) -> list[TopicPartition]:
+    async def reached(self, worker: str) -> dict[TopicPartition, int]:
+        """The offset before which a worker has committed everything, by input partition."""
+        return await self._committed(worker, self.inputs(worker))
+
+    def inputs(self, worker: str) -> list[TopicPartition]:
+        """The partitions that a worker reads."""
         return [place for topic in INPUTS[worker] for place in places(self._settings, topic)]
 
     async def _committed(self, worker: str, places: list[TopicPartition]) -> dict[TopicPartition, int]:

@@ -11,7 +11,7 @@ record packed once; the client library connects, sends and reads. What it does n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -25,6 +25,8 @@ from sofia_streams.model import Bar, Ticker, Trade, TradeBatch
 
 _PIPELINE = 1_000
 """Commands sent before answers are read."""
+_PAGE = 2_000
+"""Entries read at once."""
 _CONNECT_S, _ANSWER_S = 5, 10
 _REPEATED = "equal or smaller"
 _DOWN = (RedisConnectionError, TimeoutError, OSError)
@@ -189,6 +191,18 @@ class RedisStreams:
         """Entries by stream, the prefix left out. Raises DependencyDown."""
         names = await self._names(prefix)
         return {name.removeprefix(prefix): int(await self._asked(self._client.xlen(name))) for name in names}
+
+    async def read(self, stream: str) -> AsyncIterator[tuple[str, dict[str, str]]]:
+        """(id, fields) of every entry, oldest first, in pages; not those added meanwhile. Raises DependencyDown."""
+        newest = await self._asked(self._client.xrevrange(stream, count=1))
+        after = "-"
+        while newest:
+            page = await self._asked(self._client.xrange(stream, after, newest[0][0], count=_PAGE))
+            for entry in page:
+                yield entry
+            if len(page) < _PAGE:
+                return
+            after = f"({page[-1][0]}"
 
     async def delete(self, prefix: str) -> None:
         """Delete all of a prefix. Raises DependencyDown, and ValueError for no prefix: never the live streams."""

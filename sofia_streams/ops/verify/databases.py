@@ -1,0 +1,165 @@
+"""The databases' side of a comparison: which hours a database has, their rows, and writing rows again. Blocks.
+
+`Database` is what any of them must offer; QuestDB's is here. What it does not do: decide what should be there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from sofia_streams.errors import DependencyDown
+from sofia_streams.model import NS_PER_SECOND, Bar, Ticker, TradeBatch
+from sofia_streams.ops.verify.log import Span
+from sofia_streams.ops.verify.rows import FIELDS, NS_PER_HOUR, TABLES, Bucket, Item, item_from_texts
+from sofia_streams.stores.questdb import QuestDb
+
+_ROWS_A_PAGE = 50_000
+_APPLIED_S_MAX, _POLL_S = 60.0, 0.05
+_IDENTITY = ("venue", "market", "symbol")
+_TIME = {"trades": "exchange_ns", "bars_1s": "start_ns", "bars_1m": "start_ns", "tickers": "received_ns"}
+_OTHERS = {"trades": ("id_kind", "trade_id"), "bars_1s": (), "bars_1m": (), "tickers": ()}
+_AS_THEY_ARE = frozenset(
+    {"id_kind", "trade_id", "taker_side", "snapshot", "stale", "first_trade_id", "last_trade_id", "quality"}
+    | {"trade_count", "revision"}
+)
+_NS_PER_DAY = 24 * NS_PER_HOUR
+
+
+class Database(Protocol):
+    """A database with the tables of the writer; a row written again replaces the one that is there."""
+
+    name: str
+    worker: str
+    """Who writes it: what that worker has not committed is not asked for."""
+    holds_all: bool
+    """Whether it must have every row of the log (a fallback has only what the primary missed)."""
+    on_surplus: str
+    """What can be done about rows that the log does not have."""
+
+    def settle(self) -> None:
+        """Wait until everything acknowledged is visible. Raises DependencyDown."""
+        ...
+
+    def hours(self, span: Span) -> dict[Bucket, int]:
+        """Rows by bucket. Raises DependencyDown."""
+        ...
+
+    def expired(self, buckets: Iterable[Bucket]) -> set[Bucket]:
+        """Those whose rows retention may have dropped."""
+        ...
+
+    def items(self, bucket: Bucket, count: int) -> Iterator[Item]:
+        """The rows of a bucket that has about `count`. Raises DependencyDown."""
+        ...
+
+    def write(self, records: Sequence[TradeBatch | Bar | Ticker]) -> int:
+        """Write rows again; how many. Raises DependencyDown, BadRecord."""
+        ...
+
+    def close(self) -> None:
+        """Give up the connection."""
+        ...
+
+
+class QuestDbSide:
+    """QuestDB. `retention_days` by table: what is older may be gone."""
+
+    name, worker, holds_all = "questdb", "timeseries_writer", True
+    on_surplus = (
+        "QuestDB deletes no rows: copy the table without them (CREATE TABLE … AS SELECT), or drop the day's partition "
+        "(ALTER TABLE … DROP PARTITION) and run sofia verify --repair"
+    )
+
+    def __init__(self, store: QuestDb, retention_days: dict[str, int]) -> None:
+        self._store, self._days = store, retention_days
+        self.write, self.close = store.write, store.close
+
+    def settle(self) -> None:
+        """Wait until everything acknowledged is visible. Raises DependencyDown, also for a suspended table."""
+        deadline_s = time.monotonic() + _APPLIED_S_MAX
+        while True:
+            found = self._store.query("SELECT name, suspended, sequencerTxn = writerTxn FROM wal_tables()")
+            ours = [row for row in found if row[0] in {self._store.table(name) for name in TABLES}]
+            suspended = [row[0] for row in ours if row[1]]
+            if suspended:
+                raise DependencyDown(
+                    f"questdb: expected tables that take rows, found {', '.join(suspended)} suspended. See its log, "
+                    f"then: ALTER TABLE {suspended[0]} RESUME WAL"
+                )
+            if all(row[2] for row in ours):
+                return
+            if time.monotonic() > deadline_s:
+                raise DependencyDown(
+                    f"questdb: expected its rows to be visible within {_APPLIED_S_MAX:.0f} s; see its log"
+                )
+            time.sleep(_POLL_S)
+
+    def hours(self, span: Span) -> dict[Bucket, int]:
+        """Rows by bucket; none for a table that is not there. Raises DependencyDown."""
+        there = {row[0] for row in self._store.query("SELECT table_name FROM tables()")}
+        found: dict[Bucket, int] = {}
+        for table in TABLES:
+            if self._store.table(table) in there:
+                at = _TIME[table]
+                sql = (
+                    f"SELECT {', '.join(_IDENTITY)}, cast(timestamp_floor('h', {at}) AS long), count() "  # noqa: S608
+                    f"FROM '{self._store.table(table)}' WHERE {_within(at, span)}"
+                )
+                found |= {Bucket(table, *row[:4]): row[4] for row in self._store.query(sql)}
+        return found
+
+    def expired(self, buckets: Iterable[Bucket]) -> set[Bucket]:
+        """Those whose rows retention may have dropped: by day, counted from the newest row."""
+        chosen = list(buckets)
+        newest = {table: max((one.hour_ns for one in chosen if one.table == table), default=0) for table in TABLES}
+        kept_ns = {table: self._days[table] * _NS_PER_DAY for table in TABLES if self._days.get(table, 0)}
+        return {one for one in chosen if one.table in kept_ns and one.hour_ns < newest[one.table] - kept_ns[one.table]}
+
+    def items(self, bucket: Bucket, count: int) -> Iterator[Item]:
+        """The rows of a bucket, in slices of time that hold about a page each. Raises DependencyDown."""
+        table, at = bucket.table, _TIME[bucket.table]
+        names = [at, *_OTHERS[table], *(name for name in FIELDS[table] if name != at)]
+        instrument = " AND ".join(f"{name} = {_quoted(getattr(bucket, name))}" for name in _IDENTITY)
+        slices = count // _ROWS_A_PAGE + 1
+        step_ns = -(-NS_PER_HOUR // slices)
+        for start_ns in range(bucket.hour_ns, bucket.hour_ns + NS_PER_HOUR, step_ns):
+            end_ns = min(start_ns + step_ns, bucket.hour_ns + NS_PER_HOUR)
+            sql = (
+                f"SELECT {', '.join(map(_selected, names))} FROM '{self._store.table(table)}' "  # noqa: S608  our names
+                f"WHERE {_within(at, Span(start_ns, end_ns))} AND {instrument}"
+            )
+            for row in self._store.query(sql):
+                yield item_from_texts(table, dict(zip(names, map(_text, row), strict=True)))
+
+
+def _selected(name: str) -> str:
+    """A column so that no digit is lost in JSON."""
+    if name in _AS_THEY_ARE:
+        return name
+    return f"cast({name} AS {'long' if name.endswith('_ns') else 'varchar'}) {name}"
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if value is None else str(value).lower()
+
+
+def _within(column: str, span: Span) -> str:
+    """A condition on a time column; one that holds for all where there is no bound."""
+    parts = [] if span.from_ns is None else [f"{column} >= '{_moment(span.from_ns)}'"]
+    if span.until_ns is not None:
+        parts.append(f"{column} < '{_moment(span.until_ns)}'")
+    return " AND ".join(parts) or f"{column} IS NOT NULL"
+
+
+def _moment(at_ns: int) -> str:
+    seconds, rest_ns = divmod(at_ns, NS_PER_SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

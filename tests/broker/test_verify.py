@@ -1,0 +1,157 @@
+"""`sofia verify` on real servers: a replay that is kept is equal everywhere; every damage is named, and mended."""
+
+import asyncio
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.asyncio import Redis
+
+from sofia_streams.embedded.stack import Ports
+from sofia_streams.model import Trade, TradeBatch
+from sofia_streams.ops.stack import running_stack
+from sofia_streams.ops.stream_replay import Hooks, replay_streaming
+from sofia_streams.ops.verify.log import Span
+from sofia_streams.ops.verify.run import verify
+from sofia_streams.ops.verify.times import span_of
+from sofia_streams.settings import Settings, load_settings
+from sofia_streams.stores.questdb import QuestDb
+
+pytestmark = pytest.mark.broker
+CAPTURES = Path(__file__).resolve().parents[1] / "captures"
+OKX, BYBIT = CAPTURES / "okx-spot-mixed6-20210722.jsonl.gz", CAPTURES / "bybit-linear-mixed4-20260809.jsonl.gz"
+OKX_DAY = "2021-07-22"
+
+
+def silent(message: str) -> None:
+    """Progress is not looked at here."""
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    data_dir = tmp_path_factory.mktemp("verify") / "data"
+    with running_stack(load_settings(None, {}), data_dir, say=silent, ports=Ports(0, 0, 0, 0)) as addressed:
+        yield addressed
+
+
+class Namespace:
+    """A replay's namespace while it is kept: its stores, and ways to hurt them."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.store = QuestDb(settings.questdb_address(), settings.table_prefix())
+
+    async def verify(self, span: Span = Span(), *, repair: bool = False) -> dict[str, Any]:  # noqa: B008
+        return await verify(self.settings, span, silent, repair=repair)
+
+    async def sql(self, statement: str) -> list[list[Any]]:
+        return await asyncio.to_thread(self.store.query, statement)
+
+    def table(self, name: str) -> str:
+        return f"'{self.store.table(name)}'"
+
+    async def remove_entries(self, stream: str, first: int, count: int) -> list[str]:
+        """Delete some entries of a stream; their trade ids."""
+        name = f"{self.settings.stream_prefix()}{stream}"
+        async with Redis.from_url(self.settings.redis_address(), decode_responses=True) as client:
+            chosen = (await client.xrange(name))[first : first + count]
+            await client.xdel(name, *(entry_id for entry_id, _ in chosen))
+        return [fields["trade_id"] for _, fields in chosen]
+
+
+def wrong(found: dict[str, Any], store: str, table: str) -> list[dict[str, Any]]:
+    return [row for row in found["hours"] if (row["store"], row["table"]) == (store, table) and not row["equal"]]
+
+
+def stores_that_differ(found: dict[str, Any]) -> set[str]:
+    return {row["store"] for row in found["hours"] if not row["equal"]}
+
+
+async def kept(settings: Settings, paths: list[Path], look: Any) -> dict[str, object]:
+    """Replay, and look at the namespace before it is removed."""
+    return await replay_streaming(
+        paths, settings, settings.data_dir, silent, hooks=Hooks(inspect=lambda found: look(Namespace(found)))
+    )
+
+
+async def test_a_replay_is_equal_in_every_store_and_each_trade_is_counted(settings):
+    seen: dict[str, Any] = {}
+
+    async def look(namespace: Namespace) -> None:
+        seen.update(await namespace.verify())
+
+    summary = await kept(settings, [OKX, BYBIT, OKX], look)  # every frame of one venue twice
+    assert seen["equal"], seen["totals"]
+    totals = {(line["store"], line["table"]): line for line in seen["totals"]}
+    for store in ("questdb", "redis"):
+        assert totals[store, "trades"]["found"] == summary["trades"]
+        assert totals[store, "trades"]["checksums"] == "equal"
+    assert totals["bars topic", "bars_1s"]["log"] == sum(one["bars_1s"] for one in consolidated(summary))
+    assert seen["compared"]["not_settled"] == {}
+
+
+def consolidated(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Each instrument's bars, those of one venue alone and the consolidated ones, which are as many."""
+    return [*summary["instruments"].values()] * 2
+
+
+async def test_each_damage_is_named_and_the_database_is_mended_from_the_log(settings):
+    async def look(namespace: Namespace) -> None:
+        trades, bars = namespace.table("trades"), namespace.table("bars_1s")
+        lost = (await namespace.sql(f"SELECT count() FROM {trades} WHERE exchange_ns IN '{OKX_DAY}'"))[0][0]
+        bybit = "venue = 'bybit' AND symbol = 'BTC/USDT:USDT'"
+        changed = (await namespace.sql(f"SELECT trade_id, exchange_ns FROM {trades} WHERE {bybit} LIMIT 1"))[0][0]
+        bar = "venue = 'all' AND symbol = 'BTC/USDT:USDT' AND trade_count > 0 LIMIT 1"
+        second = (await namespace.sql(f"SELECT start_ns FROM {bars} WHERE {bar}"))[0][0]
+        await namespace.sql(f"ALTER TABLE {trades} DROP PARTITION LIST '{OKX_DAY}'")
+        await namespace.sql(f"UPDATE {trades} SET price = price + 1.0m WHERE trade_id = '{changed}' AND {bybit}")
+        await namespace.sql(f"UPDATE {bars} SET volume = volume + 0.5m WHERE start_ns = '{second}' AND venue = 'all'"
+                            " AND symbol = 'BTC/USDT:USDT'")  # fmt: skip
+        gone = await namespace.remove_entries("trades:BTC/USDT:USDT", 10, 3)
+
+        found = await namespace.verify()
+        assert not found["equal"]
+        hours = wrong(found, "questdb", "trades")
+        assert sum(row["missing"] for row in hours if row["venue"] == "okx") == lost
+        (hour,) = [row for row in hours if row["venue"] != "okx"]
+        assert (hour["symbol"], hour["different"], hour["fields"]) == ("BTC/USDT:USDT", 1, {"price": 1})
+        assert hour["ranges"][0]["first"] == changed
+        (hour,) = wrong(found, "questdb", "bars_1s")
+        assert (hour["venue"], hour["different"], hour["fields"]) == ("all", 1, {"volume": 1})
+        (stream,) = wrong(found, "redis", "trades")
+        assert stream["ranges"] == [stream["ranges"][0] | {"kind": "missing", "rows": 3}]
+        assert {stream["ranges"][0]["first"], stream["ranges"][0]["last"]} <= set(gone)
+        assert stores_that_differ(found) == {"questdb", "redis"}
+
+        elsewhere = await namespace.verify(span_of("2026-08-09T23:59", None))
+        assert elsewhere["equal"], "nothing of the damage lies in that stretch"
+
+        mended = await namespace.verify(repair=True)
+        assert mended["repaired"] == {"questdb": lost + 2}
+        assert stores_that_differ(mended["after"]) == {"redis"}, "an entry cannot be put behind newer ones"
+        assert any("redis" in line for line in mended["advice"])
+
+    await kept(settings, [OKX, BYBIT], look)
+
+
+async def test_a_row_that_the_log_does_not_have_is_surplus_until_its_day_is_made_anew(settings):
+    async def look(namespace: Namespace) -> None:
+        trades = namespace.table("trades")
+        symbol, at_ns = (await namespace.sql(f"SELECT symbol, cast(max(exchange_ns) AS long) FROM {trades}"))[0]
+        invented = Trade("no-such-id", Decimal(1), Decimal(2), "buy", at_ns, 1)
+        namespace.store.write([TradeBatch("okx", "spot", symbol, at_ns, "okx", [invented])])
+
+        found = await namespace.verify(repair=True)
+        (hour,) = wrong(found, "questdb", "trades")
+        assert (hour["surplus"], hour["ranges"][0]["first"]) == (1, "no-such-id")
+        assert found["repaired"] == {}
+        assert "deletes no rows" in found["advice"][0]
+
+        await namespace.sql(f"ALTER TABLE {trades} DROP PARTITION LIST '{OKX_DAY}'")
+        again = await namespace.verify(repair=True)
+        assert again["equal"]
+        assert again["after"]["equal"]
+
+    await kept(settings, [OKX], look)
