@@ -33,6 +33,7 @@ from sofia_streams.core.windows import (
     Rules,
     Window,
     instrument_key,
+    is_live,
     joins_consolidated,
 )
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, Trade, TradeBatch
@@ -74,8 +75,7 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, 
     closed = _close(work, taken, horizon_ns)
     floor_ns = closed.closed_ns
     if joins_consolidated(record.venue, record.market):
-        ended = isinstance(record, Punctuation) and not record.alive
-        floor_ns = min(floor_ns, _consolidate(work, closed, ended=ended))
+        floor_ns = min(floor_ns, _consolidate(work, closed, record))
     done = (start_ns for start_ns in taken.open if start_ns < closed.closed_ns)
     kept_from_ns = work.forget(record.venue, feed.kept_from_ns, feed.closed_ns, floor_ns, done)
     work.changed[key] = _replace(closed, offset=offset, kept_from_ns=kept_from_ns)  # last: it carries the offset
@@ -196,9 +196,13 @@ def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
     gaps = {name: hole for name, hole in feed.gaps.items() if name != gap.gap_id}
     if gap.state == "open":
         gaps[gap.gap_id] = Hole(gap.from_ns, gap.until_ns, gap.cause == "stale")
-    until_ns = feed.closed_ns if gap.until_ns is None else min(gap.until_ns + 1, feed.closed_ns)
+    joint = work.get(instrument_key(CONSOLIDATED, work.market, work.symbol))
+    is_ahead = isinstance(joint, Joint) and work.venue in joint.waits_for and joint.closed_ns > feed.closed_ns
+    reached_ns = joint.closed_ns if is_ahead and isinstance(joint, Joint) else feed.closed_ns
+    until_ns = reached_ns if gap.until_ns is None else min(gap.until_ns + 1, reached_ns)
     first_ns = max(window_start_ns(gap.from_ns, NS_PER_SECOND), feed.kept_from_ns)
     for start_ns in range(first_ns, until_ns, NS_PER_SECOND):
+        work.touched.add(start_ns)  # what is derived of it changes even where it has no window
         window = work.window(work.venue, NS_PER_SECOND, start_ns)
         if window is not None:
             work.publish_second(start_ns, window, gaps.values())
@@ -235,13 +239,14 @@ def _quiet(feed: Feed, closed_ns: int) -> Iterator[int]:
         at_ns = max(at_ns, window_start_ns(until_ns, NS_PER_SECOND) + NS_PER_SECOND)
 
 
-def _consolidate(work: StepRows, feed: Feed, *, ended: bool) -> int:
+def _consolidate(work: StepRows, feed: Feed, record: TradeBatch | Punctuation | Gap) -> int:
     """Publish the consolidated windows that this step finished or changed; up to where they are closed."""
     key = instrument_key(CONSOLIDATED, work.market, work.symbol)
     row = work.get(key)
     joint = row if isinstance(row, Joint) else Joint()
     waits_for = {venue: closed_ns for venue, closed_ns in joint.waits_for.items() if venue != work.venue}
-    if not ended:
+    has_ended = isinstance(record, Punctuation) and not record.alive
+    if is_live(record) or (work.venue in joint.waits_for and not has_ended):
         waits_for[work.venue] = feed.closed_ns
     venues = joint.venues if work.venue in joint.venues else sorted([*joint.venues, work.venue])
     reached_ns = max(joint.reached_ns, feed.closed_ns)

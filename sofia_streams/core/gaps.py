@@ -48,6 +48,7 @@ class IdLine:
         self.highest_ns = 0
         self._has_begun = False  # what a venue replays before the first live print is not missing
         self._suspected: list[Suspicion] = []
+        self._suspected_until = 0
 
     def saw(self, trade: Trade, number: int, now_ns: int) -> None:
         """A print with this id came in; it may cover several (`Trade.count`). History is evidence, not an arrival."""
@@ -56,7 +57,6 @@ class IdLine:
             self._came(first, number)
         elif self.highest is None or self._begins_anew(number, trade.exchange_ns):
             self.highest, self.highest_ns = number, trade.exchange_ns
-            self._suspected.clear()
             self._has_begun = not trade.snapshot
         elif number > self.highest:
             until = number if trade.snapshot else first - 1
@@ -90,19 +90,20 @@ class IdLine:
         return restarts or number > highest + LEAP_MAX
 
     def _suspect(self, suspicion: Suspicion) -> None:
-        if len(self._suspected) < SUSPECTED_MAX:
+        self._suspected_until = suspicion.missing.last_id
+        newest = self._suspected[-1] if len(self._suspected) >= SUSPECTED_MAX else None
+        if newest is None or newest.missing.last_id > self._suspected_until:
             self._suspected.append(suspicion)
             return
-        oldest = self._suspected[-1]  # too many to tell apart: one range that holds them all
-        widened = oldest.missing._replace(last_id=suspicion.missing.last_id, until_ns=suspicion.missing.until_ns)
-        self._suspected[-1] = oldest._replace(missing=widened)
+        # too many to tell apart: one range that holds them all
+        widened = newest.missing._replace(last_id=suspicion.missing.last_id, until_ns=suspicion.missing.until_ns)
+        self._suspected[-1] = newest._replace(missing=widened)
 
     def _came(self, first: int, last: int) -> None:
-        if self._suspected and first <= self._suspected[-1].missing.last_id:
+        if self._suspected and first <= self._suspected_until:
+            came = IdSet([first, last])
             self._suspected = [
-                Suspicion(left, one.seen_ns)
-                for one in self._suspected
-                for left in without(one.missing, IdSet([first, last]))
+                Suspicion(left, one.seen_ns) for one in self._suspected for left in without(one.missing, came)
             ]
 
 

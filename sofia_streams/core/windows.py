@@ -17,7 +17,7 @@ import msgspec
 
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.ohlcv import Sums
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Market, Quality
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Gap, Market, Punctuation, Quality, TradeBatch
 
 SIZES_NS = {"1s": NS_PER_SECOND, "1m": NS_PER_MINUTE}
 SIZE_NAME = {size_ns: name for name, size_ns in SIZES_NS.items()}
@@ -133,3 +133,10 @@ def window_key(instrument: str, size_ns: int, start_ns: int) -> str:
 def joins_consolidated(venue: str, market: Market) -> bool:
     """Whether quantities are in coins, so that venues may be added up (other contracts are left per venue)."""
     return market == "spot" or (venue, market) in _COIN_CONTRACTS
+
+
+def is_live(record: TradeBatch | Punctuation | Gap) -> bool:
+    """Whether a record says that its feed is alive: what was fetched later, or is known of a gap, does not."""
+    if isinstance(record, TradeBatch):
+        return any(not (trade.backfilled or trade.snapshot) for trade in record.trades)
+    return isinstance(record, Punctuation) and record.alive

@@ -17,7 +17,7 @@ from sofia_streams.core.rebuild import MinuteTrades, Place, changed_bars, place_
 from sofia_streams.core.windows import Minute
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import records_between
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar, Gap, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 
@@ -57,7 +57,7 @@ class Rebuilder:
             published: dict[Place, Bar] = {}
             async for data in _between(consumer, bars, since_ms, ends[bars]):
                 _remember(published, data)
-        sent = [await self._publish(bar) for bar in changed_bars(collected.windows(), published)]
+        sent = [await self._publish(bar) for bar in changed_bars(collected.windows(published), published)]
         for future in sent:
             await future
         self._reached |= dict.fromkeys(wanted, ends[trades] - 1)
@@ -89,8 +89,7 @@ def _add(collected: MinuteTrades, data: bytes) -> None:
         record = codec.decode_trades(data)
     except BadRecord:
         return  # its reader has quarantined it
-    if isinstance(record, TradeBatch | Gap):
-        collected.add(record)
+    collected.add(record)
 
 
 def _remember(published: dict[Place, Bar], data: bytes) -> None:

@@ -49,12 +49,13 @@ class HourOfBars:
         collected = MinuteTrades(minutes)
         collected.add(TradeBatch(bucket.venue, market, bucket.symbol, 0, "", trades))
         joins = joins_consolidated(bucket.venue, market)
-        for place, rebuilt in collected.windows().items():
-            self._sums[place] = rebuilt.sums
+        found = {place: one.sums for place, one in collected.windows({}).items() if one.sums is not None}
+        for place, sums in found.items():
+            self._sums[place] = sums
             if joins:
                 joint = place._replace(venue=CONSOLIDATED)
                 known = self._sums.get(joint)
-                self._sums[joint] = rebuilt.sums if known is None else merge(known, rebuilt.sums)
+                self._sums[joint] = sums if known is None else merge(known, sums)
 
     def add_bars(self, bucket: Bucket, rows: Sequence[Logged]) -> None:
         """Every revision of one venue's, or the consolidated, bars, in the order of the log."""
