@@ -1,15 +1,19 @@
 """Records to bytes and back: JSON with exact decimals as numbers, readable in any Kafka console.
 
-Times stay int nanoseconds. What it does not do: venue frames (`venues`), capture lines (`capture`).
+Times stay int nanoseconds. Whoever may write into the log may write anything, so values are checked as well as types: a
+decoder takes "NaN" and 1e999999999 for a decimal, and a step that adds those up would end its worker, for ever again.
+What it does not do: venue frames (`venues`), capture lines (`capture`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from decimal import Decimal
 from typing import TypeVar
 
 import msgspec
 
-from sofia_streams.core.windows import Row
+from sofia_streams.core.windows import SIZE_NAME, Feed, Row, Window
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Alert, Bar, Gap, Outage, Progress, Punctuation, Ticker, TradeBatch
 
@@ -24,6 +28,13 @@ _outage = msgspec.json.Decoder(Outage)
 _alert = msgspec.json.Decoder(Alert)
 _progress = msgspec.json.Decoder(Progress)
 _row: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
+_SMALLEST, _LARGEST = Decimal("1e-20"), Decimal("1e20")
+"""What `model.positive_from_text` takes."""
+_EXPONENT_MAX = 64
+_NS_MAX = 2**63 - 1
+_NAME_CHARS_MAX = 64
+_PRICES = ("open", "high", "low", "close", "vwap")
+_SUMS = ("volume", "quote_volume", "buy_volume")
 
 
 def encode(record: object) -> bytes:
@@ -33,22 +44,22 @@ def encode(record: object) -> bytes:
 
 def decode_trades(data: bytes | None) -> TradeBatch | Punctuation | Gap:
     """A record of `trades`. Raises BadRecord."""
-    return _decode(_trades, data, "a record of `trades`")
+    return _decode(_trades, data, "a record of `trades`", _check_trades)
 
 
 def decode_bar(data: bytes | None) -> Bar:
     """A record of `bars`. Raises BadRecord."""
-    return _decode(_bar, data, "a record of `bars`")
+    return _decode(_bar, data, "a record of `bars`", _check_bar)
 
 
 def decode_ticker(data: bytes | None) -> Ticker:
     """A record of `tickers`. Raises BadRecord."""
-    return _decode(_ticker, data, "a record of `tickers`")
+    return _decode(_ticker, data, "a record of `tickers`", _check_ticker)
 
 
 def decode_gap(data: bytes | None) -> Gap:
     """A record of `gaps`. Raises BadRecord."""
-    return _decode(_gap, data, "a record of `gaps`")
+    return _decode(_gap, data, "a record of `gaps`", _check_trades)
 
 
 def decode_outage(data: bytes | None) -> Outage:
@@ -68,14 +79,81 @@ def decode_progress(data: bytes | None) -> Progress:
 
 def decode_row(data: bytes | None) -> Row:
     """A row of the `ohlcv` table. Raises BadRecord."""
-    return _decode(_row, data, "a row of the ohlcv table")
+    return _decode(_row, data, "a row of the ohlcv table", _check_row)
 
 
-def _decode(decoder: msgspec.json.Decoder[T], data: bytes | None, expected: str) -> T:
+def _decode(
+    decoder: msgspec.json.Decoder[T], data: bytes | None, expected: str, check: Callable[[T], None] | None = None
+) -> T:
     try:
-        return decoder.decode(data or b"")
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        record = decoder.decode(data or b"")
+        if check is not None:
+            check(record)
+        return record
+    except (msgspec.MsgspecError, ValueError, ArithmeticError, RecursionError) as error:
         raise BadRecord(
-            f"expected {expected}, found {(data or b'')[:80]!r} ({error}). It is put into `quarantine`; "
+            f"expected {expected}, found {(data or b'')[:80]!r} ({str(error)[:300]}). It is put into `quarantine`; "
             "`sofia topics tail quarantine` shows it."
         ) from error
+
+
+def _check_trades(record: TradeBatch | Punctuation | Gap) -> None:
+    """Raises ValueError; ArithmeticError for a price that is not a number."""
+    _check_name(record)
+    if isinstance(record, TradeBatch):
+        trades = record.trades
+        times_ns = [trade.exchange_ns for trade in trades]
+        for values in ([trade.price for trade in trades], [trade.quantity for trade in trades]):
+            if values and not _SMALLEST <= min(values) <= max(values) < _LARGEST:
+                raise ValueError("a price or quantity that none can be")
+    elif isinstance(record, Gap):
+        times_ns = [record.from_ns, record.until_ns or 0]
+        _check_numbers({"missing_volume": record.missing_volume})
+    else:
+        times_ns = [record.exchange_ns]
+    _check_times([record.received_ns, *times_ns])
+
+
+def _check_bar(bar: Bar) -> None:
+    _check_name(bar)
+    if bar.size_ns not in SIZE_NAME:
+        raise ValueError(f"a size of {str(bar.size_ns)[:40]} ns")
+    _check_times([bar.start_ns])
+    _check_numbers({name: getattr(bar, name) for name in (*_PRICES, *_SUMS)})
+    is_quiet = not bar.trade_count
+    if bar.trade_count < 0 or any((getattr(bar, name) is None) is not is_quiet for name in _PRICES):
+        raise ValueError("prices that do not go with the number of trades")
+
+
+def _check_ticker(ticker: Ticker) -> None:
+    _check_name(ticker)
+    _check_times([ticker.received_ns, ticker.exchange_ns or 0])
+    values = {name: getattr(ticker, name) for name in ticker.__struct_fields__}
+    _check_numbers({name: value for name, value in values.items() if isinstance(value, Decimal)})
+
+
+def _check_row(row: Row) -> None:
+    windows = [row] if isinstance(row, Window) else row.open.values() if isinstance(row, Feed) else []
+    for sums in [window.sums for window in windows if window.sums is not None]:
+        _check_numbers({"first": sums.first.price, "last": sums.last.price})
+        _check_numbers({name: getattr(sums, name) for name in ("high", "low", *_SUMS)})
+
+
+def _check_name(record: TradeBatch | Punctuation | Gap | Bar | Ticker) -> None:
+    """Names stand in keys (`venue|market|symbol`), in streams and in tables."""
+    for name in (record.venue, record.symbol):
+        if not (0 < len(name) <= _NAME_CHARS_MAX and name.isprintable()) or "|" in name:
+            raise ValueError(f"a name that none can be: {name[:40]!r}")
+
+
+def _check_times(times_ns: list[int]) -> None:
+    if times_ns and not 0 <= min(times_ns) <= max(times_ns) <= _NS_MAX:
+        raise ValueError("a time outside of 1970 to 2262")
+
+
+def _check_numbers(found: dict[str, Decimal | None]) -> None:
+    for name, value in found.items():
+        if value is None:
+            continue
+        if not value.is_finite() or value.is_signed() or abs(value.adjusted()) > _EXPONENT_MAX:
+            raise ValueError(f"a number that {name} cannot be")

@@ -201,7 +201,7 @@ def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
     reached_ns = joint.closed_ns if is_ahead and isinstance(joint, Joint) else feed.closed_ns
     until_ns = reached_ns if gap.until_ns is None else min(gap.until_ns + 1, reached_ns)
     first_ns = max(window_start_ns(gap.from_ns, NS_PER_SECOND), feed.kept_from_ns)
-    for start_ns in range(first_ns, until_ns, NS_PER_SECOND):
+    for start_ns in work.seconds_between(first_ns, until_ns):
         work.touched.add(start_ns)  # what is derived of it changes even where it has no window
         window = work.window(work.venue, NS_PER_SECOND, start_ns)
         if window is not None:

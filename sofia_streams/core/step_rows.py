@@ -35,6 +35,7 @@ from sofia_streams.model import (
 )
 
 _SECONDS_A_MINUTE = NS_PER_MINUTE // NS_PER_SECOND
+_WALKED_NS_MAX = 60 * NS_PER_MINUTE
 
 
 class StepRows:
@@ -66,6 +67,14 @@ class StepRows:
         """A closed window that is kept."""
         row = self.get(self._key(venue, size_ns, start_ns))
         return row if isinstance(row, Window) else None
+
+    def seconds_between(self, from_ns: int, until_ns: int) -> Iterable[int]:
+        """The seconds in [from_ns, until_ns), ascending; of a long stretch only those of which any venue has a row."""
+        if until_ns - from_ns <= _WALKED_NS_MAX:
+            return range(from_ns, until_ns, NS_PER_SECOND)
+        part = self._key("", NS_PER_SECOND, 0)[:-1]
+        known = {int(key.rpartition("|")[2]) for key in [*self.stored, *self.changed] if part in key}
+        return sorted(start_ns for start_ns in known if from_ns <= start_ns < until_ns)
 
     def publish_second(self, start_ns: int, window: Window, holes: Iterable[Hole]) -> None:
         """Store a closed second of the record's venue, and its bar."""

@@ -44,8 +44,10 @@ class Names:
         """The unified symbol; see class. Raises UnknownSymbol."""
         if (venue, market, listing) in self._subscribed:
             return self._subscribed[venue, market, listing]
-        if not (0 < len(listing) <= _CHARS_MAX and listing.isprintable()):
-            raise UnknownSymbol(f"{venue}: expected a name of at most {_CHARS_MAX} characters, found {listing[:40]!r}")
+        if not (0 < len(listing) <= _CHARS_MAX and listing.isprintable()) or "|" in listing:  # it parts our own names
+            raise UnknownSymbol(
+                f"{venue}: expected a name of at most {_CHARS_MAX} characters without |, found {listing[:40]!r}"
+            )
         symbol, guessed = VENUES[venue].from_listing(listing, market)
         if guessed and not self._guesses:
             raise UnknownSymbol(

@@ -32,7 +32,7 @@ class Replay:
         chosen = settings or Settings()
         self.book = BarBook()
         self.trades = TradeBook(chosen.lateness_ms * NS_PER_MS, keep=keep_trades)
-        self._rules = Rules(chosen.lateness_ms * NS_PER_MS, kept_ns=2**62)  # nothing is ever too old here
+        self._rules = Rules(chosen.lateness_ms * NS_PER_MS, kept_ns=2**64)  # nothing is ever too old here
         self._intake = _intake(chosen)
         self._rows: dict[str, Row] = {}
         self._offset = 0

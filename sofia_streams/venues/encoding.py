@@ -38,7 +38,7 @@ def decoded(text: str) -> dict[str, object] | None:
     """A client's request; None where it is not a JSON object."""
     try:
         found = msgspec.json.decode(text)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 

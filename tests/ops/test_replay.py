@@ -2,6 +2,8 @@
 
 import csv
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar
 from sofia_streams.ops.replay import replay_in_process
 
-HERE = Path(__file__).parents[1] / "captures"
+ROOT = Path(__file__).parents[2]
+HERE = ROOT / "tests" / "captures"
 LARGER = Path(__file__).parents[3] / "shared" / "captures"
 CAPTURES = LARGER if LARGER.exists() else HERE
 """All captures where the larger ones are present beside the checkout, else those of the project."""
@@ -50,6 +53,33 @@ def test_every_frame_twice_gives_the_same_bars(name):
     found, expected = twice.summary(), once.summary()
     assert found["trades"] == expected["trades"]
     assert found["frames"] == 2 * expected["frames"]
+
+
+APART = """
+import resource, sys
+from decimal import Decimal
+from pathlib import Path
+from sofia_streams.capture import CapturedFrame, CaptureWriter
+from sofia_streams.model import ParsedTrade, Trade
+from sofia_streams.ops.replay import replay_in_process
+from sofia_streams.venues.registry import VENUES
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+path = Path(sys.argv[1])
+with CaptureWriter(path) as writer:
+    for number, at_ns in ((1, 10**18), (100, 8 * 10**18), (101, 9 * 10**18)):
+        trade = Trade(str(number), Decimal(5), Decimal(1), "buy", at_ns, number)
+        frame = VENUES["binance"].encode_trade(ParsedTrade("BTCUSDT", trade))
+        writer.write(CapturedFrame(at_ns, "binance", "spot", "c", "in", frame))
+print(len(replay_in_process([path]).book.bars(10**9)))
+"""
+
+
+def test_trades_that_lie_centuries_apart_take_no_longer_and_no_more_room_than_others(tmp_path):
+    """Nothing walks through the seconds between, though a gap is open all the while."""
+    command = [sys.executable, "-c", APART, str(tmp_path / "apart.jsonl.gz")]
+    env = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["6"]), done.stderr
 
 
 @pytest.mark.skipif(not LARGER.exists(), reason="the larger recordings are not beside this checkout; 5 of 12 were run")

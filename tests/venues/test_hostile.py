@@ -92,6 +92,16 @@ def test_a_bomb_is_a_bad_frame(venue, name):
 
 
 @pytest.mark.parametrize("venue", VENUES)
+@pytest.mark.parametrize("parts", [PRICE, SIZE, TIME, ID])
+@pytest.mark.parametrize("depth", [2_000, 100_000])
+def test_a_deep_nest_inside_a_frame_of_the_usual_layout_is_a_bad_frame(venue, parts, depth):
+    """The quick way through a frame meets it first: as many colons as a good frame has."""
+    nest = "[" * depth + "]" * depth
+    check_bad(venue, changed(venue, parts[venue], f"{parts[venue].partition(':')[0]}:{nest}"))
+    check_bad(venue, changed(venue, parts[venue], f'"unknown":{nest}'))
+
+
+@pytest.mark.parametrize("venue", VENUES)
 @pytest.mark.parametrize("text", NO_NUMBERS)
 def test_a_text_that_is_no_plain_number_above_zero_is_no_price_and_no_quantity(venue, text):
     for part in (PRICE[venue], SIZE[venue]):

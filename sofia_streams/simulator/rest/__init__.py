@@ -46,7 +46,10 @@ class Rest:
 
     def answer(self, target: str) -> Reply | None:
         """What a GET of this path and query gets; None for what is no REST path of a venue."""
-        parts = urlsplit(target)
+        try:
+            parts = urlsplit(target)
+        except ValueError:  # a target that names a host, and that one badly
+            return None
         venue, _, path = parts.path.strip("/").partition("/")
         if venue not in _ROOTS or not f"/{path}".startswith(_ROOTS[venue]):
             return None

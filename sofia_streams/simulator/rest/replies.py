@@ -67,7 +67,7 @@ def moment_ms(asked: Mapping[str, str], name: str) -> int | None:
     """A time in ISO text, ms. Raises BadParameter."""
     try:
         return round(datetime.fromisoformat(asked[name]).timestamp() * 1000) if name in asked else None
-    except ValueError as error:
+    except (ValueError, OverflowError, OSError) as error:  # the last two: years that the system cannot count
         raise BadParameter(name, asked[name]) from error
 
 

@@ -171,7 +171,7 @@ def parse(frame: bytes, *, received_ns: int) -> list[Parsed]:
                 return [_best(data)]
             if (data.M is None) is (colons == 12):
                 return [_print(data, data.a, "agg")]
-        except (msgspec.MsgspecError, ValueError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             pass  # the careful way says what is wrong
     return _careful(frame)
 

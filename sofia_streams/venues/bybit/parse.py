@@ -132,7 +132,7 @@ def parse(frame: bytes, *, received_ns: int) -> list[Parsed]:
             # as many colons as keys, and each key is there: none stands twice
             if frame.count(b":") == _ENVELOPE_COLONS + keys * len(found) and len(found) <= TRADES_PER_FRAME_MAX:
                 return [_print(row, place) for place, row in enumerate(found)]
-        except (msgspec.MsgspecError, ValueError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             pass  # the careful way says what is wrong
     return _careful(frame)
 

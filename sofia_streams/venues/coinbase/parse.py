@@ -141,7 +141,7 @@ def parse(frame: bytes, *, received_ns: int) -> list[Parsed]:
         elif frame.count(b":") == _MATCH_COLONS:
             match = _exact_match.decode(frame)
             return [_print(match, snapshot=match.type == "last_match")]
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         pass  # the careful way says what is wrong
     return _careful(frame)
 

@@ -52,8 +52,8 @@ def answer(text: str, listed: frozenset[str]) -> Answer:
     frames, symbols = [], []
     for argument in arguments:
         name = argument.get("instId") if isinstance(argument, dict) else None
-        if name in listed:
-            symbols.append(str(name))
+        if isinstance(name, str) and name in listed:
+            symbols.append(name)
             frames.append(frame({"event": event, "arg": argument, "connId": _CONNECTION}))
         else:
             frames.append(_error("60018", f"Wrong URL or channel:{argument} doesn't exist."))

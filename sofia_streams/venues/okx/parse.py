@@ -120,7 +120,7 @@ def parse(frame: bytes, *, received_ns: int) -> list[Parsed]:
             if found.arg.channel in _TRADES and len(found.data) == 1:
                 row = found.data[0]
                 return [_print(row, row.count if type(row) is _TradeNow else None)]
-        except (msgspec.MsgspecError, ValueError):
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             pass  # the careful way says what is wrong
     return _careful(frame)
 
