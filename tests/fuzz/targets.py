@@ -114,11 +114,13 @@ def moment_of(venue: str, data: bytes) -> int:
 def fold(record: TradeBatch | Punctuation | Gap) -> None:
     """Through the candle step and the rebuilding, onto a state that knows the instrument."""
     rows: dict = {}
+    bars: list[Bar] = []
     known = Trade("1", Decimal(5), Decimal(1), "buy", NOW_NS, 1)
     batch = TradeBatch(record.venue, record.market, record.symbol, NOW_NS, "c", [known])
     for offset, one in enumerate((batch, record, batch)):
         step = candles.apply(rows, one, offset=offset, rules=Rules())
         candles.store(rows, step.rows)
+        bars += step.bars
         for bar in step.bars:
             assert codec.decode_bar(codec.encode(bar)) == bar
     for row in rows.values():
@@ -127,10 +129,10 @@ def fold(record: TradeBatch | Punctuation | Gap) -> None:
     minute = Minute(record.venue, record.market, record.symbol, NOW_NS // NS_PER_MINUTE * NS_PER_MINUTE)
     trades = rebuild.MinuteTrades([minute])
     for one in (batch, record):
-        if not isinstance(one, Punctuation):
-            trades.add(one)
-    for bar in rebuild.changed_bars(trades.windows(), {}):
-        codec.encode(bar)
+        trades.add(one)
+    published = {rebuild.place_of(bar): bar for bar in bars}
+    for bar in rebuild.changed_bars(trades.windows(published), published):
+        assert codec.decode_bar(codec.encode(bar)) == bar
 
 
 def record_of(decode: Callable[[bytes], object]) -> Callable[[bytes], bool]:
