@@ -18,7 +18,7 @@ class LineRace:
     """The race of the lines of one instrument. `wins` by line; `leads_ns` the latest leads of each line."""
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[str, int]] = {}
+        self._first: dict[str, tuple[str, int] | None] = {}  # None once it is decided
         self.wins: Counter[str] = Counter()
         self.leads_ns: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=_LEADS_KEPT))
 
@@ -26,10 +26,9 @@ class LineRace:
         """Trades as a line delivered them, repeated ones included; the (line, lead) of those that two lines had."""
         decided = []
         for trade in trades:
-            known = self._first.get(trade.trade_id)
-            if known is None:
-                self._first[trade.trade_id] = (line, received_ns)
-            elif known[0] != line:
+            known = self._first.setdefault(trade.trade_id, (line, received_ns))
+            if known is not None and known[0] != line:
+                self._first[trade.trade_id] = None
                 leader, first_ns = known
                 self.wins[leader] += 1
                 self.leads_ns[leader].append(received_ns - first_ns)

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from sofia_streams.core.gaps import IdLine, Missing, without
+from sofia_streams.core.gaps import GRACE_NS, IdLine, Missing, without
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.model import NS_PER_SECOND, Gap, IdKind, Punctuation, Trade, TradeBatch
@@ -34,13 +34,14 @@ class OpenGap:
             self.left = [Missing(first, last, gap.from_ns, gap.until_ns or gap.from_ns)]
         self.filled = gap.filled
 
-    def came(self, trades: Iterable[Trade]) -> bool:
-        """These came; whether any of it was missing."""
-        before = self.left
+    def came(self, trades: Iterable[Trade]) -> None:
+        """These came; `left` is what is still missing."""
         for trade in trades:
-            ids = IdSet([trade.order - trade.count + 1, trade.order])
-            self.left = [rest for one in self.left for rest in without(one, ids)]
-        return self.left != before
+            first = trade.order - trade.count + 1
+            if any(first <= one.last_id and trade.order >= one.first_id for one in self.left):
+                ids = IdSet([first, trade.order])
+                self.left = [rest for one in self.left for rest in without(one, ids)]
+                self.filled += trade.backfilled
 
 
 class GapWatch:
@@ -48,11 +49,12 @@ class GapWatch:
 
     def __init__(self) -> None:
         self._lines: dict[str, dict[IdKind, IdLine]] = defaultdict(dict)
-        self._suspects: set[tuple[str, IdKind]] = set()
+        self._suspects: dict[tuple[str, IdKind], None] = {}
         self.heads: dict[str, TradeBatch] = {}
         """The last batch of every instrument, without its trades: whose it is."""
         self._said: list[Gap] = []
-        self._closed: set[tuple[str, str]] = set()
+        self._known: dict[tuple[str, IdKind], IdSet] = {}  # ids of which the log says already that they are missing
+        self._missing_until: dict[str, int] = {}  # the highest id of any open gap
         self.open: dict[str, dict[str, OpenGap]] = defaultdict(dict)
         """By instrument, then by gap id."""
 
@@ -64,11 +66,19 @@ class GapWatch:
             if record.last_id and VENUES[record.venue].ids_count:
                 line = self._lines[name].setdefault(kinds[0], IdLine())
                 line.knows(int(record.last_id), record.exchange_ns)
-        elif record.state == "open":
-            self.open[name][record.gap_id] = OpenGap(record)
+            return
+        if record.first_id:
+            known = self._known.get((name, record.id_kind), IdSet())
+            self._known[name, record.id_kind] = known.union_range(int(record.first_id), int(record.last_id))
+        if record.state == "open":
+            self._keep(name, record)
         else:
             self.open[name].pop(record.gap_id, None)
-            self._closed.add((name, record.gap_id))
+
+    def begin(self, now_ns: int) -> None:
+        """After everything was remembered: what the log lacks will not come late any more, new or said before."""
+        self._find(now_ns + GRACE_NS, now_ns)
+        self._known.clear()
 
     def saw(self, head: TradeBatch, trades: Sequence[Trade], now_ns: int) -> None:
         """New prints of an instrument (`head` names it) in the order they came."""
@@ -83,7 +93,7 @@ class GapWatch:
                 line = lines[trade.id_kind] = IdLine()
             line.saw(trade, trade.order, now_ns)
             if line.is_suspicious:
-                self._suspects.add((name, trade.id_kind))
+                self._suspects[name, trade.id_kind] = None
         if self.open.get(name):
             self._close_filled(name, trades, now_ns)
 
@@ -102,19 +112,18 @@ class GapWatch:
 
     def due(self, now_ns: int) -> Iterator[Gap]:
         """What is to be said now: gaps that opened or closed, in order."""
-        for name, kind in list(self._suspects):
-            line = self._lines[name][kind]
-            for missing in line.due(now_ns):
-                self._open_ids(name, kind, missing, now_ns)
-            if not line.is_suspicious:
-                self._suspects.discard((name, kind))
+        self._find(now_ns, now_ns)
         said, self._said = self._said, []
         yield from said
 
     def interrupted(self, head: TradeBatch, cause: Cause, from_ns: int, until_ns: int | None, now_ns: int) -> Gap:
-        """Open a hole of which no ids are known; the record is also in `due`."""
+        """Open a hole of which no ids are known, or one from there again; the record is also in `due`."""
+        name = instrument_key(head.venue, head.market, head.symbol)
         gap = _gap(head, f"{cause}:{from_ns}", cause, from_ns, until_ns, now_ns)
-        self._open(instrument_key(head.venue, head.market, head.symbol), gap)
+        known = self.open[name].get(gap.gap_id)
+        if known is None or known.gap.until_ns is not None:
+            self._keep(name, gap)
+            self._said.append(gap)
         return gap
 
     def change(self, gap: Gap) -> None:
@@ -132,24 +141,37 @@ class GapWatch:
             changes = {"state": "closed", "received_ns": now_ns, "filled": known.filled + filled, "detail": detail}
             self._said.append(msgspec.structs.replace(known.gap, **changes))
 
+    def _find(self, until_ns: int, now_ns: int) -> None:
+        """Open a gap for what is missing since GRACE_NS before `until_ns`."""
+        for name, kind in list(self._suspects):
+            line = self._lines[name][kind]
+            for missing in line.due(until_ns):
+                for left in without(missing, self._known.get((name, kind), IdSet())):
+                    self._open_ids(name, kind, left, now_ns)
+            if not line.is_suspicious:
+                del self._suspects[name, kind]
+
     def _open_ids(self, name: str, kind: IdKind, missing: Missing, now_ns: int) -> None:
         first, last = str(missing.first_id), str(missing.last_id)
         gap_id = f"{kind}:{first}-{last}"
         gap = _gap(self.heads[name], gap_id, "ids", missing.from_ns, missing.until_ns, now_ns)
-        ids = {"id_kind": kind, "first_id": first, "last_id": last, "missing": missing.ids()}
-        self._open(name, msgspec.structs.replace(gap, **ids))
-
-    def _open(self, name: str, gap: Gap) -> None:
-        if gap.gap_id in self.open[name] or (name, gap.gap_id) in self._closed:
-            return  # found again in the end of the log, after a restart
-        self.open[name][gap.gap_id] = OpenGap(gap)
+        gap = msgspec.structs.replace(gap, id_kind=kind, first_id=first, last_id=last, missing=missing.ids())
+        self._keep(name, gap)
         self._said.append(gap)
 
+    def _keep(self, name: str, gap: Gap) -> None:
+        self.open[name][gap.gap_id] = OpenGap(gap)
+        if gap.first_id:
+            self._missing_until[name] = max(self._missing_until.get(name, 0), int(gap.last_id))
+
     def _close_filled(self, name: str, trades: Sequence[Trade], now_ns: int) -> None:
+        until = self._missing_until.get(name, -1)
+        late = [trade for trade in trades if not trade.snapshot and trade.order - trade.count < until]
+        if not late:
+            return
         for gap_id, known in list(self.open[name].items()):
-            found = [trade for trade in trades if trade.id_kind == known.gap.id_kind and not trade.snapshot]
-            if known.left and known.came(found):
-                known.filled += sum(trade.backfilled for trade in found)
+            if known.left:
+                known.came(trade for trade in late if trade.id_kind == known.gap.id_kind)
                 if not known.left:
                     self.close(name, gap_id, now_ns)
 

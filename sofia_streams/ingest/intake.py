@@ -83,7 +83,7 @@ class Intake:
         self.connections = Connections(limits.silent_ns)
         self._spoken_ns: dict[str, int] = {}
         self._ticked_ns = 0
-        self._named: set[str] = set()  # the instruments of the frame at hand
+        self._named: dict[str, None] = {}  # the instruments of the frame at hand, in its order
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self.totals: Counter[str] = Counter()
 
@@ -102,6 +102,7 @@ class Intake:
 
     def begin(self, subscribed: Collection[str], now_ns: int) -> list[Record]:
         """After everything was remembered: what may have been missed since, of the instruments that are read on."""
+        self.gaps.begin(now_ns)
         self.outages.begin(subscribed, now_ns)
         return [*self.gaps.due(now_ns)]
 
@@ -227,7 +228,7 @@ class Intake:
             self._belief.note("", str(error))
             return None, ""
         name = instrument_key(line.venue, line.market, symbol)
-        self._named.add(name)
+        self._named[name] = None
         return name, symbol
 
     def _aged(self, trade: Trade, received_ns: int, counts: Counter[str]) -> Trade:

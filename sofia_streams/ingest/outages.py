@@ -50,9 +50,13 @@ class Outages:
     def begin(self, subscribed: Collection[str], now_ns: int) -> None:
         """After a restart: what was read of the instruments that are read on stopped where the log stops."""
         for name, known in self._gaps.open.items():
-            self._lasting[name] += [gap_id for gap_id, one in known.items() if one.gap.until_ns is None]
+            for gap in (one.gap for one in known.values() if one.gap.until_ns is None):
+                if gap.cause == "stale":
+                    self._silent[name] = gap.gap_id
+                else:
+                    self._lasting[name].append(gap.gap_id)
         for name, (head, at_ns) in self._reached_ns.items():
-            if not VENUES[head.venue].ids_count and at_ns and name in subscribed:
+            if not VENUES[head.venue].ids_count and at_ns and name in subscribed and not self._is_known(name):
                 self._interrupt(name, head, at_ns, now_ns)
         self._reached_ns.clear()
 
@@ -60,7 +64,7 @@ class Outages:
         """The connection of these instruments ended without another to take over; it was heard last at `heard_ns`."""
         for head in heads:
             name = instrument_key(head.venue, head.market, head.symbol)
-            if not VENUES[head.venue].ids_count and not self._lasting[name] and name not in self._silent:
+            if not VENUES[head.venue].ids_count and not self._is_known(name):
                 from_ns = self._skews[head.venue].exchange_now_ns(heard_ns) - _EDGE_NS
                 self._interrupt(name, head, from_ns, now_ns)
 
@@ -93,6 +97,10 @@ class Outages:
                 if name not in self._silent:
                     from_ns = self._skews[head.venue].exchange_now_ns(pulse.heard_ns)
                     self._silent[name] = self._gaps.interrupted(head, "stale", from_ns, None, now_ns).gap_id
+
+    def _is_known(self, name: str) -> bool:
+        """Whether a hole lasts already."""
+        return bool(self._lasting.get(name)) or name in self._silent
 
     def _interrupt(self, name: str, head: TradeBatch, from_ns: int, now_ns: int) -> None:
         self._lasting[name].append(self._gaps.interrupted(head, "outage", from_ns, None, now_ns).gap_id)

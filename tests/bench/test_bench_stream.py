@@ -43,9 +43,7 @@ def test_coalescing_loses_no_trade_and_keeps_the_order_of_each_instrument(batche
 
 
 def test_no_trade_waits_longer_than_the_linger_and_a_look(batches):
-    waits_s = [
-        timed.at_s - (timed.record.received_ns - batches[0].received_ns) / 1e9 for timed in coalesced(batches)
-    ]
+    waits_s = [timed.at_s - (timed.record.received_ns - batches[0].received_ns) / 1e9 for timed in coalesced(batches)]
     assert max(waits_s) <= 0.05 + 0.005 + 0.002
     assert min(waits_s) >= 0
 

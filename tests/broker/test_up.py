@@ -10,6 +10,8 @@ import pytest
 from running_up import Up, eventually, sofia
 
 pytestmark = pytest.mark.broker
+
+
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     return tmp_path / "data"

@@ -45,9 +45,7 @@ def advanced(channel, products):
     return json.dumps({"type": "subscribe", "product_ids": products, "channel": channel})
 
 
-@pytest.mark.parametrize(
-    ("path", "place"), [(OKX, "okx/spot"), (BYBIT, "bybit/linear"), (EXCHANGE, "coinbase/spot")]
-)
+@pytest.mark.parametrize(("path", "place"), [(OKX, "okx/spot"), (BYBIT, "bybit/linear"), (EXCHANGE, "coinbase/spot")])
 async def test_a_recording_at_full_speed_gives_a_subscriber_every_trade(path, place):
     venue, _, market = place.partition("/")
     source = recorded([path], speed=None)

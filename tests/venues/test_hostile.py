@@ -111,7 +111,7 @@ def test_a_text_that_is_no_plain_number_above_zero_is_no_price_and_no_quantity(v
 @pytest.mark.parametrize("venue", VENUES)
 @pytest.mark.parametrize("value", ["5", "5.0", "null", "true", "[]", "{}", "9" * 5_000, "1e400"])
 def test_a_price_of_another_kind_is_refused(venue, value):
-    check_bad(venue, changed(venue, PRICE[venue], f'{PRICE[venue].partition(":")[0]}:{value}'))
+    check_bad(venue, changed(venue, PRICE[venue], f"{PRICE[venue].partition(':')[0]}:{value}"))
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -120,7 +120,7 @@ def test_a_key_that_stands_twice_is_refused(venue, parts):
     part = parts[venue]
     check_bad(venue, changed(venue, part, f"{part},{part}"))
     check_bad(venue, changed(venue, part, f"{part}, {part.replace(':', ' : ', 1)}"))
-    check_bad(venue, changed(venue, part, f"{part},\"\\u00{ord(part[1]):02x}{part[2:]}"))
+    check_bad(venue, changed(venue, part, f'{part},"\\u00{ord(part[1]):02x}{part[2:]}'))
 
 
 @pytest.mark.parametrize("venue", VENUES)
@@ -137,7 +137,7 @@ def test_a_trade_without_side_is_refused(venue):
 
 @pytest.mark.parametrize(("venue", "value"), [(venue, one) for venue, values in BAD_TIMES.items() for one in values])
 def test_a_time_outside_of_1970_to_2262_or_of_another_form_is_refused(venue, value):
-    check_bad(venue, changed(venue, TIME[venue], f'{TIME[venue].partition(":")[0]}:{value}'))
+    check_bad(venue, changed(venue, TIME[venue], f"{TIME[venue].partition(':')[0]}:{value}"))
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_time_outside_of_1970_to_2262_or_of_another_form_is_refused(venue, val
     ],
 )
 def test_a_time_at_the_edge_is_exact(venue, value, exchange_ns):
-    frame = changed(venue, TIME[venue], f'{TIME[venue].partition(":")[0]}:{value}')
+    frame = changed(venue, TIME[venue], f"{TIME[venue].partition(':')[0]}:{value}")
     (found,) = VENUES[venue].parse(frame, received_ns=0)
     assert found.trade.exchange_ns == exchange_ns
 

@@ -42,9 +42,7 @@ def test_a_documented_row_gives_every_value(venue, row, trade):
 
 
 def numbers():
-    return st.builds(
-        lambda digits, places: Decimal(digits).scaleb(-places), st.integers(1, 10**18), st.integers(0, 12)
-    )
+    return st.builds(lambda digits, places: Decimal(digits).scaleb(-places), st.integers(1, 10**18), st.integers(0, 12))
 
 
 def trades(venue):
