@@ -1,4 +1,4 @@
-"""Trades, bars and tickers to Redis Streams.   in trades, bars, tickers   out Redis   (one entry a trade, once)"""
+"""Trades, bars, tickers and gaps to Redis Streams.   in those topics   out Redis   (one entry a trade, once)"""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from sofia_streams import codec, topics
 from sofia_streams.app import create_app, sink_agent, topic_on
 from sofia_streams.core.tape import Tape
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.model import Bar, Ticker, Trade, TradeBatch
+from sofia_streams.model import Bar, Gap, Ticker, Trade, TradeBatch
 from sofia_streams.settings import load_settings
-from sofia_streams.stores.redis_streams import Entry, RedisStreams, bar_entry, ticker_entry, trade_entries
+from sofia_streams.stores.redis_streams import Entry, RedisStreams, bar_entry, gap_entry, ticker_entry, trade_entries
 from sofia_streams.worker.bridging import Bridge
 from sofia_streams.worker.logtail import read_tail
 from sofia_streams.worker.sink import Sink
@@ -34,6 +34,11 @@ def entries(record: object, offset: int) -> list[Entry]:
     return [ticker_entry(record, offset, prefix)] if isinstance(record, Ticker) else []
 
 
+def gap_entries(gap: Gap, offset: int) -> list[Entry]:
+    """What a record of `gaps` becomes; its copy in `trades` becomes nothing."""
+    return [gap_entry(gap, offset, prefix)]
+
+
 def numbered(trades: Sequence[Trade], new: Sequence[Trade]) -> Iterable[tuple[int, Trade]]:
     """The new ones among the trades of a record, each with its place there."""
     if len(new) == len(trades):
@@ -53,13 +58,14 @@ async def run() -> None:
     await sink.run()
 
 
-for topic, decode in (
-    (topics.TRADES, codec.decode_trades),
-    (topics.BARS, codec.decode_bar),
-    (topics.TICKERS, codec.decode_ticker),
+for topic, decode, prepare in (
+    (topics.TRADES, codec.decode_trades, entries),
+    (topics.BARS, codec.decode_bar, entries),
+    (topics.TICKERS, codec.decode_ticker, entries),
+    (topics.GAPS, codec.decode_gap, gap_entries),
 ):
     sink_agent(
-        app, settings, topic_on(app, topic, settings), decode, sink, name=f"bridge_{topic.name}", prepare=entries
+        app, settings, topic_on(app, topic, settings), decode, sink, name=f"bridge_{topic.name}", prepare=prepare
     )
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ INPUTS = {
     "crypto_ws": (),
     "ohlcv": (topics.TRADES,),
     "timeseries_writer": (topics.TRADES, topics.BARS, topics.TICKERS),
-    "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS),
+    "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS),
     "backfill": (topics.GAPS, topics.BARS),
 }
 """Every worker and the topics it reads, in the order data flows; the only list."""

@@ -21,7 +21,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError, TimeoutError
 
 from sofia_streams.errors import DependencyDown
-from sofia_streams.model import Bar, Ticker, Trade, TradeBatch
+from sofia_streams.model import Bar, Gap, Ticker, Trade, TradeBatch
 
 _PIPELINE = 1_000
 """Commands sent before answers are read."""
@@ -90,6 +90,11 @@ def _trade_fields(trade: Trade) -> str:
 def bar_entry(bar: Bar, offset: int, prefix: str) -> Entry:
     """One revision of a bar."""
     return _entry(f"{prefix}bars:{bar.symbol}", bar, offset)
+
+
+def gap_entry(gap: Gap, offset: int, prefix: str) -> Entry:
+    """A gap as it is known now; a later entry with its `gap_id` replaces it."""
+    return _entry(f"{prefix}gaps:{gap.symbol}", gap, offset)
 
 
 def ticker_entry(ticker: Ticker, offset: int, prefix: str) -> Entry:
