@@ -38,6 +38,7 @@ COMMANDS = {
     "klines": Command("instruments", "klines", "A venue's own 1m candles, exact"),
     "topics": Command("topics", "topics", "The log's topics"),
     "config": Command("look", "config", "Settings"),
+    "chaos": Command("chaos", "chaos", "Kills, pauses, cuts and loses on purpose, then compares everything"),
     "bench": Command("benchmarks", "bench", "Benchmarks"),
 }
 """Every command; written down here so that help needs no module of ours."""

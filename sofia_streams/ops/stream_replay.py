@@ -181,7 +181,7 @@ async def _summary(run: _Run, children: Sequence[process.Child], out: Path | Non
         await asyncio.to_thread(write_replay, out, book, trades)
     store = QuestDb(settings.questdb_address(), settings.table_prefix())
     streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
-    questdb_rows = await _settled_counts(store)
+    questdb_rows = await settled_counts(store)
     redis_entries = await streams.counts(settings.stream_prefix())
     await streams.close()
     return {
@@ -202,7 +202,7 @@ def _latency(stages: Iterable[Mapping[str, Buckets]]) -> dict[str, dict[str, flo
     return {stage: quantiles(found) for stage, found in together.items()}
 
 
-async def _settled_counts(store: QuestDb) -> dict[str, int]:
+async def settled_counts(store: QuestDb) -> dict[str, int]:
     """Row counts once the write-ahead log is applied."""
     while True:
         pending = await asyncio.to_thread(

@@ -34,6 +34,7 @@ REPLAYED = tuple(name for name in READERS if name != "backfill")
 """Those of a replay: a recording has no REST."""
 _ROOT = Path(__file__).resolve().parents[2]
 STOP_GRACE_S = 10.0
+_INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "SOFIA_CANARY")
 
 
 def check_name(name: str) -> None:
@@ -51,7 +52,7 @@ def start_worker(
     `web_port` of its own. `crash_at`, for tests, is a point at which it ends itself (`crash_points`).
     """
     check_name(name)
-    inherited = {key: value for key, value in os.environ.items() if key in ("PATH", "HOME", "LANG", "TZ", "TMPDIR")}
+    inherited = {key: value for key, value in os.environ.items() if key in _INHERITED}
     env = {**inherited, **worker_environment(settings), "PYTHONPATH": str(_ROOT), "PYTHONUNBUFFERED": "1"}
     if crash_at:
         env[CRASH_AT] = crash_at
@@ -88,8 +89,12 @@ class Lag:
         """Connect."""
         self._admin = AIOKafkaAdminClient(bootstrap_servers=self._address)
         self._consumer = AIOKafkaConsumer(bootstrap_servers=self._address)
-        await self._admin.start()
-        await self._consumer.start()
+        try:
+            await self._admin.start()
+            await self._consumer.start()
+        except BaseException:
+            await self.__aexit__()  # else they complain when they are collected
+            raise
         return self
 
     async def __aexit__(self, *error: object) -> None:

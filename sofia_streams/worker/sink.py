@@ -16,6 +16,7 @@ import structlog
 from sofia_streams.crash_points import passing
 from sofia_streams.errors import DependencyDown
 from sofia_streams.obs import metrics
+from sofia_streams.worker import canary
 from sofia_streams.worker.acks import Acknowledgeable
 
 _log = structlog.get_logger("sink")
@@ -75,14 +76,17 @@ class Sink:
         while True:
             batch = await self._collect()
             began_s = time.monotonic()
+            is_early = canary.is_on(canary.ACK_FIRST)
+            if is_early:
+                _acknowledge(batch)
             await retry(partial(self._write, batch), self._name)
             passing("sink_stored")
+            if not is_early:
+                _acknowledge(batch)
             metrics.SINK_WRITE_SECONDS.labels(self._name).observe(time.monotonic() - began_s)
             metrics.SINK_ROWS.labels(self._name).inc(sum(item.rows for item in batch))
             now_ns = time.time_ns()
             for item in batch:
-                item.event.ack()
-                passing("acknowledged")
                 if item.received_ns:
                     metrics.STAGE_MS.labels(self._name).observe((now_ns - item.received_ns) / 1e6)
             if batch[-1].received_ns:
@@ -106,3 +110,9 @@ class Sink:
             batch.append(item)
             rows += item.rows
         return batch
+
+
+def _acknowledge(batch: list[Item]) -> None:
+    for item in batch:
+        item.event.ack()
+        passing("acknowledged")

@@ -175,3 +175,20 @@ def test_logs_show_the_end_of_each_log(tmp_path):
     (tmp_path / "log" / "ohlcv.log").write_text("".join(f"line {number}\n" for number in range(5_000)))
     done = sofia(tmp_path, "logs", "ohlcv", "-n", "3", DATA_DIR=".")
     assert done.stdout.splitlines() == ["== ohlcv", "line 4997", "line 4998", "line 4999"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("--minutes", "1", "--battery"), ("--minutes", "0"), ("--scenario", "nothing"), ("--minutes", "x")],
+)
+def test_chaos_starts_nothing_where_it_is_asked_for_nonsense(arguments, tmp_path):
+    done = sofia(tmp_path, "chaos", *arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_chaos_names_its_scenarios(tmp_path):
+    done = sofia(tmp_path, "chaos", "--scenario", "list", "--json")
+    assert done.returncode == 0
+    assert {"scenario", "battery", "about"} == set(json.loads(done.stdout)["scenarios"][0])

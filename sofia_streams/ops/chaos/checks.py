@@ -1,0 +1,128 @@
+"""Puts the ledger beside everything that was read back, instrument by instrument, and takes the times of gaps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Gap
+from sofia_streams.ops.chaos import readback
+from sofia_streams.ops.chaos.readback import Log
+from sofia_streams.ops.chaos.truth import Print, Prints, candles, read_ledger
+from sofia_streams.ops.chaos.verdict import (
+    Tally,
+    Watched,
+    Window,
+    covers,
+    judge_bars,
+    judge_copies,
+    judge_log,
+    judge_store,
+)
+from sofia_streams.ops.stream_replay import settled_counts
+from sofia_streams.settings import Settings
+from sofia_streams.stores.questdb import QuestDb
+
+_QUESTDB_WITHIN_S = 60.0
+_WAY_IN = ("crypto_ws", "kafka")
+"""What every trade goes through into the log."""
+Span = tuple[int, int]
+"""From and until, ns."""
+
+
+@dataclass
+class Compared:
+    """The counts, and the times: of gaps from found to closed and from their first missing trade to closed, and by
+    venue the longest time without a trade, at all and while nothing of its own way into the log was hurt; s."""
+
+    tally: Tally
+    gaps: int = 0
+    gaps_open: int = 0
+    found_to_closed_s: list[float] = field(default_factory=list)
+    missed_to_closed_s: list[float] = field(default_factory=list)
+    stall_s: dict[str, float] = field(default_factory=dict)
+    healthy_stall_s: dict[str, float] = field(default_factory=dict)
+
+
+async def compare(
+    settings: Settings,
+    ledger: Path,
+    symbols: Mapping[tuple[str, str], str],
+    watched: Watched,
+    spans: Mapping[str, Sequence[Span]],
+) -> Compared:
+    """Everything, once it is at rest; `spans` are times in which something was hurt, by its name.
+
+    Raises DependencyDown where a store does not answer.
+    """
+    prints = await asyncio.to_thread(read_ledger, ledger, symbols)
+    log, tally = await readback.read_log(settings), Tally()
+    log.gaps = [gap for gap in log.gaps if gap.opened_ns < watched.stopped_ns]
+    for name, printed in prints.items():
+        gaps = [gap for gap in log.gaps if f"{gap.venue}|{gap.market}|{gap.symbol}" == name]
+        judge_log(tally, name, printed, watched, log.trades[name], gaps)
+    tally.repeats, tally.backfilled = log.repeats, log.backfilled
+    _judge_bars(tally, prints, log, settings.crypto_symbols)
+    await _judge_stores(tally, settings, log)
+    found = Compared(tally, len(log.gaps), sum(gap.state == "open" for gap in log.gaps))
+    for gap in log.gaps:
+        if gap.state == "closed":
+            _time(found, gap, prints.get(f"{gap.venue}|{gap.market}|{gap.symbol}", {}).values())
+    for venue, times in sorted(log.arrivals.items()):
+        seen = sorted(one for one in times if one < watched.stopped_ns)
+        found.stall_s[venue] = longest_s(seen, [])
+        hurt = [span for name in (venue, *_WAY_IN) for span in spans.get(name, ())]
+        found.healthy_stall_s[venue] = longest_s(seen, hurt)
+    return found
+
+
+def _judge_bars(tally: Tally, prints: Prints, log: Log, symbols: Sequence[str]) -> None:
+    """Bars are what the log's distinct trades make; whether those are all is another question."""
+    kept = {name: [one for one in found.values() if one.trade_id in log.trades[name]] for name, found in prints.items()}
+    for size_ns in (NS_PER_SECOND, NS_PER_MINUTE):
+        for name, found in kept.items():
+            venue = name.partition("|")[0]
+            judge_bars(tally, name, candles(((venue, one) for one in found), size_ns), log.bars_of(name, size_ns))
+        for symbol in symbols:
+            market = next(iter(kept)).split("|")[1]
+            joint = f"{CONSOLIDATED}|{market}|{symbol}"
+            judge_bars(tally, joint, candles(_of_symbol(kept, symbol), size_ns), log.bars_of(joint, size_ns))
+
+
+def _of_symbol(kept: Mapping[str, Sequence[Print]], symbol: str) -> Iterator[tuple[str, Print]]:
+    for name, found in kept.items():
+        venue, _, its_symbol = name.split("|")
+        if its_symbol == symbol:
+            yield from ((venue, one) for one in found)
+
+
+async def _judge_stores(tally: Tally, settings: Settings, log: Log) -> None:
+    async with asyncio.timeout(_QUESTDB_WITHIN_S):
+        await settled_counts(QuestDb(settings.questdb_address(), settings.table_prefix()))
+    stores = {"QuestDB": await readback.questdb_ids(settings), "Redis": await readback.redis_ids(settings)}
+    for store, held in stores.items():
+        for name in log.trades.keys() | log.history.keys() | held.keys():
+            judge_store(tally, store, name, log.ids(name), held.get(name, []))
+    wanted: dict[Window, tuple[object, ...]] = {key: readback.values_of(bar) for key, bar in log.bars.items()}
+    judge_copies(tally, "bars of QuestDB", wanted, await readback.questdb_bars(settings))
+    judge_copies(tally, "bars of Redis", wanted, await readback.redis_bars(settings))
+
+
+def _time(found: Compared, gap: Gap, prints: Iterable[Print]) -> None:
+    found.found_to_closed_s.append((gap.received_ns - gap.opened_ns) / 1e9)
+    missed = min((one.exchange_ns for one in prints if covers(gap, one)), default=None)
+    if gap.first_id and missed is not None:
+        found.missed_to_closed_s.append((gap.received_ns - missed) / 1e9)
+
+
+def longest_s(times_ns: Sequence[int], hurt: Sequence[Span]) -> float:
+    """The longest pause between ascending times that touches none of these spans, s."""
+    pauses = [
+        after - before
+        for before, after in pairwise(times_ns)
+        if not any(before < until_ns and from_ns < after for from_ns, until_ns in hurt)
+    ]
+    return round(max(pauses, default=0) / 1e9, 1)

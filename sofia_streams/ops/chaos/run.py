@@ -1,0 +1,161 @@
+"""One run: servers, exchanges and workers of its own; warmed up, hurt, healed, brought to rest, compared.
+
+Never touches what is configured or running elsewhere. What the comparison finds is a result, not an error; only what
+keeps the run from taking place is raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+from uuid import uuid4
+
+from sofia_streams.embedded.ports import HOST, pick_ports
+from sofia_streams.embedded.stack import Ports, Stack
+from sofia_streams.ops.alerts import Alerts
+from sofia_streams.ops.chaos.checks import compare
+from sofia_streams.ops.chaos.converging import Healing, come_to_rest, wait_warm
+from sofia_streams.ops.chaos.disk import small_disk
+from sofia_streams.ops.chaos.exchange import Exchange
+from sofia_streams.ops.chaos.hurting import Hurting, Outcome
+from sofia_streams.ops.chaos.keeper import Keeper
+from sofia_streams.ops.chaos.plan import Plan
+from sofia_streams.ops.chaos.probe import Probe
+from sofia_streams.ops.chaos.report import Report
+from sofia_streams.ops.chaos.verdict import Watched
+from sofia_streams.ops.stack import addressed
+from sofia_streams.ops.supervise import Supervisor
+from sofia_streams.ops.topics import apply_topics
+from sofia_streams.ops.watchdog import Watchdog
+from sofia_streams.ops.workers import INPUTS
+from sofia_streams.settings import Settings
+
+Say = Callable[[str], None]
+T = TypeVar("T")
+SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+_OWN: dict[str, object] = {
+    "broker_url": None, "questdb_host": None, "redis_url": None, "replay_url": None, "crypto_market": "spot",
+    "crypto_exchanges": ("binance", "okx", "coinbase", "bybit"), "crypto_symbols": SYMBOLS, "symbol_overrides": (),
+    "topic_retention_hours": 0, "redis_maxlen": 2**40, "retention_trades_days": 0, "retention_bars_1s_days": 0,
+    "retention_tickers_days": 0,
+}  # fmt: skip
+"""Nothing that was written may go by itself, and nothing of the user's is hurt."""
+_LATE_S, _SETTLE_S = 9.0, 4.0
+"""How long the exchanges go on after the last trade that is compared: what is under way arrives."""
+
+
+class _Phases(NamedTuple):
+    """What was measured while it ran."""
+
+    watched: Watched
+    outcomes: list[Outcome]
+    healing: Healing
+    unfinished: str
+    fired: dict[str, int]
+
+
+def run_chaos(plan: Plan, settings: Settings, say: Say) -> Report:
+    """Carry one plan out. Call it from the main thread. `settings` matters for what is not set here.
+
+    After a run that did not hold, its logs stay in `settings.data_dir`/chaos. Raises DependencyDown, BadJar.
+    """
+    for line in plan.lines():
+        say(line)
+    keeper = Keeper()
+    began_s = time.monotonic()
+    with _folder() as folder:
+        stack = Stack(folder, preferred_ports=Ports(0, 0, 0, 0), say=say)
+        with small_disk(folder / "kafka", plan.disk_mib), stack:
+            own = settings.model_copy(update={**_OWN, "namespace": f"chaos-{uuid4().hex[:8]}"})
+            found = addressed(own, stack.addresses, folder)
+            report = asyncio.run(_run(plan, found, stack, keeper, say))
+        report.orphans = keeper.orphans(folder)
+        report.elapsed_s = round(time.monotonic() - began_s, 1)
+        if report.failures():
+            report.logs = _kept_logs(folder, settings.data_dir, plan)
+    return report
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="sofia-chaos-") as folder:
+        yield Path(folder) / "data"
+
+
+def _kept_logs(folder: Path, data_dir: Path, plan: Plan) -> str:
+    place = data_dir / "chaos" / f"{plan.name}-{plan.seed}"
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(folder / "log", place)
+    return str(place)
+
+
+async def _run(plan: Plan, settings: Settings, stack: Stack, keeper: Keeper, say: Say) -> Report:
+    await apply_topics(settings)
+    port = pick_ports([0])[0]
+    settings = settings.model_copy(update={"simulator_url": f"ws://{HOST}:{port}"})
+    exchange = Exchange(settings, settings.data_dir, port, plan)
+    alerts, probe = Alerts(settings, say), Probe(settings)
+    supervisor = Supervisor(list(INPUTS), settings, settings.data_dir, alerts, stack)
+    watchdog = Watchdog(settings, supervisor.kept, supervisor.kill)
+    supervisor.log_answers = lambda: watchdog.sees
+    hurting = Hurting(settings, supervisor, stack, exchange, probe, say)
+    running = (keeper.run(supervisor, stack), probe.run(), alerts.run(), watchdog.run())
+    beside = [asyncio.create_task(one) for one in running]
+    try:
+        phases = await _first(_phases(plan, settings, hurting, keeper, say), beside)
+        say("comparing the exchanges' ledger with the log, QuestDB, Redis and the bars")
+        spans: dict[str, list[tuple[int, int]]] = {}
+        for one in phases.outcomes:
+            spans.setdefault(one.fault.target, []).append(one.span_ns)
+        comparing = compare(settings, exchange.ledger, exchange.symbols(), phases.watched, spans)
+        compared = await _first(comparing, beside)
+        restarts = {kept.name: kept.restarts for kept in supervisor.kept}
+        return Report(
+            plan, compared, *phases[1:], figures=keeper.figures(), restarts=restarts, given_up=supervisor.given_up,
+            standstill_s=probe.standstill_s,
+        )  # fmt: skip
+    finally:
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        hurting.heal()
+        supervisor.stop()
+        exchange.stop()
+
+
+async def _first(work: Coroutine[Any, Any, T], beside: Sequence[asyncio.Task[None]]) -> T:
+    """The work's result; an error of what runs beside it ends it."""
+    task = asyncio.ensure_future(work)
+    try:
+        done, _ = await asyncio.wait([task, *beside], return_when=asyncio.FIRST_COMPLETED)
+        for one in done:
+            one.result()
+        return await task
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _phases(plan: Plan, settings: Settings, hurting: Hurting, keeper: Keeper, say: Say) -> _Phases:
+    exchange, probe = hurting.exchange, hurting.probe
+    warm_s = await wait_warm(probe, len(settings.crypto_exchanges) * len(settings.crypto_symbols), exchange)
+    say(f"trades flow after {warm_s:.1f} s; hurting")
+    first = exchange.written()
+    outcomes = await hurting.carry_out(plan)
+    await asyncio.to_thread(exchange.heal)
+    say("the faults are over; healing")
+    healing = await Healing.of(settings, probe, keeper, outcomes, plan)
+    say(f"converged after {healing.seconds:.1f} s" if healing.is_done else f"not converged: {healing.waits_for}")
+    last = exchange.written()
+    await asyncio.sleep(_LATE_S if "late" in plan.frames else _SETTLE_S)
+    fired = await asyncio.to_thread(exchange.fired)
+    stopped_ns = time.time_ns()
+    exchange.stop()
+    say("the exchanges have stopped; waiting until everything rests")
+    return _Phases(Watched(first, last, stopped_ns), outcomes, healing, await come_to_rest(probe), fired)
