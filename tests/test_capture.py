@@ -1,10 +1,12 @@
 """Capture files: written and read back, recorded from live sockets, and damaged ones named."""
 
 import asyncio
+import contextlib
 import gzip
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -86,6 +88,75 @@ def test_an_endless_line_is_refused_before_it_fills_the_memory(tmp_path):
     assert path.stat().st_size < 2**18
     with pytest.raises(BadCapture, match="line 1 is over"):
         list(read_capture(path))
+
+
+def check_damaged(path, content):
+    """Frames that were there, in order, and then an error or the end; nothing else."""
+    path.write_bytes(content)
+    read = []
+    with contextlib.suppress(BadCapture):
+        iter_into(read, path)
+    return read
+
+
+def test_a_file_cut_at_any_byte_gives_its_frames_and_is_never_taken_for_whole(tmp_path):
+    whole = written(tmp_path / "whole.jsonl.gz", 30).read_bytes()
+    frames = list(read_capture(tmp_path / "whole.jsonl.gz"))
+    for end in range(len(whole)):
+        path = tmp_path / "cut.jsonl.gz"
+        read = check_damaged(path, whole[:end])
+        assert read == frames[: len(read)]
+        with pytest.raises(BadCapture):
+            list(read_capture(path))
+
+
+def test_a_file_with_any_byte_changed_gives_frames_or_an_error(tmp_path):
+    whole = written(tmp_path / "whole.jsonl.gz", 30).read_bytes()
+    for place in range(len(whole)):
+        check_damaged(tmp_path / "hurt.jsonl.gz", whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+
+
+@pytest.mark.parametrize("tail", [b"x", b"\x1f\x8b", b"\x1f\x8b\x08\x08" + b"a" * 100_000, b"PK\x03\x04"])
+def test_what_is_no_gzip_behind_the_frames_is_an_error(tmp_path, tail):
+    path = written(tmp_path / "tail.jsonl.gz")
+    path.write_bytes(path.read_bytes() + tail)
+    with pytest.raises(BadCapture, match="cut or damaged after line 200"):
+        list(read_capture(path))
+
+
+BOMBS = {
+    "lines of nothing": b"\n" * 2**20,
+    "one line of spaces": b" " * 2**20,
+    "one long text": b"a" * 2**20,
+    "nests": b"[" * 2**20,
+}
+READ = """
+import sys
+from pathlib import Path
+from sofia_streams.capture import read_capture
+from sofia_streams.errors import BadCapture
+def peak_kb():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM:"))
+before_kb = peak_kb()
+try:
+    frames = sum(1 for _ in read_capture(Path(sys.argv[1])))
+except BadCapture as error:
+    print(peak_kb() - before_kb, error)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from /proc, which is not here")
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_file_that_would_grow_to_a_gibibyte_is_refused_in_bounded_memory(tmp_path, name):
+    path = tmp_path / "bomb.jsonl.gz"
+    once = gzip.compress(BOMBS[name], 9)
+    path.write_bytes(once * 1024)
+    command = [sys.executable, "-c", READ, str(path)]
+    env = {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=True)
+    grown_kb, _, said = done.stdout.partition(" ")
+    assert "line 1 is" in said
+    assert int(grown_kb) < 64 * 1024
 
 
 @pytest.mark.parametrize("content", [gzip.compress(b""), b""])

@@ -281,3 +281,9 @@ def test_a_worker_gets_equal_settings_from_its_environment(chosen):
 def test_a_worker_gets_the_market(market):
     settings = Settings.model_validate({"crypto_market": market, "crypto_exchanges": ("okx",)})
     assert load_settings(None, worker_environment(settings)) == settings
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="this system has no /dev/zero, a file without end")
+def test_a_file_that_never_ends_is_refused():
+    with pytest.raises(ConfigError, match="at most 1048576 bytes"):
+        load_settings(Path("/dev/zero"), {})

@@ -20,6 +20,7 @@ _OURS = (
     *("WATCHDOG_", "WHALE_", "TELEGRAM_", "PAPER_", "AI_MODEL_", "AI_MIN_"),
 )
 _NEAR = 0.85
+_BYTES_MAX = 1024 * 1024
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}", re.ASCII)
 _QUOTED = re.compile(r"""(?P<quote>["'])(?P<value>.*?)(?P=quote)\s*(#.*)?""")
 
@@ -84,7 +85,11 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(_BYTES_MAX + 1)
+        if len(data) > _BYTES_MAX:
+            raise ConfigError(f"{path}: expected settings of at most {_BYTES_MAX} bytes, found more. Is this the file?")
+        return data.decode("utf-8-sig")
     except FileNotFoundError:
         return ""
     except OSError as error:
