@@ -33,5 +33,5 @@ class Pulse:
         return max(self._floor_ns, _TIMES * self._usual_ns)
 
     def level(self, now_ns: int) -> int:
-        """How many times the limit it has been silent: 0 is well."""
-        return 0 if self._frames < FRAMES_MIN else (now_ns - self.heard_ns) // self.limit_ns
+        """How many times the limit it has been silent: 0 is well, also at a moment before it was heard last."""
+        return 0 if self._frames < FRAMES_MIN else max(0, now_ns - self.heard_ns) // self.limit_ns

@@ -10,7 +10,7 @@ from sofia_streams.ingest.connection import Feed, Shard
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.live import LiveDesk
 from sofia_streams.ingest.pace import Pace
-from sofia_streams.model import Quarantined, TradeBatch
+from sofia_streams.model import Gap, Quarantined, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
 PATIENCE_S = 20.0
@@ -22,12 +22,21 @@ class Kept:
     def __init__(self):
         self.records = []
         self.reports = []
+        self.alerts = []
 
     async def put(self, record):
         self.records.append(record)
 
     async def report(self, progress):
         self.reports.append(progress)
+
+    async def alert(self, alert):
+        self.alerts.append(alert)
+
+    def gaps(self, symbol, cause):
+        """The gaps of an instrument as they were said last."""
+        said = [one for one in self.records if isinstance(one, Gap) and (one.symbol, one.cause) == (symbol, cause)]
+        return list({gap.gap_id: gap for gap in said}.values())
 
     def ids(self, venue):
         batches = [record for record in self.records if isinstance(record, TradeBatch) and record.venue == venue]
