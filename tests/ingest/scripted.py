@@ -22,8 +22,8 @@ PAIRS = ("BTC/USDT", "ETH/USDT")
 class Scripted:
     """A venue whose instruments print together, each with ids of its own, to every connection that asked for them."""
 
-    def __init__(self, venue="okx", pairs=PAIRS, every_s=0.01):
-        self.venue, self.every_s = venue, every_s
+    def __init__(self, venue="okx", pairs=PAIRS, every_s=0.01, proxy=None):
+        self.venue, self.every_s, self.proxy = venue, every_s, proxy
         self.listings = [VENUES[venue].to_listing(pair, "spot") for pair in pairs]
         self.printed = 0
         self.sockets = []
@@ -31,7 +31,16 @@ class Scripted:
         self.asked = []
         """(connection from 1, what was asked for, when)."""
         self.loses = lambda connection, listing, number: False
-        self.beats_every_s = None
+
+    @asynccontextmanager
+    async def reached(self):
+        """The address under which clients reach it."""
+        async with listening(self.serve) as url:
+            if self.proxy is None:
+                yield url
+            else:
+                async with self.proxy.before(url) as between:
+                    yield between
 
     async def serve(self, socket):
         """One client's connection."""
@@ -64,6 +73,8 @@ class Scripted:
                 for place, (socket, mine) in enumerate(zip(self.sockets, self.subscribed, strict=True), 1):
                     if listing in mine and not self.loses(place, listing, self.printed):
                         broadcast([socket], frame)
+            for beat in VENUES[self.venue].heartbeat(at_ns, dict.fromkeys(self.listings, str(self.printed))):
+                broadcast(self.sockets, beat)
             await asyncio.sleep(self.every_s)
 
 
@@ -77,11 +88,10 @@ def hasten(monkeypatch, venue, **limits):
 
 
 @asynccontextmanager
-async def ingesting(*venues, pairs=PAIRS, stale_after_s=15, lines=1, through=None):
-    """Ingest as it runs in the worker, on these venues: its log. `through` is an address in between, by venue."""
+async def ingesting(*venues, pairs=PAIRS, stale_after_s=15, lines=1):
+    """Ingest as it runs in the worker, on these venues: its log."""
     async with contextlib.AsyncExitStack() as stack:
-        urls = {venue.venue: await stack.enter_async_context(listening(venue.serve)) for venue in venues}
-        urls |= through(urls) if through else {}
+        urls = {venue.venue: await stack.enter_async_context(venue.reached()) for venue in venues}
         tasks = [asyncio.create_task(venue.trade()) for venue in venues]
         settings = Settings(crypto_exchanges=tuple(urls), crypto_symbols=pairs, crypto_lines=lines)
         names, log = Names(), Kept()
