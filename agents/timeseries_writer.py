@@ -1,4 +1,4 @@
-"""Trades, bars and tickers into QuestDB.   in trades, bars, tickers   out QuestDB   (offsets after its ack)"""
+"""What the log has into QuestDB.   in trades, bars, tickers, gaps   out QuestDB   (offsets after its ack)"""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import asyncio
 from sofia_streams import codec, topics
 from sofia_streams.app import create_app, quarantine, sink_agent, topic_on
 from sofia_streams.errors import BadRecord
-from sofia_streams.model import Bar, Gap, Punctuation, Ticker, TradeBatch
+from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.settings import load_settings
+from sofia_streams.stores.base import Record
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.worker.sink import Item, Sink, retry
 
@@ -17,19 +18,24 @@ app = create_app("timeseries_writer", settings)
 store = QuestDb(settings.questdb_address(), settings.table_prefix())
 
 
-def rows(item: Item) -> list[TradeBatch | Bar | Ticker]:
-    """What one record writes; punctuation and gaps write nothing."""
-    return [] if isinstance(item.record, Punctuation | Gap) else [item.record]
+def of_trades(record: TradeBatch | Punctuation | Gap, offset: int) -> list[Record]:
+    """What a record of `trades` writes: punctuation nothing, and a gap is written from `gaps`."""
+    return [record] if isinstance(record, TradeBatch) else []
+
+
+def of_others(record: Record, offset: int) -> list[Record]:
+    """What a record of any other topic writes."""
+    return [record]
 
 
 async def write(batch: list[Item]) -> None:
     """One transaction; where the database refuses a row, the records one by one, the refused one quarantined."""
     try:
-        await asyncio.to_thread(store.write, [record for item in batch for record in rows(item)])
+        await asyncio.to_thread(store.write, [record for item in batch for record in item.record])
     except BadRecord:
         for item in batch:
             try:
-                await asyncio.to_thread(store.write, rows(item))
+                await asyncio.to_thread(store.write, item.record)
             except BadRecord as error:
                 await quarantine(app, settings, item.event, error)
 
@@ -44,12 +50,14 @@ async def run() -> None:
     await sink.run()
 
 
-for topic, decode in (
-    (topics.TRADES, codec.decode_trades),
-    (topics.BARS, codec.decode_bar),
-    (topics.TICKERS, codec.decode_ticker),
+for topic, decode, prepare in (
+    (topics.TRADES, codec.decode_trades, of_trades),
+    (topics.BARS, codec.decode_bar, of_others),
+    (topics.TICKERS, codec.decode_ticker, of_others),
+    (topics.GAPS, codec.decode_gap, of_others),
 ):
-    sink_agent(app, settings, topic_on(app, topic, settings), decode, sink, name=f"write_{topic.name}")
+    channel = topic_on(app, topic, settings)
+    sink_agent(app, settings, channel, decode, sink, name=f"write_{topic.name}", prepare=prepare)
 
 
 if __name__ == "__main__":

@@ -207,6 +207,7 @@ def test_secrets_show_in_no_text_but_the_one_for_a_worker():
         "WHALE_WEBHOOK_URL": f"https://example.com/{SECRET}",
         "TELEGRAM_BOT_TOKEN": f"1:{SECRET}",
         "SIMULATOR_URL": f"ws://user:{SECRET}@host:1",
+        "TIMESCALE_URL": f"postgresql://sofia:{SECRET}@db:5432/sofia",
     }
     settings = load_settings(None, env)
     texts = [repr(settings.redis_url), str(shown(None, env)), settings.model_dump_json(exclude={"simulator_url"})]
@@ -214,6 +215,7 @@ def test_secrets_show_in_no_text_but_the_one_for_a_worker():
     assert SECRET not in repr(settings.model_copy(update={"simulator_url": None}))
     assert SECRET not in refused(env | {"WEB_PORT": "x", "BROKER_URL": f"kafka://me:{SECRET}@host:1"})
     assert settings.redis_address() == env["REDIS_URL"]
+    assert settings.fallback_url() == env["TIMESCALE_URL"]
     assert worker_environment(settings) == env
 
 
@@ -247,6 +249,8 @@ VALUES = {
     "web_host": HOSTS,
     "log_level": st.sampled_from(["debug", "warning"]),
     "log_json": st.booleans(),
+    "fallback_enabled": st.booleans(),
+    "timescale_url": st.builds("postgresql://{}:p@{}:{}/{}".format, HOSTS, HOSTS, PORTS, HOSTS).map(SecretStr),
     "ai_model_types": st.just(("logistic",)),
     "ai_min_signal_confidence": st.decimals(0, 1, places=6),
     "paper_initial_balance": NUMBERS | st.just(Decimal("1E+9")),

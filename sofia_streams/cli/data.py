@@ -146,7 +146,7 @@ def capture(
 
 
 def export(
-    table: Annotated[str, typer.Argument(help="trades, bars_1s, bars_1m or tickers")],
+    table: Annotated[str, typer.Argument(help="trades, bars_1s, bars_1m, tickers or gaps")],
     out: Annotated[Path, typer.Option(help="The Parquet file to write")],
     as_json: AsJson = False,
 ) -> None:

@@ -38,6 +38,9 @@ class Record(NamedTuple):
 class Child:
     """A server or worker that this process started."""
 
+    stop_signal = signal.SIGTERM
+    """What ends it in order."""
+
     def __init__(self, name: str, process: subprocess.Popen[bytes], port: int, log: Path, record: Path) -> None:
         self.name, self.port, self.log = name, port, log
         self._process, self._record = process, record
@@ -100,10 +103,10 @@ def start(
 
 
 def stop(children: Sequence[Child], *, grace_s: float) -> list[str]:
-    """SIGTERM to all, SIGKILL to those still there after `grace_s`, all waited for. Names of the killed ones."""
+    """`stop_signal` to all, SIGKILL to those still there after `grace_s`, all waited for. Names of the killed ones."""
     running = [child for child in children if child.exit_code() is None]
     for child in running:
-        child.signal(signal.SIGTERM)
+        child.signal(child.stop_signal)
     deadline_s = time.monotonic() + grace_s
     killed = []
     for child in running:

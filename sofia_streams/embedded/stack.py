@@ -1,4 +1,4 @@
-"""Kafka, QuestDB and a Redis-protocol server together: started at once, each waited for, stopped at once.
+"""Kafka, QuestDB, a Redis-protocol server and PostgreSQL together: started at once, each waited for, stopped at once.
 
 Does not watch the servers; `children` tells, and whoever supervises calls `restart`.
 """
@@ -6,12 +6,12 @@ Does not watch the servers; `children` tells, and whoever supervises calls `rest
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from sofia_streams.embedded import jars, java, kafka, process, questdb, redis
+from sofia_streams.embedded import jars, java, kafka, postgres, process, questdb, redis
 from sofia_streams.embedded.lock import DataDirLock
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import DependencyDown
@@ -20,6 +20,7 @@ READY_DEADLINE_S = 60.0
 STOP_GRACE_S = 8.0
 _POLL_S = 0.05
 _SAY_EVERY_JARS = 10
+_STOP_SIGNALS = {"postgres": postgres.STOP_SIGNAL}
 
 
 class Addresses(NamedTuple):
@@ -29,6 +30,7 @@ class Addresses(NamedTuple):
     questdb_http: str  # host:port
     questdb_pg: str  # host:port
     redis_url: str  # redis://host:port/0
+    postgres_url: str = ""  # postgresql://user:password@host:port/database: a secret
 
 
 class Needs(NamedTuple):
@@ -37,6 +39,7 @@ class Needs(NamedTuple):
     kafka: bool = True
     questdb: bool = True
     redis: bool = True
+    postgres: bool = False
 
 
 class Ports(NamedTuple):
@@ -46,6 +49,7 @@ class Ports(NamedTuple):
     questdb_http: int = 9000
     questdb_pg: int = 8812
     redis: int = 6379
+    postgres: int = 5432
 
 
 class _Server(NamedTuple):
@@ -71,12 +75,13 @@ class Stack:
         kafka: bool = True,
         questdb: bool = True,
         redis: bool = True,
+        postgres: bool = False,
         preferred_ports: Ports = Ports(),  # noqa: B008
         say: Callable[[str], None] = _silent,
         progress: jars.Progress | None = None,
     ) -> None:
         self._data_dir = data_dir.resolve()
-        self._needs = Needs(kafka, questdb, redis)
+        self._needs = Needs(kafka, questdb, redis, postgres)
         self._preferred = preferred_ports
         self._say, self._progress = say, progress
         self._servers: dict[str, _Server] = {}
@@ -142,8 +147,8 @@ class Stack:
         for name in ("run", "log", "tmp"):
             (self._data_dir / name).mkdir(mode=0o700, exist_ok=True)
 
-    def _pick_ports(self) -> tuple[int, int, int, int, int]:
-        """For Kafka, its controller, QuestDB's HTTP and PostgreSQL wire, Redis; says which are not the usual ones."""
+    def _pick_ports(self) -> Sequence[int]:
+        """Kafka, its controller, QuestDB's HTTP and PostgreSQL wire, Redis, PostgreSQL; says which are unusual."""
         needs, usual = self._needs, self._preferred
         preferred = {
             "kafka": usual.kafka if needs.kafka else 0,
@@ -151,17 +156,21 @@ class Stack:
             "questdb": usual.questdb_http if needs.questdb else 0,
             "questdb's PostgreSQL wire": usual.questdb_pg if needs.questdb else 0,
             "redis": usual.redis if needs.redis else 0,
+            "postgres": usual.postgres if needs.postgres else 0,
         }
         ports = pick_ports(list(preferred.values()))
         for (name, wanted), port in zip(preferred.items(), ports, strict=True):
             if wanted not in (0, port):
                 self._say(f"port {wanted} is taken; {name} uses {port}")
-        kafka_port, controller_port, http_port, pg_port, redis_port = ports
-        return kafka_port, controller_port, http_port, pg_port, redis_port
+        return ports
 
     def _start_all(self) -> Addresses:
-        kafka_port, controller_port, http_port, pg_port, redis_port = self._pick_ports()
+        kafka_port, controller_port, http_port, pg_port, redis_port, postgres_port = self._pick_ports()
         addresses = Addresses("", "", "", "")
+        if self._needs.postgres:
+            command = postgres.prepare(self._data_dir, port=postgres_port)
+            self._launch("postgres", command, postgres_port, postgres.ready)
+            addresses = addresses._replace(postgres_url=postgres.url(self._data_dir, postgres_port))
         if self._needs.redis:
             self._launch("redis", redis.prepare(self._data_dir, port=redis_port), redis_port, redis.ready)
             addresses = addresses._replace(redis_url=f"redis://{HOST}:{redis_port}/0")
@@ -193,6 +202,7 @@ class Stack:
     def _launch(self, name: str, command: tuple[list[str], Path], port: int, ready: Callable[[int], bool]) -> None:
         arguments, folder = command
         child = process.start(name, arguments, port=port, data_dir=self._data_dir, cwd=folder)
+        child.stop_signal = _STOP_SIGNALS.get(name, child.stop_signal)
         self._servers[name] = _Server(child, ready, command)
 
     def _wait_until_ready(self) -> None:

@@ -15,7 +15,8 @@ from sofia_streams.errors import ConfigError
 from sofia_streams.model import CONSOLIDATED, Bar, TradeBatch
 from sofia_streams.ops.bar_book import BarBook
 from sofia_streams.ops.trade_book import TradeBook
-from sofia_streams.stores.questdb import SCHEMA, QuestDb
+from sofia_streams.stores.base import TABLES
+from sofia_streams.stores.questdb import QuestDb
 
 _ROWS_A_GROUP = 50_000
 _BAR_DECIMALS = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "vwap")
@@ -73,8 +74,8 @@ def write_trades(path: Path, batches: Iterable[TradeBatch]) -> int:
 
 def export_table(store: QuestDb, table: str, path: Path) -> int:
     """Any table of QuestDB as it is, in pages; the rows written. Raises ConfigError for an unknown table."""
-    if table not in SCHEMA:
-        raise ConfigError(f"export: expected one of {', '.join(SCHEMA)}, found {table!r}.")
+    if table not in TABLES:
+        raise ConfigError(f"export: expected one of {', '.join(TABLES)}, found {table!r}.")
     columns = [(str(row[0]), str(row[1])) for row in store.query(f"SHOW COLUMNS FROM '{store.table(table)}'")]
     schema = pa.schema([(name, _arrow_type(kind)) for name, kind in columns])
     chosen = ", ".join(f"cast({name} as varchar) {name}" if kind.startswith("DECIMAL") else

@@ -27,6 +27,7 @@ def make_stack(
         kafka=settings.broker_url is None,
         questdb=settings.questdb_host is None,
         redis=settings.redis_url is None,
+        postgres=settings.fallback_enabled and settings.timescale_url is None,
         preferred_ports=ports,
         say=say,
         progress=progress,
@@ -40,6 +41,8 @@ def addressed(settings: Settings, found: Addresses, data_dir: Path) -> Settings:
         update["broker_url"] = f"kafka://{found.kafka}"
     if found.redis_url:
         update["redis_url"] = SecretStr(found.redis_url)
+    if found.postgres_url:
+        update["timescale_url"] = SecretStr(found.postgres_url)
     if found.questdb_http:
         host, _, http_port = found.questdb_http.partition(":")
         update["questdb_host"], update["questdb_http_port"] = host, int(http_port)

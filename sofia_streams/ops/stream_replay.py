@@ -34,7 +34,8 @@ from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.ops.workers import REPLAYED, STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.recording import serve_recording
-from sofia_streams.stores.questdb import SCHEMA, QuestDb
+from sofia_streams.stores.base import TABLES
+from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.stores.redis_streams import RedisStreams
 
 _INGEST = "crypto_ws"
@@ -208,6 +209,6 @@ async def settled_counts(store: QuestDb) -> dict[str, int]:
         pending = await asyncio.to_thread(
             store.query, "SELECT name FROM wal_tables() WHERE sequencerTxn != writerTxn AND NOT suspended"
         )
-        if not [row for row in pending if row[0] in {store.table(name) for name in SCHEMA}]:
-            return {name: await asyncio.to_thread(store.count, name) for name in SCHEMA}
+        if not [row for row in pending if row[0] in {store.table(name) for name in TABLES}]:
+            return {name: await asyncio.to_thread(store.count, name) for name in TABLES}
         await asyncio.sleep(0.05)

@@ -17,6 +17,7 @@ COMPOSE_PREFIXES = ("COMPOSE_", "REDPANDA_", "GRAFANA_", "PROMETHEUS_")
 """Keys that belong to docker-compose and may stand in the same .env."""
 _OURS = (
     *("BROKER_", "REDIS_", "QUESTDB_", "CRYPTO_", "SYMBOL_", "SIMULATOR_", "TOPIC_", "RETENTION_", "WRITER_"),
+    *("TIMESCALE_", "FALLBACK_", "FAILOVER_"),
     *("WATCHDOG_", "WHALE_", "TELEGRAM_", "PAPER_", "AI_MODEL_", "AI_MIN_"),
 )
 _NEAR = 0.85

@@ -24,6 +24,7 @@ from sofia_streams.settings.values import SERVER, override, plain_number, secret
 Exchange = Literal["binance", "okx", "coinbase", "bybit"]
 _LIST = BeforeValidator(split_list)
 _REDIS = AfterValidator(secret_like(r"(rediss?|unix)://\S+"))
+_POSTGRES = AfterValidator(secret_like(r"postgres(ql)?://[^\s/]+/\S+"))
 _HTTP = AfterValidator(secret_like(r"https?://\S+"))
 _BOT = AfterValidator(secret_like(r"[0-9]+:[A-Za-z0-9_-]+"))
 
@@ -82,6 +83,20 @@ class Settings(BaseSettings):
         Field(pattern=r"^kafka://[^/\s@]+$", description="Kafka; unset: embedded", examples=["kafka://localhost:9092"]),
     ] = None
     questdb_http_port: Annotated[int, Field(ge=1, le=65535, description="QuestDB's HTTP, for writes")] = 9000
+    timescale_url: Annotated[
+        SecretStr | None,
+        _POSTGRES,
+        Field(
+            description="PostgreSQL or TimescaleDB that takes the rows while QuestDB is down; unset: none",
+            examples=["postgresql://sofia:replace-me@localhost:5432/sofia"],
+        ),
+    ] = None
+    fallback_enabled: Annotated[
+        bool, Field(description="where TIMESCALE_URL is unset, `sofia up` starts an embedded PostgreSQL for that")
+    ] = False
+    failover_after_s: Annotated[
+        int, Field(ge=1, le=600, description="QuestDB must fail this long before the rows go to the other, s")
+    ] = 3
     data_dir: Annotated[Path, Field(description="where everything on this machine is kept")] = Path(".sofia")
     namespace: Annotated[
         str,
@@ -208,6 +223,10 @@ class Settings(BaseSettings):
         if self.redis_url is None:
             raise ConfigError("REDIS_URL: expected redis://host:port/0, found nothing. `sofia up` starts a server.")
         return self.redis_url.get_secret_value()
+
+    def fallback_url(self) -> str | None:
+        """The fallback's URL, password included, or None where there is none."""
+        return self.timescale_url.get_secret_value() if self.timescale_url is not None else None
 
     def table_prefix(self) -> str:
         """What goes before a database table's name: the namespace as a label."""

@@ -17,27 +17,18 @@ from urllib.parse import quote
 from questdb import QuestDBError, Sender, TimestampNanos
 
 from sofia_streams.errors import BadRecord, DependencyDown
-from sofia_streams.model import NS_PER_MINUTE, Bar, Ticker, TradeBatch
+from sofia_streams.model import Bar, Gap, Ticker, TradeBatch
+from sofia_streams.stores.base import TABLES, TICKER_VALUES, Kind, Record, table_of
 
-_IDENTITY = "venue SYMBOL, market SYMBOL, symbol SYMBOL"
-_VALUE = "DECIMAL(76, 20)"  # what one venue number can have: 20 digits after the point
-_SUM = "DECIMAL(76, 40)"  # products of two of them
-_TRADES = f"""(exchange_ns TIMESTAMP_NS, {_IDENTITY}, id_kind SYMBOL, trade_id VARCHAR, price {_VALUE},
-    quantity {_VALUE}, taker_side SYMBOL, received_ns TIMESTAMP_NS, line SYMBOL, snapshot BOOLEAN, stale BOOLEAN)
-    TIMESTAMP(exchange_ns) PARTITION BY DAY{{ttl}} WAL
-    DEDUP UPSERT KEYS(exchange_ns, venue, market, symbol, id_kind, trade_id)"""
-_BARS = f"""(start_ns TIMESTAMP_NS, {_IDENTITY}, open {_VALUE}, high {_VALUE}, low {_VALUE}, close {_VALUE},
-    volume {_VALUE}, quote_volume {_SUM}, buy_volume {_VALUE}, trade_count LONG, vwap {_SUM},
-    first_trade_id VARCHAR, last_trade_id VARCHAR, revision LONG, quality SYMBOL)
-    TIMESTAMP(start_ns) PARTITION BY DAY{{ttl}} WAL DEDUP UPSERT KEYS(start_ns, venue, market, symbol)"""
-_TICKER_VALUES = (
-    *("last", "bid", "bid_quantity", "ask", "ask_quantity"),
-    *("open_24h", "high_24h", "low_24h", "volume_24h", "quote_volume_24h"),
-)
-_TICKERS = f"""(received_ns TIMESTAMP_NS, {_IDENTITY}, exchange_ns TIMESTAMP_NS,
-    {", ".join(f"{name} {_SUM}" for name in _TICKER_VALUES)})
-    TIMESTAMP(received_ns) PARTITION BY DAY{{ttl}} WAL DEDUP UPSERT KEYS(received_ns, venue, market, symbol)"""
-SCHEMA = {"trades": _TRADES, "bars_1s": _BARS, "bars_1m": _BARS, "tickers": _TICKERS}
+_TYPES: dict[Kind, str] = {
+    "label": "SYMBOL",
+    "text": "VARCHAR",
+    "value": "DECIMAL(76,20)",
+    "sum": "DECIMAL(76,40)",
+    "time": "TIMESTAMP_NS",
+    "count": "LONG",
+    "flag": "BOOLEAN",
+}
 _REFUSED = '"code":"invalid"'
 _TIMEOUT_S = 10
 _TIMEOUT_MS = 10_000
@@ -46,16 +37,48 @@ _TIMEOUT_MS = 10_000
 class QuestDb:
     """One QuestDB over HTTP. `prefix` goes before every table name: the label of a namespace."""
 
+    name = "questdb"
+
     def __init__(self, address: str, prefix: str = "") -> None:
         self._address, self._prefix = address, prefix
         self._sender: Sender | None = None
 
-    def create_tables(self, retention_days: dict[str, int]) -> None:
-        """Make the tables that are missing. `retention_days` by table; 0 keeps for ever. Raises DependencyDown."""
-        for name, columns in SCHEMA.items():
+    def create_tables(self, retention_days: dict[str, int]) -> list[str]:
+        """Make tables and columns that are missing; what is wrong with those that are there, with the cure.
+
+        `retention_days` by table; 0 keeps for ever. Raises DependencyDown.
+        """
+        wrong: list[str] = []
+        for name, table in TABLES.items():
             days = retention_days.get(name, 0)
-            ttl = f" TTL {days} DAYS" if days else ""
-            self.query(f"CREATE TABLE IF NOT EXISTS '{self.table(name)}' {columns.format(ttl=ttl)}")
+            columns = ", ".join(f"{column} {_TYPES[kind]}" for column, kind in table.columns.items())
+            self.query(
+                f"CREATE TABLE IF NOT EXISTS '{self.table(name)}' ({columns}) TIMESTAMP({table.time}) "
+                f"PARTITION BY DAY{f' TTL {days} DAYS' if days else ''} WAL DEDUP UPSERT KEYS({', '.join(table.key)})"
+            )
+            wrong += self._complete(name)
+        return wrong
+
+    def _complete(self, name: str) -> list[str]:
+        """Add the columns that an older version did not have; those of another type, with the cure."""
+        found = {str(row[0]): str(row[1]) for row in self.query(f"SHOW COLUMNS FROM '{self.table(name)}'")}
+        wrong = []
+        for column, kind in TABLES[name].columns.items():
+            if column not in found:
+                self.query(f"ALTER TABLE '{self.table(name)}' ADD COLUMN IF NOT EXISTS {column} {_TYPES[kind]}")
+            elif found[column] != _TYPES[kind]:
+                wrong.append(
+                    f"questdb: expected column {column} of {self.table(name)} as {_TYPES[kind]}, found "
+                    f"{found[column]}; rows that do not fit are put into `quarantine`. Rename the table, restart the "
+                    "writer, which makes it anew, and fill it from the log or the renamed table."
+                )
+        return wrong
+
+    def suspended(self) -> list[str]:
+        """Tables of ours that take rows but do not apply them: they stay invisible. Raises DependencyDown."""
+        ours = {self.table(name) for name in TABLES}
+        rows = self.query("SELECT name FROM wal_tables() WHERE suspended")
+        return sorted(str(row[0]) for row in rows if row[0] in ours)
 
     def table(self, name: str) -> str:
         """The name of a table with the prefix."""
@@ -84,10 +107,10 @@ class QuestDb:
         """Drop the tables of this prefix. Raises ValueError where there is none: the live tables are never dropped."""
         if not self._prefix:
             raise ValueError("expected a prefix, found the live tables, which are never dropped")
-        for name in SCHEMA:
+        for name in TABLES:
             self.query(f"DROP TABLE IF EXISTS '{self.table(name)}'")
 
-    def write(self, records: Sequence[TradeBatch | Bar | Ticker]) -> int:
+    def write(self, records: Sequence[Record]) -> int:
         """Write all rows of these records and wait for the server's ack; how many rows.
 
         Raises DependencyDown (send the same records again), BadRecord where the server refuses a row.
@@ -117,14 +140,16 @@ class QuestDb:
             self._sender = sender
         return self._sender
 
-    def _add(self, sender: Sender, record: TradeBatch | Bar | Ticker) -> int:
+    def _add(self, sender: Sender, record: Record) -> int:
         if isinstance(record, TradeBatch):
             self._add_trades(sender, record)
             return len(record.trades)
         if isinstance(record, Bar):
             self._add_bar(sender, record)
-        else:
+        elif isinstance(record, Ticker):
             self._add_ticker(sender, record)
+        else:
+            self._add_gap(sender, record)
         return 1
 
     def _add_trades(self, sender: Sender, batch: TradeBatch) -> None:
@@ -142,6 +167,8 @@ class QuestDb:
                     "received_ns": received,
                     "snapshot": trade.snapshot,
                     "stale": trade.stale,
+                    "id_count": trade.count,
+                    "backfilled": trade.backfilled,
                 },
                 at=TimestampNanos(trade.exchange_ns),
             )
@@ -150,7 +177,7 @@ class QuestDb:
         names = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "trade_count", "vwap")
         more = ("first_trade_id", "last_trade_id", "revision")
         sender.row(
-            self.table("bars_1m" if bar.size_ns == NS_PER_MINUTE else "bars_1s"),
+            self.table(table_of(bar)),
             symbols={"venue": bar.venue, "market": bar.market, "symbol": bar.symbol, "quality": bar.quality},
             columns={name: getattr(bar, name) for name in (*names, *more)},
             at=TimestampNanos(bar.start_ns),
@@ -158,7 +185,7 @@ class QuestDb:
 
     def _add_ticker(self, sender: Sender, ticker: Ticker) -> None:
         values: dict[str, Decimal | TimestampNanos] = {
-            name: value for name in _TICKER_VALUES if (value := getattr(ticker, name)) is not None
+            name: value for name in TICKER_VALUES if (value := getattr(ticker, name)) is not None
         }
         if ticker.exchange_ns is not None:
             values["exchange_ns"] = TimestampNanos(ticker.exchange_ns)
@@ -167,4 +194,20 @@ class QuestDb:
             symbols={"venue": ticker.venue, "market": ticker.market, "symbol": ticker.symbol},
             columns=values,
             at=TimestampNanos(ticker.received_ns),
+        )
+
+    def _add_gap(self, sender: Sender, gap: Gap) -> None:
+        names = ("gap_id", "first_id", "last_id", "missing", "filled", "missing_volume", "detail")
+        times = {"received_ns": gap.received_ns, "opened_ns": gap.opened_ns, "until_ns": gap.until_ns}
+        sender.row(
+            self.table("gaps"),
+            symbols={
+                "venue": gap.venue, "market": gap.market, "symbol": gap.symbol, "cause": gap.cause,
+                "state": gap.state, "line": gap.line, "id_kind": gap.id_kind,
+            },
+            columns={
+                **{name: value for name in names if (value := getattr(gap, name)) is not None},
+                **{name: TimestampNanos(value) for name, value in times.items() if value is not None},
+            },
+            at=TimestampNanos(gap.from_ns),
         )
