@@ -46,7 +46,7 @@ def test_mixes_of_many_seeds_break_everything_and_are_not_alike():
         "skew",
     }
     assert {fault.target for fault in faults} >= {*WORKERS, *SERVERS, *VENUES}
-    assert {kind for plan in plans for kind in plan.frames} == {"duplicate", "reorder", "late"}
+    assert {kind for plan in plans for kind in plan.frames} == {"duplicate", "reorder", "late", "malformed"}
     assert len({tuple(sorted({fault.kind for fault in plan.faults})) for plan in plans}) > 20
     together = [plan for plan in plans if len({fault.at_s for fault in plan.faults}) < len(plan.faults)]
     assert 20 < len(together) < 200

@@ -33,6 +33,8 @@ State = Literal["fired", "idle", "unknown", "refused"]
 _BUSY_WITHIN_S, _DIES_WITHIN_S, _RETURNS_WITHIN_S = 45.0, 10.0, 90.0
 _LOOK_S = 0.05
 _SHUTDOWN_S, _STARVED_S = 1.0, 0.4
+_COMMITTED_S = 0.7
+"""Workers commit within this time what they had done."""
 _OVER_S = 15.0
 """A connection that was cut is back by then."""
 
@@ -151,9 +153,11 @@ class Hurting:
                 await self._returned(target, self._children()[target])
                 await asyncio.sleep(outcome.fault.seconds)
                 kills += await self._kill(target)
-        if target not in SERVERS:  # what it did up to its end does not count
-            reached = max(reached, self.probe.reached(target))
-        recovery_s = await self.probe.moved(target, reached, _RETURNS_WITHIN_S)
+        over_s = time.monotonic()
+        if target in SERVERS:
+            await asyncio.sleep(_COMMITTED_S)
+        reached = max(reached, self.probe.reached(target))  # what came of work done before does not count
+        recovery_s = await self.probe.moved(target, reached, over_s, _RETURNS_WITHIN_S)
         return outcome._replace(kills=kills, recovery_s=recovery_s)
 
     async def _kill(self, target: str) -> int:

@@ -63,7 +63,8 @@ class Plan(NamedTuple):
     """One run.
 
     rate        trades a second and venue
-    frames      shares of frames that are hurt all the time, by kind of the simulator (duplicate, reorder, late)
+    frames      shares of frames that are hurt all the time, by kind of the simulator (duplicate, reorder, late,
+                malformed)
     hurt_s      how long faults may begin; then everything must converge within `heal_s`
     disk_mib    the broker's disk, where it is a small one of its own (fill); 0: that of everything
     """
@@ -102,6 +103,8 @@ def mixed(seed: int, seconds: float, symbols: Sequence[str], *, rate: float, hea
     frames = {kind: draw.uniform(0.0005, 0.02) for kind in ("duplicate", "reorder") if draw.random() < 0.7}
     if draw.random() < 0.3:
         frames["late"] = draw.uniform(0.0001, 0.001)
+    if draw.random() < 0.3:
+        frames["malformed"] = draw.uniform(0.0005, 0.005)
     return Plan("mix", seed, seconds, _once(faults), frames, rate, heal_s)
 
 

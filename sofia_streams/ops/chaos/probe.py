@@ -105,12 +105,11 @@ class Probe:
         worker = _SHOWN_BY.get(target, target)
         return self.samples[-1].committed.get(worker, self.samples[-1].ends)
 
-    async def moved(self, target: str, beyond: int, within_s: float) -> float | None:
-        """Wait until the target is beyond that; how many seconds that took, None where it did not in time."""
-        began_s = time.monotonic()
-        while (waited_s := time.monotonic() - began_s) < within_s:
+    async def moved(self, target: str, beyond: int, since_s: float, within_s: float) -> float | None:
+        """Wait until the target is beyond that; how many seconds after `since_s`, None where it was not in time."""
+        while time.monotonic() - since_s < within_s:
             newest = self.newest()
-            if newest is not None and newest.at_s > began_s and self.reached(target) > beyond:
-                return newest.at_s - began_s
+            if newest is not None and newest.at_s > since_s and self.reached(target) > beyond:
+                return newest.at_s - since_s
             await asyncio.sleep(0.1)
-        return waited_s if self.reached(target) > beyond else None
+        return None
