@@ -77,10 +77,12 @@ class KlineCheck:
     async def compare(self, one: Instrument, now_ns: int) -> None:
         """Compare what has passed since the last time, and the minutes of open gaps. Raises as `fetch_klines`."""
         end_ns = window_start_ns(now_ns - _AFTER_NS, NS_PER_MINUTE)
-        known = [gap for gap in self._backfill.open_gaps(instrument_key(*one)) if gap.until_ns is not None]
+        oldest_ns = end_ns - _BACK_MINUTES * NS_PER_MINUTE
+        opened = self._backfill.open_gaps(instrument_key(*one))
+        known = [gap for gap in opened if gap.until_ns is not None and gap.until_ns >= oldest_ns]
         starts = [self._agreed_ns.get(one, end_ns - NS_PER_MINUTE)]
         starts += [window_start_ns(gap.from_ns, NS_PER_MINUTE) for gap in known]
-        first_ns = max(min(starts), end_ns - _BACK_MINUTES * NS_PER_MINUTE)
+        first_ns = max(min(starts), oldest_ns)
         if first_ns >= end_ns:
             return
         place, listings = Place.of(self._settings), self._settings.listings()
