@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from sofia_streams import codec, topics
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.tape import identity_of
-from sofia_streams.errors import BadRecord
+from sofia_streams.errors import BadRecord, DependencyDown
 from sofia_streams.logread import records_between
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, IdKind, Market, Trade, TradeBatch
 from sofia_streams.settings import Settings
@@ -38,7 +39,10 @@ def partition_of(symbol: str, partitions: int) -> int:
 
 
 async def trades_between(settings: Settings, named: Named, from_ns: int, until_ns: int) -> list[Trade]:
-    """Trades of an instrument with exchange times from `from_ns` to `until_ns`, history left out. Raises KafkaError."""
+    """Trades of an instrument with exchange times from `from_ns` to `until_ns`, history left out.
+
+    Raises DependencyDown.
+    """
     found: dict[tuple[str, str, int], Trade] = {}
     async for trade in _each(settings, named, from_ns, until_ns):
         found.setdefault(identity_of(trade), trade)
@@ -46,7 +50,7 @@ async def trades_between(settings: Settings, named: Named, from_ns: int, until_n
 
 
 async def ids_between(settings: Settings, named: Named, kind: IdKind, from_ns: int, until_ns: int) -> IdSet:
-    """The ids of those trades, where ids count. Raises KafkaError."""
+    """The ids of those trades, where ids count. Raises DependencyDown."""
     found = IdSet()
     async for trade in _each(settings, named, from_ns, until_ns):
         if trade.id_kind == kind:
@@ -57,17 +61,21 @@ async def ids_between(settings: Settings, named: Named, kind: IdKind, from_ns: i
 async def _each(settings: Settings, named: Named, from_ns: int, until_ns: int) -> AsyncIterator[Trade]:
     number = partition_of(named.symbol, topics.partitions(topics.TRADES, settings.topic_partitions))
     place = TopicPartition(topics.wire_name(topics.TRADES, settings.namespace), number)
-    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), enable_auto_commit=False) as consumer:
-        consumer.assign([place])
-        start_ms = max(0, (from_ns - _AROUND_NS) // NS_PER_MS)
-        start = (await consumer.offsets_for_times({place: start_ms}))[place]
-        if start is None:
-            return
-        ends = await consumer.end_offsets([place])
-        async for message in records_between(consumer, {place: start.offset}, ends):
-            for trade in _trades(message.value, named):
-                if from_ns <= trade.exchange_ns <= until_ns and not trade.snapshot:
-                    yield trade
+    start_ms = max(0, (from_ns - _AROUND_NS) // NS_PER_MS)
+    try:
+        async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), enable_auto_commit=False) as consumer:
+            consumer.assign([place])
+            start = (await consumer.offsets_for_times({place: start_ms}))[place]
+            if start is None:
+                return
+            ends = await consumer.end_offsets([place])
+            async for message in records_between(consumer, {place: start.offset}, ends):
+                for trade in _trades(message.value, named):
+                    if from_ns <= trade.exchange_ns <= until_ns and not trade.snapshot:
+                        yield trade
+    except KafkaError as error:
+        address = settings.broker_address()
+        raise DependencyDown(f"expected the broker at {address} to answer, found {error!r}. Is it up?") from error
 
 
 def _trades(data: bytes, named: Named) -> list[Trade]:
