@@ -74,6 +74,10 @@ class IdLine:
         if self.highest is None or self.highest < number:
             self.highest, self.highest_ns = number, at_ns
 
+    def moved(self, by_ns: int) -> None:
+        """The receiver's clock was set."""
+        self._suspected = [one._replace(seen_ns=one.seen_ns + by_ns) for one in self._suspected]
+
     @property
     def is_suspicious(self) -> bool:
         """Whether any id is suspected to be missing."""

@@ -27,6 +27,10 @@ class Pulse:
         self._frames += 1
         self.heard_ns = max(self.heard_ns, now_ns)
 
+    def moved(self, by_ns: int) -> None:
+        """The receiver's clock was set."""
+        self.heard_ns += by_ns
+
     @property
     def limit_ns(self) -> int:
         """A longer silence than this is not usual."""

@@ -25,7 +25,13 @@ class ClockSkew:
         if known is None or delay_ns < known:
             self._smallest[bucket] = delay_ns
             if len(self._smallest) > _BUCKETS:
-                del self._smallest[min(self._smallest)]
+                del self._smallest[next(iter(self._smallest))]
+
+    def moved(self, by_ns: int) -> None:
+        """The receiver's clock was set: what it measured is off by as much."""
+        smallest, self._smallest = self._smallest, {}
+        for bucket, delay_ns in smallest.items():
+            self.saw(bucket * _BUCKET_NS - delay_ns, bucket * _BUCKET_NS + by_ns)
 
     @property
     def delay_ns(self) -> int | None:
@@ -35,6 +41,10 @@ class ClockSkew:
     def exchange_now_ns(self, now_ns: int) -> int:
         """What the venue's clock says at our `now_ns`, as far as prints have shown: never later than it is."""
         return now_ns - (self.delay_ns or 0)
+
+    def latest_ns(self, now_ns: int) -> int:
+        """The latest that the venue's clock may say at our `now_ns`: later than that where it is known to be ahead."""
+        return now_ns - min(0, self.delay_ns or 0)
 
     def latency_ns(self, exchange_ns: int, received_ns: int) -> int:
         """How long a print took, never negative: a venue's clock that is ahead is corrected for."""

@@ -40,14 +40,14 @@ class Belief:
         """A print that is in the log already: later ones are compared with it."""
         self._guards[name].trouble(trade.price, trade.trade_id)
 
-    def believed(self, name: str, trades: Sequence[Trade], received_ns: int) -> list[Trade]:
-        """Those of a plausible time and price; the others are noted."""
+    def believed(self, name: str, trades: Sequence[Trade], now_ns: int) -> list[Trade]:
+        """Those of a plausible time and price at this `now_ns` of the venue's clock; the others are noted."""
         guard = self._guards[name]
         believed = []
         for trade in trades:
             why = None
-            if not -AHEAD_NS_MAX <= received_ns - trade.exchange_ns <= BEHIND_NS_MAX:
-                why = time_trouble(trade.exchange_ns, received_ns, history=trade.snapshot)
+            if not -AHEAD_NS_MAX <= now_ns - trade.exchange_ns <= BEHIND_NS_MAX:
+                why = time_trouble(trade.exchange_ns, now_ns, history=trade.snapshot)
             why = why or guard.trouble(trade.price, trade.trade_id)
             if why is None:
                 believed.append(trade)

@@ -18,9 +18,10 @@ import structlog
 import websockets
 from websockets.exceptions import ConnectionClosedError, WebSocketException
 
+from sofia_streams.ingest.clock import CLOCK
 from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.pace import Pace, wait_s
-from sofia_streams.ingest.session import CLOSE_S, Session
+from sofia_streams.ingest.session import CLOSE_S, Session, Silent, Unanswered
 from sofia_streams.model import Control, Market
 from sofia_streams.obs import metrics
 from sofia_streams.venues.base import cancelling
@@ -66,14 +67,6 @@ class Desk(Protocol):
 
     def closed(self, line: Line) -> None:
         """The connection is gone."""
-
-
-class Silent(ConnectionError):
-    """Nothing came for longer than the venue's own heartbeats allow."""
-
-
-class Unanswered(ConnectionError):
-    """The venue took the connection and did not answer the subscriptions."""
 
 
 class Feed:
@@ -145,6 +138,12 @@ class Feed:
         if self._session is not None:
             self._session.renew = True
 
+    def moved(self, by_ns: int) -> None:
+        """The receiver's clock was set."""
+        for name in ("heard_ns", "first_heard_ns", "dropped_ns"):
+            at_ns = getattr(self, name)
+            setattr(self, name, at_ns and at_ns + by_ns)
+
     def _was_steady(self) -> bool:
         live_s = self._session.live_s if self._session else None
         return live_s is not None and time.monotonic() - live_s >= _STEADY_S
@@ -186,12 +185,12 @@ class Feed:
         session.all_asked()
 
     async def _send(self, session: Session, text: str) -> None:
-        await self._desk.requested(session.line, text, time.time_ns())
+        await self._desk.requested(session.line, text, CLOCK.now_ns())
         await session.socket.send(text)
 
     async def _read(self, session: Session) -> None:
         async for message in session.socket:
-            self.heard_ns, session.heard_s = time.time_ns(), time.monotonic()
+            self.heard_ns, session.heard_s = CLOCK.now_ns(), time.monotonic()
             self.first_heard_ns = self.first_heard_ns or self.heard_ns
             frame = message.encode("utf-8", "surrogatepass") if isinstance(message, str) else message
             async with session.taking:
@@ -274,7 +273,7 @@ class Feed:
         sent = error.sent if isinstance(error, ConnectionClosedError) else None
         if sent is not None and sent.code in _UNREADABLE and self._refuse is not None and self._session is not None:
             reason = f"{self.shard.venue}: expected {_UNREADABLE[sent.code]}, found a frame that is not: {sent.reason}"
-            await self._refuse(self._session.line, reason, time.time_ns())
+            await self._refuse(self._session.line, reason, CLOCK.now_ns())
 
     async def _drop(self) -> None:
         session, self._session = self._session, None

@@ -97,6 +97,11 @@ class GapWatch:
         if self.open.get(name):
             self._close_filled(name, trades, now_ns)
 
+    def moved(self, by_ns: int) -> None:
+        """The receiver's clock was set."""
+        for name, kind in self._suspects:
+            self._lines[name][kind].moved(by_ns)
+
     def newest_id(self, name: str) -> str:
         """The highest id known of an instrument; empty where there is none."""
         found = [line.highest for line in self._lines[name].values() if line.highest is not None]

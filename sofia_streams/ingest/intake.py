@@ -106,9 +106,19 @@ class Intake:
         self.outages.begin(subscribed, now_ns)
         return [*self.gaps.due(now_ns)]
 
+    def moved(self, by_ns: int) -> None:
+        """The receiver's clock was set: what is remembered of its readings moves with it."""
+        self._spoken_ns = {name: at_ns + by_ns for name, at_ns in self._spoken_ns.items()}
+        for skew in self.skews.values():
+            skew.moved(by_ns)
+        self.outages.moved(by_ns)
+        self.connections.moved(by_ns)
+        self.gaps.moved(by_ns)
+
     def requested(self, line: Line, sent_ns: int) -> None:
-        """The client sent a frame on this connection."""
-        self._histories.setdefault(line, History(line.venue)).requested(sent_ns)
+        """The client sent a frame on this connection; what is older by the venue's clock is history."""
+        asked_ns = self.skews[line.venue].exchange_now_ns(sent_ns)
+        self._histories.setdefault(line, History(line.venue)).requested(asked_ns)
 
     def closed(self, line: Line) -> None:
         """The connection is gone; a later one by this name begins anew."""
@@ -159,7 +169,7 @@ class Intake:
 
     def tick(self, now_ns: int) -> Iterator[Record]:
         """Once a second or so: punctuation for quiet instruments, tickers that were held back."""
-        if now_ns - self._ticked_ns < _PUNCTUATE_AFTER_NS:
+        if abs(now_ns - self._ticked_ns) < _PUNCTUATE_AFTER_NS:
             return
         self._ticked_ns = now_ns
         for name, feed in self._feeds.items():
@@ -199,7 +209,7 @@ class Intake:
             name, symbol = self._name(line, venue_symbol)
             if name is None:
                 continue
-            believed = self._belief.believed(name, trades, received_ns)
+            believed = self._belief.believed(name, trades, self.skews[line.venue].latest_ns(received_ns))
             if self._limits.lines > 1:
                 for leader in self.connections.race(name, line, believed, received_ns):
                     self.counts[leader]["wins"] += 1

@@ -47,6 +47,11 @@ class Connections:
         """A connection is gone; another line, or its successor, is heard in a moment."""
         self._pulses.pop(line.feed(), None)
 
+    def moved(self, by_ns: int) -> None:
+        """The receiver's clock was set."""
+        for pulse in self._pulses.values():
+            pulse.moved(by_ns)
+
     def is_alive(self, line: Line, now_ns: int) -> bool:
         """Whether the feed speaks as it usually does: only then a quiet instrument is known to be quiet."""
         pulse = self._pulses.get(line.feed())

@@ -15,6 +15,7 @@ import structlog
 from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.crash_points import passing
+from sofia_streams.ingest.clock import CLOCK
 from sofia_streams.ingest.connection import Feed, Shard
 from sofia_streams.ingest.escalation import Escalation
 from sofia_streams.ingest.intake import Intake, Record
@@ -23,7 +24,7 @@ from sofia_streams.ingest.measures import IngestMetrics
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.pace import Pace
 from sofia_streams.ingest.trade_log import TradeLog
-from sofia_streams.model import Control, Progress, TradeBatch
+from sofia_streams.model import Alert, Control, Progress, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
@@ -92,7 +93,7 @@ async def run_live(settings: Settings, intake: Intake, names: Names, log: TradeL
     paces: dict[str, Pace] = {venue: Pace(VENUES[venue].limits.connects_per_s) for venue in settings.crypto_exchanges}
     feeds = [Feed(shard, desk, paces[shard.venue], desk.refuse) for shard in shards(settings, names)]
     subscribed = {name for feed in feeds for name in instruments_of(feed.shard, names)}
-    for record in intake.begin(subscribed, time.time_ns()):
+    for record in intake.begin(subscribed, CLOCK.now_ns()):
         await log.put(record)
     async with asyncio.TaskGroup() as group:
         for feed in feeds:
@@ -109,7 +110,9 @@ async def _tick(feeds: Sequence[Feed], desk: LiveDesk, intake: Intake, names: Na
     gauges = IngestMetrics()
     while True:
         await asyncio.sleep(_TICK_S)
-        now_s, now_ns = time.monotonic(), time.time_ns()
+        if moved_ns := CLOCK.adjust():
+            await log.alert(_moved(feeds, intake, moved_ns))
+        now_s, now_ns = time.monotonic(), CLOCK.now_ns()
         for record in intake.tick(now_ns):
             await log.put(record)
         for feed in feeds:
@@ -124,6 +127,16 @@ async def _tick(feeds: Sequence[Feed], desk: LiveDesk, intake: Intake, names: Na
         counts = intake.summary()
         gauges.show(now_s, counts, feeds, intake.skews)
         await log.report(Progress("crypto_ws", now_ns, progress(counts, feeds, desk, names, unheard)))
+
+
+def _moved(feeds: Sequence[Feed], intake: Intake, by_ns: int) -> Alert:
+    """The wall clock was set: everything that remembers a reading moves with it, and a person is told."""
+    intake.moved(by_ns)
+    for feed in feeds:
+        feed.moved(by_ns)
+    text = f"The clock of this machine was set by {by_ns / 1e9:+.1f} s. Trades keep the venues' times."
+    _log.error("the wall clock was set", by_s=round(by_ns / 1e9, 1))
+    return Alert(f"clock:{CLOCK.now_ns()}", "warning", "crypto_ws", text, CLOCK.now_ns())
 
 
 def watch_feeds(feeds: Sequence[Feed], drops: dict[str, int], intake: Intake, names: Names, now_ns: int) -> None:

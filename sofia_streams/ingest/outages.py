@@ -87,6 +87,11 @@ class Outages:
             if VENUES[name.partition("|")[0]].ids_count:
                 self._gaps.close(name, gap_id, now_ns, detail="heard again; missing ids are gaps of their own")
 
+    def moved(self, by_ns: int) -> None:
+        """The receiver's clock was set."""
+        for pulse in self._pulses.values():
+            pulse.moved(by_ns)
+
     def look(self, now_ns: int) -> None:
         """Once a second or so: an instrument that is silent for longer than is usual for it becomes a gap."""
         for name, pulse in self._pulses.items():

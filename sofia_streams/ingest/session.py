@@ -16,6 +16,14 @@ from sofia_streams.ingest.line import Line
 CLOSE_S = 2.0
 
 
+class Silent(ConnectionError):
+    """Nothing came for longer than the venue's own heartbeats allow."""
+
+
+class Unanswered(ConnectionError):
+    """The venue took the connection and did not answer the subscriptions."""
+
+
 class Session:
     """A connection from its opening to its close.
 

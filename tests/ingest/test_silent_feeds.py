@@ -15,7 +15,7 @@ from sofia_streams.ingest.line import Line
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Bar, Gap, ParsedTrade, Punctuation, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
-STALE_AFTER_S = 1.0
+STALE_AFTER_S = 2.0
 ETH = "ETH-USDT"
 
 
@@ -83,7 +83,7 @@ async def test_what_nothing_heals_is_said_to_a_person_once_after_both_were_tried
         assert alert.severity == "critical" and "okx|spot|ETH/USDT" in alert.text
         assert [gap.state for gap in log.gaps("ETH/USDT", "stale")] == ["open"]
         said = len(log.reports)
-        await until(lambda: len(log.reports) > said + 40)  # two limits more
+        await until(lambda: len(log.reports) > said + 80)  # two limits more
         assert len(log.alerts) == 1 and len(venue.sockets) == 2 and log.gaps("BTC/USDT", "stale") == []
 
 
