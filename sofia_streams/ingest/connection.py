@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosedError, WebSocketException
 
 from sofia_streams.ingest.clock import CLOCK
 from sofia_streams.ingest.line import Line
-from sofia_streams.ingest.pace import Pace, wait_s
+from sofia_streams.ingest.pace import Pace, wait_s, words_of
 from sofia_streams.ingest.session import CLOSE_S, Session, Silent, Unanswered
 from sofia_streams.model import Control, Market
 from sofia_streams.obs import metrics
@@ -291,7 +291,7 @@ class Feed:
             "no connection, trying again",
             venue=self.shard.venue,
             shard=self.shard.name,
-            error=f"{type(error).__name__}: {error}"[:300],
+            error=words_of(error),
             pause_s=round(seconds, 1),
         )
         await asyncio.sleep(seconds)

@@ -25,6 +25,7 @@ from sofia_streams.ingest.line import Connections, Line
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.outages import Outages
 from sofia_streams.ingest.tickers import Tickers
+from sofia_streams.ingest.venue_changes import VenueChanges
 from sofia_streams.model import (
     Control,
     Gap,
@@ -64,7 +65,8 @@ class Intake:
     """Turns frames into records. `counts` by "venue|market|symbol" and by venue; `totals` over everything.
 
     Of an instrument: frames, trades, duplicates, stale, late (their second had been passed by their own feed),
-    snapshot_trades, tickers, refused, id_restarts. Of a venue: frames, quarantined, parse_errors.
+    snapshot_trades, tickers, refused, id_restarts. Of a venue: frames, quarantined, parse_errors, ignored,
+    new_fields.
     """
 
     def __init__(self, limits: Limits = Limits(), names: Names = Names()) -> None:  # noqa: B008
@@ -81,6 +83,7 @@ class Intake:
         self._feeds: dict[str, TradeBatch] = {}
         self._lines: dict[str, Line] = {}
         self.connections = Connections(limits.silent_ns)
+        self.changes = VenueChanges()
         self._spoken_ns: dict[str, int] = {}
         self._ticked_ns = 0
         self._named: dict[str, None] = {}  # the instruments of the frame at hand, in its order
@@ -139,19 +142,25 @@ class Intake:
             return [self._refused(line, frame, received_ns, str(error))], []
         records: list[Record] = []
         prints = [found for found in parsed if isinstance(found, ParsedTrade)]
+        unread: str | None = None
         if prints:
             records += self._trades(line, prints, received_ns)
+            if new_fields := self.changes.new_fields(line.venue, frame, received_ns):
+                self.counts[line.venue]["new_fields"] += new_fields
         for found in parsed:
             if isinstance(found, ParsedTicker):
                 records += self._ticker(line, found, received_ns)
             elif isinstance(found, Refused):
                 self.counts[line.venue]["parse_errors"] += 1
                 self._belief.note("", found.reason)
+            elif isinstance(found, Control) and found.kind == "ignored":
+                self.counts[line.venue]["ignored"] += 1
+                unread = f"a kind of message that is not read: {found.detail}"
         for name in self._named:
             self.outages.saw(name, received_ns)
             self.counts[name]["frames"] += 1
         records += self.gaps.due(received_ns)
-        records += self._set_aside(line, frame, received_ns)
+        records += self._set_aside(line, frame, received_ns, unread)
         return records, [found for found in parsed if isinstance(found, Control)]
 
     def refused(self, line: Line, reason: str, now_ns: int) -> Record:
@@ -269,16 +278,20 @@ class Intake:
         last_id = self.gaps.newest_id(instrument_key(feed.venue, feed.market, feed.symbol))
         return Punctuation(feed.venue, feed.market, feed.symbol, now_ns, feed.line, until_ns, alive, last_id)
 
-    def _set_aside(self, line: Line, frame: bytes, received_ns: int) -> list[Record]:
+    def _set_aside(self, line: Line, frame: bytes, received_ns: int, unread: str | None) -> list[Record]:
         """The frame, if anything in it could not be taken; what was good in it has been."""
         found = self._belief.troubles
         for name in {name for name, _ in found if name}:
             self.counts[name]["quarantined"] += 1
         for name, _ in found:
             self.counts[name or line.venue]["refused"] += 1
-        return [self._refused(line, frame, received_ns, self._belief.summary())] if found else []
+        if found:
+            return [self._refused(line, frame, received_ns, self._belief.summary())]
+        self.changes.saw(line.venue, unread, received_ns)
+        return []
 
     def _refused(self, line: Line, frame: bytes, received_ns: int, reason: str) -> Quarantined:
         self.totals["quarantined"] += 1
         self.counts[line.venue]["quarantined"] += 1
+        self.changes.saw(line.venue, reason, received_ns)
         return quarantined(f"{line.venue}|{line.market}|{line.connection}", frame, received_ns, reason)

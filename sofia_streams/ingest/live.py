@@ -124,6 +124,8 @@ async def _tick(feeds: Sequence[Feed], desk: LiveDesk, intake: Intake, names: Na
             listings = dict(zip(instruments_of(feed.shard, names), feed.shard.listings, strict=True))
             for alert in await escalation.act(feed, listings, intake.outages.levels, now_ns):
                 await log.alert(alert)
+        for alert in intake.changes.alerts(now_ns):
+            await log.alert(alert)
         counts = intake.summary()
         gauges.show(now_s, counts, feeds, intake.skews)
         await log.report(Progress("crypto_ws", now_ns, progress(counts, feeds, desk, names, unheard)))
