@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sofia_streams.cli.output import AsJson, interruptible, say, show, show_rows
 from sofia_streams.ops.chaos.battery import Battery
-from sofia_streams.ops.chaos.plan import Plan, mixed
+from sofia_streams.ops.chaos.plan import mixed
 from sofia_streams.ops.chaos.report import Report
 from sofia_streams.ops.chaos.run import SYMBOLS, run_chaos
 from sofia_streams.ops.chaos.scenarios import SCENARIOS
-from sofia_streams.settings import Settings, load_settings
+from sofia_streams.settings import load_settings
 
 
 def chaos(
@@ -41,19 +42,17 @@ def chaos(
         return
     if scenario is not None and scenario not in SCENARIOS:
         raise typer.BadParameter(f"--scenario: expected one of {', '.join(SCENARIOS)}, found {scenario[:40]!r}")
-    settings = load_settings()
+    data_dir = load_settings().data_dir
     with interruptible():
         if battery:
-            held = _battery(Battery(settings.data_dir, seed), settings, rate, anew=anew, as_json=as_json)
-        elif scenario is not None:
-            held = _shown(_run(SCENARIOS[scenario].plan(scenario, seed, SYMBOLS, rate=rate), settings), as_json=as_json)
+            held = _battery(Battery(data_dir, seed), data_dir, rate, anew=anew, as_json=as_json)
         else:
-            held = _shown(_run(mixed(seed, (minutes or 0) * 60, SYMBOLS, rate=rate), settings), as_json=as_json)
+            if scenario is not None:
+                plan = SCENARIOS[scenario].plan(scenario, seed, SYMBOLS, rate=rate)
+            else:
+                plan = mixed(seed, (minutes or 0.0) * 60, SYMBOLS, rate=rate)
+            held = _shown(run_chaos(plan, data_dir, say), as_json=as_json)
     raise typer.Exit(0 if held else 1)
-
-
-def _run(plan: Plan, settings: Settings) -> Report:
-    return run_chaos(plan, settings, say)
 
 
 def _shown(report: Report, *, as_json: bool) -> bool:
@@ -64,9 +63,9 @@ def _shown(report: Report, *, as_json: bool) -> bool:
     return not report.failures()
 
 
-def _battery(battery: Battery, settings: Settings, rate: float, *, anew: bool, as_json: bool) -> bool:
+def _battery(battery: Battery, data_dir: Path, rate: float, *, anew: bool, as_json: bool) -> bool:
     def one(name: str, seed: int) -> dict[str, Any]:
-        return _run(SCENARIOS[name].plan(name, seed, SYMBOLS, rate=rate), settings).as_json()
+        return run_chaos(SCENARIOS[name].plan(name, seed, SYMBOLS, rate=rate), data_dir, say).as_json()
 
     if anew:
         battery.forget()

@@ -19,6 +19,7 @@ from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import pick_ports
 from sofia_streams.embedded.stack import Stack
 from sofia_streams.errors import DependencyDown
+from sofia_streams.model import NS_PER_MINUTE
 from sofia_streams.ops.chaos import disk
 from sofia_streams.ops.chaos.exchange import Exchange
 from sofia_streams.ops.chaos.plan import PROCESSES, SERVERS, VENUES, Fault, Plan
@@ -28,6 +29,7 @@ from sofia_streams.ops.supervise import Supervisor
 from sofia_streams.ops.workers import start_worker
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
+from sofia_streams.venues import registry
 
 State = Literal["fired", "idle", "unknown", "refused"]
 _BUSY_WITHIN_S, _DIES_WITHIN_S, _RETURNS_WITHIN_S = 45.0, 10.0, 90.0
@@ -75,6 +77,8 @@ class Hurting:
         self._settings, self._supervisor, self._stack = settings, supervisor, stack
         self.exchange, self.probe, self._say = exchange, probe, say
         self._began_s, self._copies = 0.0, 0
+        self._whole_ns = -(-time.time_ns() // NS_PER_MINUTE) * NS_PER_MINUTE
+        """From then on minutes are whole: where ids do not count, only those tell what is missing."""
 
     async def carry_out(self, plan: Plan) -> list[Outcome]:
         """All faults, each at its moment or as soon after it as the system is busy; what became of each."""
@@ -103,6 +107,8 @@ class Hurting:
 
     async def _timed(self, fault: Fault) -> Outcome:
         await asyncio.sleep(max(0.0, fault.at_s - self._elapsed_s()))
+        if fault.kind == "drop" and not registry.VENUES[fault.target].ids_count:
+            await asyncio.sleep(max(0.0, (self._whole_ns - time.time_ns()) / 1e9))
         began_ns = time.time_ns()
         outcome = await self._one(fault)
         lasts_s = fault.seconds + _OVER_S if fault.target in VENUES else 0.0

@@ -22,6 +22,7 @@ from sofia_streams.ops.alerts import Alerts
 from sofia_streams.ops.chaos.checks import compare
 from sofia_streams.ops.chaos.converging import Healing, come_to_rest, wait_warm
 from sofia_streams.ops.chaos.disk import small_disk
+from sofia_streams.ops.chaos.evidence import keep_log
 from sofia_streams.ops.chaos.exchange import Exchange
 from sofia_streams.ops.chaos.hurting import Hurting, Outcome
 from sofia_streams.ops.chaos.keeper import Keeper
@@ -40,12 +41,10 @@ Say = Callable[[str], None]
 T = TypeVar("T")
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 _OWN: dict[str, object] = {
-    "broker_url": None, "questdb_host": None, "redis_url": None, "replay_url": None, "crypto_market": "spot",
-    "crypto_exchanges": ("binance", "okx", "coinbase", "bybit"), "crypto_symbols": SYMBOLS, "symbol_overrides": (),
-    "topic_retention_hours": 0, "redis_maxlen": 2**40, "retention_trades_days": 0, "retention_bars_1s_days": 0,
-    "retention_tickers_days": 0,
+    "crypto_symbols": SYMBOLS, "topic_retention_hours": 0, "redis_maxlen": 2**40, "retention_trades_days": 0,
+    "retention_bars_1s_days": 0, "retention_tickers_days": 0,
 }  # fmt: skip
-"""Nothing that was written may go by itself, and nothing of the user's is hurt."""
+"""On top of the defaults: nothing that was written may go by itself. Nothing of what the user configured is used."""
 _LATE_S, _SETTLE_S = 9.0, 4.0
 """How long the exchanges go on after the last trade that is compared: what is under way arrives."""
 
@@ -60,10 +59,10 @@ class _Phases(NamedTuple):
     fired: dict[str, int]
 
 
-def run_chaos(plan: Plan, settings: Settings, say: Say) -> Report:
-    """Carry one plan out. Call it from the main thread. `settings` matters for what is not set here.
+def run_chaos(plan: Plan, data_dir: Path, say: Say) -> Report:
+    """Carry one plan out. Call it from the main thread.
 
-    After a run that did not hold, its logs stay in `settings.data_dir`/chaos. Raises DependencyDown, BadJar.
+    After a run that did not hold, its logs stay in `data_dir`/chaos. Raises DependencyDown, BadJar.
     """
     for line in plan.lines():
         say(line)
@@ -72,13 +71,13 @@ def run_chaos(plan: Plan, settings: Settings, say: Say) -> Report:
     with _folder() as folder:
         stack = Stack(folder, preferred_ports=Ports(0, 0, 0, 0), say=say)
         with small_disk(folder / "kafka", plan.disk_mib), stack:
-            own = settings.model_copy(update={**_OWN, "namespace": f"chaos-{uuid4().hex[:8]}"})
+            own = Settings().model_copy(update={**_OWN, "namespace": f"chaos-{uuid4().hex[:8]}"})
             found = addressed(own, stack.addresses, folder)
             report = asyncio.run(_run(plan, found, stack, keeper, say))
         report.orphans = keeper.orphans(folder)
         report.elapsed_s = round(time.monotonic() - began_s, 1)
         if report.failures():
-            report.logs = _kept_logs(folder, settings.data_dir, plan)
+            report.logs = _kept_logs(folder, data_dir, plan)
     return report
 
 
@@ -115,6 +114,8 @@ async def _run(plan: Plan, settings: Settings, stack: Stack, keeper: Keeper, say
             spans.setdefault(one.fault.target, []).append(one.span_ns)
         comparing = compare(settings, exchange.ledger, exchange.symbols(), phases.watched, spans)
         compared = await _first(comparing, beside)
+        if compared.tally.failures():
+            await keep_log(settings, settings.data_dir / "log" / "records.jsonl.gz")
         restarts = {kept.name: kept.restarts for kept in supervisor.kept}
         return Report(
             plan, compared, *phases[1:], figures=keeper.figures(), restarts=restarts, given_up=supervisor.given_up,
