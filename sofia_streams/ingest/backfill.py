@@ -84,6 +84,8 @@ class Backfill:
             todo[key] = Todo(gap)
         elif todo[key].gap.until_ns != gap.until_ns:
             todo[key] = Todo(gap)  # it has ended: now it can be filled
+        else:
+            todo[key].gap = gap
         metrics.GAPS_OPEN.labels(gap.venue).set(len(todo))
         self._news[gap.venue].set()
 

@@ -50,7 +50,6 @@ class KlineCheck:
     def __init__(self, settings: Settings, backfill: Backfill, log: TradeLog) -> None:
         self._settings, self._backfill, self._log = settings, backfill, log
         self._volumes: dict[Instrument, dict[int, Decimal]] = defaultdict(dict)
-        self._began_ns = time.time_ns()
         self._agreed_ns: dict[Instrument, int] = {}
 
     def note(self, bar: Bar) -> None:
@@ -100,10 +99,10 @@ class KlineCheck:
 
     async def _ours(self, one: Instrument, start_ns: int) -> Decimal:
         known = self._volumes[one].get(start_ns)
-        if known is None and start_ns < self._began_ns:
+        if known is None:  # from before we began, or not closed yet: nothing newer has come
             trades = await trades_between(self._settings, one, start_ns, start_ns + NS_PER_MINUTE - 1)
             known = sum((trade.quantity for trade in trades), Decimal(0))
-        return Decimal(0) if known is None else known
+        return known
 
     async def _was_subscribed(self, one: Instrument, start_ns: int) -> bool:
         """Whether the minute began after we did: the log has trades from before it."""
