@@ -127,6 +127,12 @@ class ArrivalOrder:
     For a venue whose `order` is a sequence times `places` plus the place in the frame, and where several frames may
     have one sequence (Bybit): the next frame's prints go behind those that came before. Frames whose sequences differ
     keep the venue's order, however they came.
+
+    Only live prints pass here. A fetched one has no place in a frame, so it has the first of its sequence: it stands
+    between the sequences where it belongs, before the live prints of its own or (by the smaller id) level with their
+    first. So first and last of a window are always defined, and are the same for any order of the same records, also
+    where live and fetched prints mix. What is not known is the order within one sequence, the prints of one order of a
+    taker at one time, when some of them were fetched: there a bar's open and close may be another print of it.
     """
 
     def __init__(self, places: int) -> None:
