@@ -77,8 +77,12 @@ def last_bars(table) -> dict[tuple, Bar]:
     return {place_of(bar): bar for bar in table.published}
 
 
-def model_marks(records, bars):
-    """The mark of each published window by the gaps that are open after these records and the trades in it."""
+def model_marks(records, bars, *, open_too=False):
+    """The mark of each published window by the gaps that are open after these records and the trades in it.
+
+    `open_too` counts trades of a venue's seconds that are not published yet as well: a consolidated window that is made
+    again from the log has them already.
+    """
     holes, backfilled = {}, []
     for record in records:
         if isinstance(record, Gap):
@@ -90,7 +94,7 @@ def model_marks(records, bars):
             backfilled += [(record.venue, one.exchange_ns) for one in record.trades if one.backfilled]
     marks = {}
     closed = {(place.venue, place.start_ns) for place in bars if place.size_ns == S}
-    backfilled = [one for one in backfilled if (one[0], window_start_ns(one[1], S)) in closed]
+    backfilled = [one for one in backfilled if open_too or (one[0], window_start_ns(one[1], S)) in closed]
     for place in bars:
         mine = [hole for (venue, _), hole in holes.items() if place.venue in (venue, CONSOLIDATED)]
         end_ns = place.start_ns + place.size_ns
@@ -115,7 +119,9 @@ def test_at_any_moment_every_bar_says_what_is_open_and_what_was_fetched(table, f
         made.feed(record)
         bars = last_bars(made)
         said, wanted = marks(bars), model_marks(lossy[: place + 1], bars)
-        assert {at: (said[at], wanted[at]) for at in bars if said[at] != wanted[at]} == {}
+        early = model_marks(lossy[: place + 1], bars, open_too=True)
+        may_be = {at: {wanted[at], early[at]} if at.venue == CONSOLIDATED else {wanted[at]} for at in bars}
+        assert {at: (said[at], may_be[at]) for at in bars if said[at] not in may_be[at]} == {}
 
 
 @pytest.mark.parametrize("table", [lambda: Table(KEEP_ALL), lambda: RebuildingTable(KEEP_NOTHING)])
