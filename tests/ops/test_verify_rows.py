@@ -27,7 +27,6 @@ from sofia_streams.ops.verify.rows import (
 )
 from sofia_streams.ops.verify.spool import Spool
 from sofia_streams.ops.verify.times import span_of
-from sofia_streams.stores.questdb import SCHEMA
 
 CAPTURES = sorted((Path(__file__).resolve().parents[1] / "captures").glob("okx*.jsonl.gz"))
 AT_NS = 1_760_000_000_000_000_000
@@ -83,23 +82,6 @@ def test_bars_and_tickers_without_some_values_are_the_same_row_from_the_log_and_
     ):
         texts = {name: padded(getattr(record, name)) for name in (*FIELDS[table], at)}
         assert item_from_texts(table, texts) == item
-
-
-def test_every_column_of_the_database_is_compared_or_known_not_to_be():
-    known = {
-        "trades": {"venue", "market", "symbol", "id_kind", "trade_id", "received_ns", "line"},
-        "bars_1s": {"start_ns", "venue", "market", "symbol"},
-        "bars_1m": {"start_ns", "venue", "market", "symbol"},
-        "tickers": {"received_ns", "venue", "market", "symbol"},
-    }
-    for table, columns in SCHEMA.items():
-        text = columns[1 : columns.index(" TIMESTAMP(")]
-        depth, names, word = 0, [], ""
-        for sign in text:
-            depth += (sign == "(") - (sign == ")")
-            word, names = ("", [*names, word]) if sign == "," and depth == 0 else (word + sign, names)
-        found = {name.split()[0] for name in [*names, word] if name.split()}
-        assert found == known[table] | set(FIELDS[table]), table
 
 
 @given(st.lists(TRADES, min_size=1, max_size=40))
