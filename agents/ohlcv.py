@@ -6,10 +6,9 @@ import time
 from typing import Any
 
 from sofia_streams import codec, topics
-from sofia_streams.app import add_table_pages, create_app, quarantine, topic_on
+from sofia_streams.app import add_table_pages, create_app, set_aside, topic_on
 from sofia_streams.core import candles, view
 from sofia_streams.core.windows import SIZE_NAME, Rules
-from sofia_streams.errors import BadRecord
 from sofia_streams.model import NS_PER_MS, Bar, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import load_settings
@@ -51,14 +50,12 @@ async def hand_over(*_: Any, **__: Any) -> None:
 async def build_bars(stream: Any) -> None:
     """Fold each record once; bars reach the log before the rows that say so, rows before the acknowledgement."""
     async for event in stream.noack().events():
-        message = event.message
-        try:
+        message, step = event.message, None
+        async with set_aside(app, settings, event):
             record = codec.decode_trades(event.value)
-        except BadRecord as error:
-            await quarantine(app, settings, event, error)
-            event.ack()
+            step = candles.apply(table, record, offset=message.offset, rules=rules)
+        if step is None:
             continue
-        step = candles.apply(table, record, offset=message.offset, rules=rules)
         outputs = [await publish(bar) for bar in step.bars]
         if step.rebuild:
             outputs.append(rebuilder.rebuild(step.rebuild, message.partition, message.offset))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from sofia_streams import codec, topics
-from sofia_streams.app import create_app, quarantine, sink_agent, topic_on
-from sofia_streams.errors import BadRecord
+from sofia_streams.app import create_app, sink_agent, topic_on
 from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.settings import load_settings
 from sofia_streams.stores.base import Record
@@ -29,15 +28,8 @@ def of_others(record: Record, offset: int) -> list[Record]:
 
 
 async def write(batch: list[Item]) -> None:
-    """One transaction; where the database refuses a row, the records one by one, the refused one quarantined."""
-    try:
-        await asyncio.to_thread(store.write, [record for item in batch for record in item.record])
-    except BadRecord:
-        for item in batch:
-            try:
-                await asyncio.to_thread(store.write, item.record)
-            except BadRecord as error:
-                await quarantine(app, settings, item.event, error)
+    """One transaction."""
+    await asyncio.to_thread(store.write, [record for item in batch for record in item.record])
 
 
 sink = Sink("questdb", write, rows_max=settings.writer_rows_max, wait_s_max=settings.writer_wait_ms_max / 1e3)

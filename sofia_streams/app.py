@@ -7,19 +7,24 @@ And what agents share: a topic's channel, pages of a table, quarantine, feeding 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import faust
+import structlog
 from faust.web import Response, View
 
 from sofia_streams import codec, topics
 from sofia_streams.crash_points import passing
 from sofia_streams.errors import BadRecord
+from sofia_streams.limits import check_open_files
 from sofia_streams.model import Quarantined, TradeBatch
 from sofia_streams.obs import logs, metrics
 from sofia_streams.settings import Settings
 from sofia_streams.worker.deferred import DeferredTable
+from sofia_streams.worker.log_check import LogCheck
+from sofia_streams.worker.loop_watch import LoopWatch
 from sofia_streams.worker.sink import Item, Sink
 from sofia_streams.worker.transport import PromptTransport
 
@@ -28,6 +33,9 @@ try:
 except ImportError:  # not on every platform
     uvloop = None
 
+_log = structlog.get_logger("app")
+_SESSION_S = 6.0
+_SLEPT_S_MAX = _SESSION_S - 1.0
 _RECORD_BYTES_MAX = topics.TRADES.record_bytes_max
 
 
@@ -37,6 +45,12 @@ class _App(faust.App):
     def _create_directories(self) -> None:
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
         super()._create_directories()
+
+    async def on_start(self) -> None:
+        """Refuse to begin on topics that do not fit."""
+        await self.log_check.topics_fit()
+        LoopWatch(asyncio.get_running_loop(), None if self.producer_only else _SLEPT_S_MAX).start()
+        await super().on_start()
 
     async def _on_partitions_revoked(self, revoked: Any) -> None:
         if revoked:  # none at the first join
@@ -50,11 +64,12 @@ _SAME: dict[str, Any] = {
     "value_serializer": "raw",
     "topic_replication_factor": 1,
     "topic_disable_leader": True,
-    "broker_session_timeout": 6.0,
+    "broker_session_timeout": _SESSION_S,
     "broker_heartbeat_interval": 2.0,
     "broker_commit_interval": 0.5,
     "broker_request_timeout": 30.0,
     "consumer_auto_offset_reset": "earliest",
+    "consumer_metadata_max_age_ms": 10_000,  # a topic made anew, or with more partitions, is seen soon
     "consumer_max_fetch_size": _RECORD_BYTES_MAX,
     "producer_acks": -1,
     "producer_linger": 0.01,
@@ -71,10 +86,11 @@ _SAME: dict[str, Any] = {
 def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> faust.App:
     """The app of one worker; one that does not read the log has no consumer group.
 
-    Raises ConfigError when no broker address is set.
+    Raises ConfigError when no broker address is set, or the system allows too few open files.
     """
     if uvloop is not None:
         asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())  # a tenth less CPU a record than asyncio's own loop
+    check_open_files()
     logging_config = logs.configure(settings.log_level, as_json=settings.log_json)
     app = _App(
         topics.app_id(worker, settings.namespace),
@@ -88,6 +104,7 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> fa
         datadir=settings.data_dir / "faust",
         **_SAME,
     )
+    app.log_check = LogCheck(settings, app.conf.id)
     app.transport = PromptTransport(app.conf.broker_consumer, app)
     app.producer_only = not reads_log
 
@@ -143,20 +160,39 @@ def sink_agent(
     `prepare(record, offset)` turns a record into what the sink writes, once, before it is queued.
     """
 
+    sink.refused = lambda item, error: quarantine(app, settings, item.event, error)
+
     @app.agent(channel, name=name)
     async def feed(stream: Any) -> None:
         async for event in stream.noack().events():
-            try:
+            item = None
+            async with set_aside(app, settings, event):
                 record = decode(event.value)
-            except BadRecord as error:
-                await quarantine(app, settings, event, error)
-                event.ack()
-                continue
-            # the record's time: receipt when live; in a replay, whose receipts are old, the append to the log
-            received_ns = int(event.message.timestamp * 1e9) if hasattr(record, "received_ns") else 0
-            rows = len(record.trades) if isinstance(record, TradeBatch) else 1
-            offset = event.message.offset
-            await sink.put(Item(event, received_ns, prepare(record, offset) if prepare else record, rows))
+                # its time: receipt when live; in a replay, whose receipts are old, the append to the log
+                received_ns = int(event.message.timestamp * 1e9) if hasattr(record, "received_ns") else 0
+                rows = len(record.trades) if isinstance(record, TradeBatch) else 1
+                found = prepare(record, event.message.offset) if prepare else record
+                item = Item(event, received_ns, found, rows)
+            if item is not None:
+                await sink.put(item)
+
+
+@asynccontextmanager
+async def set_aside(app: faust.App, settings: Settings, event: Any) -> AsyncIterator[None]:
+    """Inside, one record is read and folded; where that raises, it goes to `quarantine`, acknowledged.
+
+    What is done inside must follow from records alone, so that what failed once fails for ever: a worker that ended
+    instead would come back to the same record. MemoryError is not the record's fault, and ends the worker.
+    """
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        if not isinstance(error, BadRecord):
+            _log.exception("a record cannot be handled; it is set aside", offset=event.message.offset)
+        await quarantine(app, settings, event, error)
+        event.ack()
 
 
 async def quarantine(app: faust.App, settings: Settings, event: Any, error: Exception) -> None:
@@ -164,7 +200,7 @@ async def quarantine(app: faust.App, settings: Settings, event: Any, error: Exce
     message = event.message
     record = Quarantined(
         source=message.topic,
-        reason=str(error),
+        reason=str(error) if isinstance(error, BadRecord) else f"{type(error).__name__}: {error}",
         data=bytes(message.value or b"")[:65_536].decode("utf-8", "replace"),
         received_ns=int(message.timestamp * 1e9),
         place=f"{message.topic}/{message.partition}/{message.offset}",

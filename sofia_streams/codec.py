@@ -42,6 +42,18 @@ def encode(record: object) -> bytes:
     return _encoder.encode(record)
 
 
+def encode_parts(batch: TradeBatch, bytes_max: int) -> list[bytes]:
+    """A batch as one record, or as several in its order, none of which is larger. A single trade is never cut."""
+    data = encode(batch)
+    half = len(batch.trades) // 2
+    if len(data) <= bytes_max or not half:
+        return [data]
+    parts = [batch.trades[:half], batch.trades[half:]]
+    return [
+        data for trades in parts for data in encode_parts(msgspec.structs.replace(batch, trades=trades), bytes_max)
+    ]
+
+
 def decode_trades(data: bytes | None) -> TradeBatch | Punctuation | Gap:
     """A record of `trades`. Raises BadRecord."""
     return _decode(_trades, data, "a record of `trades`", _check_trades)

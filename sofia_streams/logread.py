@@ -27,7 +27,7 @@ def check_partitions(described: Iterable[Mapping[str, Any]], settings: Settings)
     """
     wanted = {topics.wire_name(topic, settings.namespace): topic for topic in topics.TOPICS.values()}
     for found in described:
-        if found["error_code"]:
+        if not found["partitions"]:
             raise DependencyDown(
                 f"expected a topic {found['topic']}, found none (code {found['error_code']}). "
                 "`sofia topics apply` makes it; `sofia up` does so by itself."

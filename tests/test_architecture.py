@@ -7,13 +7,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PURE = {"__future__", "bisect", "collections", "datetime", "decimal", "functools", "json", "re", "typing", "msgspec"}
-GROUND = ("capture", "codec", "crash_points", "errors", "model", "obs", "settings", "topics")
+GROUND = ("capture", "codec", "crash_points", "errors", "limits", "model", "obs", "settings", "topics")
 ALLOWED = {
     "model": (),
     "errors": (),
     "core": ("model", "errors"),
     "venues": ("model", "errors"),
     "crash_points": (),
+    "limits": ("errors",),
     "capture": ("model", "errors"),
     "obs": ("model", "errors"),
     "topics": (),

@@ -13,6 +13,7 @@ import typer
 
 from sofia_streams.cli.output import AsJson, say, show
 from sofia_streams.cli.page import jar_bar, show_live
+from sofia_streams.limits import check_open_files
 from sofia_streams.ops.up import run_up, stop_running
 from sofia_streams.ops.workers import check_name
 from sofia_streams.settings import load_settings
@@ -48,6 +49,7 @@ def worker(
     The same as `faust -A agents.NAME worker`. Its exit code is the worker's.
     """
     check_name(name)
+    check_open_files()
     settings = load_settings()
     settings.broker()  # refused here, in one line, rather than while the agent is imported
     web = f"--web-port={settings.web_port}" if settings.web_port else "--without-web"

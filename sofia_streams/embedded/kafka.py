@@ -34,6 +34,7 @@ message.max.bytes={message_bytes_max}
 replica.fetch.max.bytes={message_bytes_max}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=4
+offsets.retention.minutes=5256000
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4

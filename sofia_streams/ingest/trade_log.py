@@ -21,6 +21,8 @@ from sofia_streams.model import NS_PER_MS, Alert, Gap, Progress, Punctuation, Qu
 from sofia_streams.settings import Settings
 
 _UNACKNOWLEDGED_MAX = 5_000
+_RECORD_BYTES_MAX = topics.TRADES.record_bytes_max - 16_384
+"""Room for the key and what Kafka writes around a record."""
 _FLUSH_EVERY_S = 0.005
 
 
@@ -91,15 +93,19 @@ class TradeLog:
 
     async def _send_trades(self, records: Sequence[TradeBatch]) -> None:
         for record in records:
-            await self._send(topics.TRADES, record.symbol, record, record.received_ns)
+            for data in codec.encode_parts(record, _RECORD_BYTES_MAX):
+                await self._send_bytes(topics.TRADES, record.symbol, data, record.received_ns)
 
     async def _send(self, topic: topics.Topic, key: str, record: object, at_ns: int) -> None:
+        await self._send_bytes(topic, key, codec.encode(record), at_ns)
+
+    async def _send_bytes(self, topic: topics.Topic, key: str, data: bytes, at_ns: int) -> None:
         self._raise_failure()
         while len(self._unacknowledged) >= _UNACKNOWLEDGED_MAX:
             await asyncio.wait(self._unacknowledged, return_when=asyncio.FIRST_COMPLETED)
         future = await self._producer.send(
             topics.wire_name(topic, self._settings.namespace),
-            codec.encode(record),
+            data,
             key=key.encode(),
             timestamp_ms=at_ns // NS_PER_MS,
         )

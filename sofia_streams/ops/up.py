@@ -22,6 +22,7 @@ from sofia_streams.embedded.jars import Progress
 from sofia_streams.embedded.lock import DataDirLock, holder
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.embedded.stack import Stack
+from sofia_streams.limits import check_open_files
 from sofia_streams.ops.alerts import Alerts
 from sofia_streams.ops.running import forget, noted
 from sofia_streams.ops.stack import addressed, make_stack
@@ -49,6 +50,7 @@ def run_up(
 
     Raises AlreadyRunning, BadJar, ConfigError, DependencyDown.
     """
+    check_open_files()
     data_dir = settings.data_dir.resolve()
     with _stoppable(), make_stack(settings, data_dir, say=say, progress=progress) as stack:
         chosen = addressed(settings, stack.addresses, data_dir)
@@ -122,7 +124,7 @@ async def _run(settings: Settings, stack: Stack, show: Show, say: Callable[[str]
     await apply_topics(settings)
     alerts = Alerts(settings, say)
     supervisor = Supervisor(list(INPUTS), settings, settings.data_dir, alerts, stack)
-    watchdog = Watchdog(settings, supervisor.kept, supervisor.kill)
+    watchdog = Watchdog(settings, supervisor.kept, supervisor.kill, say)
     supervisor.log_answers = lambda: watchdog.sees
     try:
         with noted(settings.data_dir, settings):

@@ -28,8 +28,12 @@ from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
 
 _EVERY_S, _SLOW_S, _ANSWER_S, _AGAIN_S = 1.0, 3.0, 10.0, 1.0
-_PAGE_S = 3.0
+_PAGE_S, _BLIND_S = 3.0, 60.0
 _WAITING = "sofia_waiting{"
+
+
+def _silent(message: str) -> None:
+    """Say nothing."""
 
 
 class Watched(Protocol):
@@ -44,16 +48,21 @@ class Watched(Protocol):
 
 
 class Watchdog:
-    """`run` looks for ever; `kill(worker, stall)` is called for one that stands still."""
+    """`run` looks for ever; `kill(worker, stall)` ends one that stands still, `say` says that nothing can be seen."""
 
     def __init__(
-        self, settings: Settings, workers: Sequence[Watched], kill: Callable[[Watched, Stall], None]
+        self,
+        settings: Settings,
+        workers: Sequence[Watched],
+        kill: Callable[[Watched, Stall], None],
+        say: Callable[[str], None] = _silent,
     ) -> None:
         self._settings, self._workers, self._kill = settings, workers, kill
         self._watches = {worker.name: StallWatch(settings.watchdog_stall_s) for worker in workers}
         self._pids: dict[str, int | None] = {}
         self.sees = False
-        self._looked_s = time.monotonic()
+        self._say = say
+        self._looked_s = self._saw_s = time.monotonic()
 
     async def run(self) -> None:
         """Look, and connect again whenever the broker did not answer."""
@@ -66,9 +75,18 @@ class Watchdog:
                         bound.reschedule(asyncio.get_running_loop().time() + _ANSWER_S + _EVERY_S)
                         await self._look(lag, reports)
                         await asyncio.sleep(_EVERY_S)
-            except (KafkaError, OSError, TimeoutError):
+            except (KafkaError, OSError, TimeoutError) as error:
                 self._begin()
+                self._say_blind(error)
             await asyncio.sleep(_AGAIN_S)
+
+    def _say_blind(self, error: BaseException) -> None:
+        if time.monotonic() - self._saw_s > _BLIND_S:
+            self._saw_s = time.monotonic()
+            self._say(
+                f"cannot see how far the workers are ({error!r}). Does the broker answer, and has it all topics? "
+                "`sofia topics list` shows them, `sofia down` and `sofia up` make what is missing."
+            )
 
     def _begin(self) -> None:
         self.sees = False
@@ -84,7 +102,7 @@ class Watchdog:
         if now_s - began_s > _SLOW_S or slept_s > _SLOW_S + _EVERY_S:
             self._begin()
             return
-        self.sees = True
+        self.sees, self._saw_s = True, now_s
         for worker in self._workers:
             watch = self._watches[worker.name]
             if worker.running_pid is None or self._pids.get(worker.name) != worker.running_pid:

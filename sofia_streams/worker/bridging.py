@@ -24,8 +24,9 @@ from aiokafka import TopicPartition
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.stores.redis_streams import Entry, RedisStreams
-from sofia_streams.worker.logtail import mark_of, marks_at
+from sofia_streams.worker.logtail import marks_at
 from sofia_streams.worker.sink import Item
+from sofia_streams.worker.trail import mark_of
 
 _log = structlog.get_logger("bridge")
 

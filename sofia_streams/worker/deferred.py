@@ -5,13 +5,15 @@ What it does not do: decide when (`acks`).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import faust
+import msgspec
 from faust.serializers import codecs
 
 from sofia_streams import codec
+from sofia_streams.core.windows import Feed
 from sofia_streams.crash_points import passing
 
 _ROW = "sofia-row"
@@ -62,6 +64,23 @@ class DeferredTable(faust.Table):
         """All changes since the last call, in order; each must be given to `write`."""
         taken, self._changes = self._changes, []
         return taken
+
+    def newest(self, is_there: Callable[[str], bool]) -> tuple[str, Feed] | None:
+        """The instrument that has applied the newest record, among those whose symbol `is_there`."""
+        feeds = [(key, row) for key, row in self.data.items() if isinstance(row, Feed) and row.offset >= 0]
+        there = [(key, row) for key, row in feeds if is_there(key.rpartition("|")[2])]
+        return max(there, key=lambda one: one[1].offset, default=None)
+
+    async def step_back(self, partition: int, offset: int, is_there: Callable[[str], bool]) -> None:
+        """Let instruments of a partition take records from `offset` on again; their trades are known by their ids.
+
+        `is_there(symbol)` says whether a symbol is in the partition. Acknowledged by the changelog.
+        """
+        for key, row in list(self.data.items()):
+            if isinstance(row, Feed) and row.offset >= offset and is_there(key.rpartition("|")[2]):
+                stepped = msgspec.structs.replace(row, offset=offset - 1)
+                self.data[key] = stepped
+                await self.write(Change(partition, key, stepped))
 
     def write(self, change: Change) -> Awaitable[Any]:
         """Send one change to the changelog; the future of its acknowledgement."""

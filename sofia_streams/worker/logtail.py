@@ -6,8 +6,8 @@ Follows nothing, commits nothing.
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -17,6 +17,7 @@ from sofia_streams.errors import BadRecord, DependencyDown
 from sofia_streams.logread import places, records_between, whole_topic
 from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.settings import Settings
+from sofia_streams.worker.trail import Stretch, mark_of
 
 _ANSWER_S = 30
 RECORDS_MAX = 20_000
@@ -56,37 +57,61 @@ async def read_gaps(settings: Settings) -> AsyncIterator[Gap]:
             continue  # nobody else can write there but us; a torn one is nobody's gap
 
 
-def mark_of(timestamp_ms: int, value: bytes | None) -> str:
-    """A short text by which a record is known again."""
-    return f"{timestamp_ms}-{zlib.crc32(value or b''):08x}"
-
-
 async def marks_at(settings: Settings, wanted: Mapping[TopicPartition, int]) -> dict[TopicPartition, str | None]:
     """The mark of the record at an offset of each partition; None where the log does not reach so far.
 
     A partition whose record retention has dropped is left out: nothing can be said of it. Raises DependencyDown.
     """
+    found = await stretches(settings, {place: (offset,) for place, offset in wanted.items()})
+    return {
+        place: found[place].marks[offset] for place, offset in wanted.items() if offset in found[place].marks
+    }
+
+
+async def stretches(
+    settings: Settings, wanted: Mapping[TopicPartition, Sequence[int]]
+) -> dict[TopicPartition, Stretch]:
+    """Each partition as the log has it now, with the marks of these offsets. Raises DependencyDown."""
+    found = await records_at(settings, wanted)
+    return {
+        place: log._replace(
+            marks={at: mark_of(one.timestamp, one.value) if one else None for at, one in records.items()}
+        )
+        for place, (log, records) in found.items()
+    }
+
+
+async def records_at(
+    settings: Settings, wanted: Mapping[TopicPartition, Sequence[int]]
+) -> dict[TopicPartition, tuple[Stretch, dict[int, Any]]]:
+    """Each partition as the log has it now, and its records at these offsets: None where the log does not reach so far.
+
+    What retention has dropped is left out. Raises DependencyDown.
+    """
+    if not wanted:
+        return {}  # a broker is never heard to answer a question about nothing
     address = settings.broker_address()
     try:
         async with (
             asyncio.timeout(_ANSWER_S),
             AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer,
         ):
-            return await _marks(consumer, wanted)
+            consumer.assign(list(wanted))
+            first, ends = await consumer.beginning_offsets(list(wanted)), await consumer.end_offsets(list(wanted))
+            logs = {place: Stretch(first[place], ends[place]) for place in wanted}
+            return {place: (log, await _records(consumer, place, wanted[place], log)) for place, log in logs.items()}
     except (KafkaError, TimeoutError) as error:
         raise DependencyDown(f"expected the broker at {address} to answer, found {error!r}. Is it up?") from error
 
 
-async def _marks(consumer: AIOKafkaConsumer, wanted: Mapping[TopicPartition, int]) -> dict[TopicPartition, str | None]:
-    consumer.assign(list(wanted))
-    first, last = await consumer.beginning_offsets(list(wanted)), await consumer.end_offsets(list(wanted))
-    found: dict[TopicPartition, str | None] = {
-        place: None for place, offset in wanted.items() if offset >= last[place]
-    }
-    for place, offset in wanted.items():
-        if first[place] <= offset < last[place]:
+async def _records(
+    consumer: AIOKafkaConsumer, place: TopicPartition, offsets: Sequence[int], log: Stretch
+) -> dict[int, Any]:
+    found: dict[int, Any] = {offset: None for offset in offsets if offset >= log.end}
+    for offset in offsets:
+        if log.first <= offset < log.end:
             consumer.seek(place, offset)
             message = await consumer.getone(place)
             if message.offset == offset:
-                found[place] = mark_of(message.timestamp, message.value)
+                found[offset] = message
     return found

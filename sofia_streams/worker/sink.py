@@ -14,13 +14,14 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 
 from sofia_streams.crash_points import passing
-from sofia_streams.errors import DependencyDown
+from sofia_streams.errors import BadRecord, DependencyDown
 from sofia_streams.obs import metrics
 from sofia_streams.worker import canary
 from sofia_streams.worker.acks import Acknowledgeable
 
 _log = structlog.get_logger("sink")
 _RETRY_S_MAX = 5.0
+_REFUSED_IN_ROW_MAX = 10
 T = TypeVar("T")
 
 
@@ -37,22 +38,25 @@ async def retry(action: Callable[[], Awaitable[T]], name: str) -> T:
     """The action's result, tried again with growing pauses while it raises DependencyDown."""
     pause_s = 0.1
     down_since_s: float | None = None
-    while True:
-        try:
-            result = await action()
-        except DependencyDown as error:
-            metrics.SINK_ERRORS.labels(name).inc()
-            if down_since_s is None:
-                down_since_s = time.monotonic()
-                metrics.WAITING.labels(name).set(1)
-                _log.warning("sink is down, waiting; nothing is lost", sink=name, error=str(error))
-            await asyncio.sleep(pause_s)
-            pause_s = min(pause_s * 2, _RETRY_S_MAX)
-            continue
+    try:
+        while True:
+            try:
+                result = await action()
+                break
+            except DependencyDown as error:
+                metrics.SINK_ERRORS.labels(name).inc()
+                if down_since_s is None:
+                    down_since_s = time.monotonic()
+                    metrics.WAITING.labels(name).set(1)
+                    _log.warning("sink is down, waiting; nothing is lost", sink=name, error=str(error))
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, _RETRY_S_MAX)
+    finally:
         if down_since_s is not None:
             metrics.WAITING.labels(name).set(0)
-            _log.warning("sink is back", sink=name, down_s=round(time.monotonic() - down_since_s, 1))
-        return result
+    if down_since_s is not None:
+        _log.warning("sink is back", sink=name, down_s=round(time.monotonic() - down_since_s, 1))
+    return result
 
 
 class Sink:
@@ -63,6 +67,8 @@ class Sink:
     ) -> None:
         self._name, self._write = name, write
         self._rows_max, self._wait_s_max = rows_max, wait_s_max
+        self.refused: Callable[[Item, Exception], Awaitable[None]] | None = None
+        self._refused_in_row = 0
         self._queue: asyncio.Queue[Item] = asyncio.Queue(max(64, rows_max // 4))
 
     async def put(self, item: Item) -> None:
@@ -72,14 +78,16 @@ class Sink:
         metrics.SINK_QUEUE.labels(self._name).set(self._queue.qsize())
 
     async def run(self) -> None:
-        """Write for ever. Raises anything that is not DependencyDown."""
+        """Write for ever. A record that the sink cannot take is handed to `refused`; where every record is, or where
+        there is no `refused`, what was raised ends this.
+        """
         while True:
             batch = await self._collect()
             began_s = time.monotonic()
             is_early = canary.is_on(canary.ACK_FIRST)
             if is_early:
                 _acknowledge(batch)
-            await retry(partial(self._write, batch), self._name)
+            await self._write_all(batch)
             passing("sink_stored")
             if not is_early:
                 _acknowledge(batch)
@@ -91,6 +99,32 @@ class Sink:
                     metrics.STAGE_MS.labels(self._name).observe((now_ns - item.received_ns) / 1e6)
             if batch[-1].received_ns:
                 metrics.BUS_LAG_MS.labels(self._name).set((now_ns - batch[-1].received_ns) / 1e6)
+
+    async def _write_all(self, batch: list[Item]) -> None:
+        """As a whole; where that is refused for another reason than that the sink is away, one by one."""
+        try:
+            await retry(partial(self._write, batch), self._name)
+            self._refused_in_row = 0
+        except MemoryError:
+            raise
+        except Exception as error:
+            if self.refused is None:
+                raise
+            _log.exception("a write was refused; its records are tried one by one", sink=self._name, error=str(error))
+            for item in batch:
+                await self._write_one(item, self.refused)
+
+    async def _write_one(self, item: Item, refused: Callable[[Item, Exception], Awaitable[None]]) -> None:
+        try:
+            await retry(partial(self._write, [item]), self._name)
+            self._refused_in_row = 0
+        except MemoryError:
+            raise
+        except Exception as error:
+            self._refused_in_row += not isinstance(error, BadRecord)  # that one is surely the record's own fault
+            if self._refused_in_row >= _REFUSED_IN_ROW_MAX:
+                raise  # that is no matter of a record
+            await refused(item, error)
 
     async def _collect(self) -> list[Item]:
         batch = [await self._queue.get()]

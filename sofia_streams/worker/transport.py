@@ -1,39 +1,63 @@
-"""Faust's Kafka transport, with two of its traits mended (0.15.3). Everything else is Faust's.
+"""Faust's Kafka transport, with three of its traits mended (0.15.3). Everything else is Faust's.
 
 **No record is lost when a worker comes back.** After recovery Faust resumes the input partitions, seeks to the
 committed offsets, and then `flow_control.resume()` empties every stream's queue (`tables/recovery.py`). What was
 fetched in between is gone: read, never processed, and its offset is passed over or stops every later commit. Here
 input partitions stay paused until the queues are empty.
 
-**Short, filled fetches.**
+**The log is known again.** Commits carry marks of what was done, and where a worker begins to read, the log is compared
+with them; a record that does not follow the one before ends the worker (docs/adr/0009).
 
-A client has one fetch under way for each broker. Where that one asks only for partitions that have nothing, the broker
-keeps it for as long as it may (1.5 s in Faust 0.15.3, `transport/drivers/aiokafka.py`, not a setting), and what
-arrives meanwhile in the other partitions waits. A fetch that returns with the first byte is the other extreme: at 600
-records a second it costs 600 fetches a second and worker, and the system calls of two cores.
+**Short, filled fetches.** A client has one fetch under way for each broker. Where that one asks only for partitions
+that have nothing, the broker keeps it for as long as it may (1.5 s in Faust 0.15.3, `transport/drivers/aiokafka.py`,
+not a setting), and what arrives meanwhile in the other partitions waits. A fetch that returns with the first byte is
+the other extreme: at 600 records a second it costs 600 fetches a second and worker, and the system calls of two cores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+from functools import partial
 from typing import Any
 
+from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 
 from sofia_streams.crash_points import passing
+from sofia_streams.errors import LogChanged
+from sofia_streams.worker.log_check import positions_after
+from sofia_streams.worker.trail import Changed, Marks, extended, mark_of, to_text
 
 FETCH_MS_MAX = 20
 FETCH_BYTES_MIN = 64 * 1024
 """A fetch returns when it has so much, or after FETCH_MS_MAX with what there is."""
+_LOOK_S = 20.0
+"""Below Faust's own timeout of the seek, which would end its recovery in silence and leave the worker idle for ever."""
+_CHANGED = (
+    "{}: expected the record behind the one read before, {}, found {}: records were dropped, or the topic was made "
+    "anew under this worker. It ends; started again, it says what is missing and goes on from there."
+)
 
 
 class PromptThread(driver.AIOKafkaConsumerThread):
-    """As Faust's, with the two limits above."""
+    """As Faust's, with the two limits above, and marks beside the offsets that are committed."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.notes: dict[Any, str] = {}
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MS_MAX  # both are read when it starts
         consumer._fetch_min_bytes = FETCH_BYTES_MIN
+        commit = consumer.commit
+
+        async def commit_with_marks(offsets: Mapping[Any, Any]) -> None:
+            await commit({tp: (found.offset, self.notes.get(tp, "")) for tp, found in offsets.items()})
+
+        consumer.commit = commit_with_marks
         return consumer
 
 
@@ -43,14 +67,67 @@ class PromptConsumer(driver.Consumer):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._held: set[Any] = set()
+        self._marks: dict[Any, Marks] = {}
+        self._read_marks: dict[Any, deque[tuple[int, str]]] = defaultdict(deque)
+        self._has_read = False
 
     def _new_consumer_thread(self) -> PromptThread:
         return PromptThread(self, loop=self.loop, beacon=self.beacon)
 
     async def perform_seek(self) -> None:
-        """After recovery, before the flow is resumed."""
+        """After recovery, before the flow is resumed: to the committed offsets, if the log is the one they are of."""
         passing("recovery")
         await super().perform_seek()
+        inputs = [tp for tp in self.assignment() if not self._is_changelog(tp)]
+        async with asyncio.timeout(_LOOK_S):
+            findings, marks = await self.app.log_check.look(inputs, self)
+        for tp in inputs:
+            self._marks[tp] = marks.get(tp, ())
+            self._read_marks[tp].clear()
+        if self._has_read and (changed := [tp for tp, found in findings.items() if isinstance(found, Changed)]):
+            raise LogChanged(_CHANGED.format(changed[0], "its committed offset", "another log"))
+        for tp, offset in positions_after(findings).items():
+            if isinstance(findings[tp], Changed):
+                for table in self.app.tables.values():
+                    await table.step_back(tp.partition, offset, partial(self.is_in, tp))
+            place = ensure_TP(tp)
+            self._committed_offset[place] = offset or None
+            self._marks[place] = tuple(one for one in self._marks.get(place, ()) if one[0] < offset)
+            await self.seek(place, offset)
+
+    async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109  Faust's
+        """As Faust's; a record that does not follow the one before it is of another log, and ends the worker."""
+        async for tp, message in super().getmany(timeout):
+            if not self._is_changelog(tp):
+                read = self._read_offset[tp]
+                if read is not None and not read <= message.offset <= read + 1:
+                    raise LogChanged(_CHANGED.format(f"{tp.topic}/{tp.partition}", read + 1, message.offset))
+                mark = mark_of(round(message.timestamp * 1e3), message.value)
+                self._read_marks[tp].append((message.offset, mark))
+                self._has_read = True
+            yield tp, message
+
+    async def _commit(self, offsets: Mapping[Any, int]) -> bool:
+        for tp, offset in offsets.items():
+            done, read = None, self._read_marks[tp]
+            while read and read[0][0] < offset:
+                done = read.popleft()
+            if done is not None:
+                self._marks[tp] = extended(self._marks.get(tp, ()), *done)
+            self._thread.notes[driver.ensure_aiokafka_TP(tp)] = to_text(self._marks.get(tp, ()))
+        return await super()._commit(offsets)
+
+    def _is_changelog(self, tp: Any) -> bool:
+        return tp.topic in self.app.tables.changelog_topics
+
+    def is_in(self, tp: Any, symbol: str) -> bool:
+        """Whether the records of a symbol are in this partition."""
+        return bool(self.key_partition(tp.topic, symbol.encode()) == tp.partition)
+
+    def newest(self, tp: Any) -> Any:
+        """The (key, row) that the worker's table applied last in this partition; None without a table."""
+        found = [table.newest(partial(self.is_in, tp)) for table in self.app.tables.values()]
+        return found[0] if found else None
 
     async def on_stop(self) -> None:
         """Before the group is left."""
@@ -59,7 +136,7 @@ class PromptConsumer(driver.Consumer):
 
     def resume_partitions(self, tps: Iterable[Any]) -> None:
         """Changelogs at once, inputs once the flow is resumed."""
-        changelogs = {tp for tp in tps if tp.topic in self.app.tables.changelog_topics}
+        changelogs = {tp for tp in tps if self._is_changelog(tp)}
         self._held |= set(tps) - changelogs
         super().resume_partitions(changelogs)
 

@@ -15,6 +15,8 @@ import pytest
 from sofia_streams.embedded import java, process
 from sofia_streams.embedded.lock import AlreadyRunning, DataDirLock, holder
 from sofia_streams.errors import SofiaError
+from sofia_streams.ops.up import stop_running
+from sofia_streams.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SLEEP = ["/bin/sleep", "600"]
@@ -124,6 +126,24 @@ def test_a_second_stack_is_told_who_holds_the_directory(data_dir: Path) -> None:
     assert holder(data_dir) is not None
     lock.release()
     assert holder(data_dir) is None
+
+
+@pytest.mark.parametrize("age_s", [3_600, None], ids=["a reused pid", "a pid of nobody"])
+def test_a_stale_lock_file_neither_holds_the_directory_nor_costs_a_stranger_its_life(data_dir: Path, age_s) -> None:
+    with subprocess.Popen(SLEEP) as stranger:
+        try:
+            pid = 2**22 - 1 if age_s is None else stranger.pid
+            stale = process.Record("stack", pid, psutil.Process(stranger.pid).create_time() - (age_s or 0), 0)
+            (data_dir / "run" / "lock").write_text(json.dumps(stale._asdict()))
+            assert holder(data_dir) is None
+            settings = load_settings(None, {"DATA_DIR": str(data_dir)})
+            assert stop_running(settings) == []
+            assert stranger.poll() is None
+            lock = DataDirLock(data_dir)
+            lock.acquire()
+            lock.release()
+        finally:
+            stranger.kill()
 
 
 @pytest.mark.parametrize(

@@ -86,3 +86,56 @@ async def test_any_other_error_stops_the_worker():
         with pytest.raises(TypeError):
             await task
     assert acknowledged == []
+
+
+async def test_records_that_cannot_be_written_are_handed_on_and_the_others_are_written():
+    acknowledged, written, refused = [], [], []
+
+    async def write(batch):
+        if any(item.record in (3, 7) for item in batch):
+            raise TypeError("a poisoned record")
+        written.extend(item.record for item in batch)
+
+    async def hand_on(item, error):
+        refused.append((item.record, str(error)))
+
+    async with running(write) as (sink, _):
+        sink.refused = hand_on
+        for number in range(10):
+            await sink.put(Item(Event(number, acknowledged), 0, number, 1))
+        await until(lambda: len(acknowledged) == 10)
+    assert refused == [(3, "a poisoned record"), (7, "a poisoned record")]
+    assert written == [0, 1, 2, 4, 5, 6, 8, 9]
+    assert acknowledged == list(range(10)), "a record is acknowledged after it was written or handed on"
+
+
+async def test_where_every_record_is_refused_the_worker_ends_and_says_nothing_of_records():
+    refused = []
+
+    async def write(batch):
+        raise TypeError("the table is not what it was")
+
+    async def hand_on(item, error):
+        refused.append(item.record)
+
+    async with running(write, rows_max=50) as (sink, task):
+        sink.refused = hand_on
+        for number in range(50):
+            await sink.put(Item(Event(number, []), 0, number, 1))
+        with pytest.raises(TypeError):
+            await task
+    assert len(refused) < 10
+
+
+async def test_want_of_memory_is_no_matter_of_a_record():
+    async def write(batch):
+        raise MemoryError
+
+    async def hand_on(item, error):
+        raise AssertionError("it was handed on")
+
+    async with running(write) as (sink, task):
+        sink.refused = hand_on
+        await sink.put(Item(Event(1, []), 0, 1, 1))
+        with pytest.raises(MemoryError):
+            await task

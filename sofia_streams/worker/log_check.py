@@ -1,0 +1,194 @@
+"""Is the log that a worker comes back to the one it left, and whole? Asked wherever it begins to read, by every worker.
+
+Faust and aiokafka go on at the first record that is left, and say nothing: what retention dropped in between is lost
+unseen, and of a topic made anew everything up to the old offset. Here each is an error in the log, a metric, a critical
+alert, and for trades an open gap of each configured instrument; then the worker goes on where it can. Nothing is
+committed before that is in the log. What it does not do: seek, change tables (`transport`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, NamedTuple, Protocol
+
+import structlog
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaConnectionError
+
+from sofia_streams import codec, topics
+from sofia_streams.core.windows import Feed, instrument_key
+from sofia_streams.errors import BadRecord, DependencyDown
+from sofia_streams.logread import check_partitions
+from sofia_streams.logwrite import Written, write_records
+from sofia_streams.model import NS_PER_MS, Alert, Gap, Punctuation, TradeBatch
+from sofia_streams.obs import metrics
+from sofia_streams.settings import Settings
+from sofia_streams.worker.logtail import records_at, stretches
+from sofia_streams.worker.trail import Changed, Marks, Overtaken, Stretch, from_text, judge, time_of
+
+_log = structlog.get_logger("log_check")
+Finding = Overtaken | Changed
+
+
+class _Hole(NamedTuple):
+    """What is missing of `trades`, in time."""
+
+    since: int
+    from_ns: int
+    until_ns: int
+    now_ns: int
+    text: str
+
+
+class Knows(Protocol):
+    """What only the worker itself knows."""
+
+    def is_in(self, place: TopicPartition, symbol: str) -> bool:
+        """Whether a symbol's records are in this partition."""
+
+    def newest(self, place: TopicPartition) -> tuple[str, Feed] | None:
+        """The instrument of this partition whose last applied record is the newest, if the worker has a table."""
+
+
+class LogCheck:
+    """Of one worker; `group` is its consumer group."""
+
+    def __init__(self, settings: Settings, group: str) -> None:
+        self._settings, self._group = settings, group
+
+    async def topics_fit(self) -> None:
+        """Raise ConfigError where a topic has other partitions than configured, DependencyDown where there is none."""
+        names = [topics.wire_name(topic, self._settings.namespace) for topic in topics.TOPICS.values()]
+        async with _admin(self._settings) as admin:
+            check_partitions(await admin.describe_topics(names), self._settings)
+
+    async def look(
+        self, inputs: Iterable[TopicPartition], knows: Knows
+    ) -> tuple[dict[TopicPartition, Finding], dict[TopicPartition, Marks]]:
+        """What happened to these partitions since they were last committed, all of it announced; and their marks.
+
+        Raises DependencyDown, KafkaError.
+        """
+        await self.topics_fit()
+        places = [TopicPartition(place.topic, place.partition) for place in inputs]
+        async with _admin(self._settings) as admin:
+            answered = await admin.list_consumer_group_offsets(self._group, partitions=places)
+        committed = {place: found.offset for place, found in answered.items() if found.offset >= 0}
+        marks = {place: from_text(answered[place].metadata or "") for place in committed}
+        newest = {place: [offset for offset, _ in marks[place][:1]] for place in committed}
+        logs = await stretches(self._settings, newest)
+        strange = [place for place in committed if judge(committed[place], marks[place], logs[place])]
+        findings: dict[TopicPartition, Finding] = {}
+        if strange:  # look closer
+            asked = {place: [*(offset for offset, _ in marks[place]), logs[place].first] for place in strange}
+            logs = await stretches(self._settings, asked)
+        for place in strange:
+            if found := judge(committed[place], marks[place], logs[place]):
+                findings[place] = found
+                from_ns = time_of(marks[place][0][1]) * NS_PER_MS if marks[place] else None
+                await self._announce(place, found, from_ns, logs[place], knows)
+        for place in places:
+            if place not in committed and (state := knows.newest(place)):
+                await self._look_by_state(place, *state, findings, knows)
+        return findings, marks
+
+    async def _look_by_state(
+        self, place: TopicPartition, key: str, feed: Feed, findings: dict[TopicPartition, Finding], knows: Knows
+    ) -> None:
+        """Where nothing is committed (Kafka forgets the offsets of a topic that is deleted), the table is asked.
+
+        The record at the newest offset that an instrument has applied is of that instrument, and no newer than it.
+        """
+        log, records = (await records_at(self._settings, {place: [feed.offset]}))[place]
+        if feed.offset not in records or is_applied(records[feed.offset], key, feed):
+            return
+        found = findings[place] = Changed(feed.offset + 1, log.first)
+        log = (await stretches(self._settings, {place: [log.first]}))[place]
+        await self._announce(place, found, feed.reached_ns, log, knows)
+
+    async def _announce(
+        self, place: TopicPartition, found: Finding, from_ns: int | None, log: Stretch, knows: Knows
+    ) -> None:
+        name, topic, now_ns = f"{place.topic}/{place.partition}", place.topic.split(".")[-2], time.time_ns()
+        if isinstance(found, Overtaken):
+            metrics.LOG_OVERTAKEN.labels(topic).inc(found.first - found.since)
+            text = (
+                f"{self._group}: retention dropped {found.first - found.since} records of {name} before they were "
+                f"read, offsets {found.since} to {found.first - 1}. It goes on at {found.first}. Keep the log for "
+                "longer (TOPIC_RETENTION_HOURS) than a worker is ever off."
+            )
+        else:
+            metrics.LOGS_BEGUN_ANEW.labels(topic).inc()
+            text = (
+                f"{self._group}: {name} is not the log that was read up to {found.since}: the topic was made anew, or "
+                f"lost its end. It goes on at {found.resume_at}; what the old one held and was not read is lost."
+            )
+        _log.error(text)
+        alert = Alert(f"{self._group}: {name} at {found.since}", "critical", self._group, text, now_ns)
+        records = [Written(topics.ALERTS, self._group, alert, now_ns)]
+        if topic == topics.TRADES.name and from_ns is not None:
+            lost = _Hole(found.since, from_ns, _first_ns(log, now_ns), now_ns, text)
+            keys = [symbol for symbol in self._settings.crypto_symbols if knows.is_in(place, symbol)]
+            records += [Written(topics.GAPS, gap.symbol, gap, now_ns) for gap in self._gaps(place, lost, keys)]
+        await write_records(self._settings, records)
+
+    def _gaps(self, place: TopicPartition, lost: _Hole, symbols: Iterable[str]) -> Iterable[Gap]:
+        for symbol in symbols:
+            for venue in self._settings.crypto_exchanges:
+                yield Gap(
+                    venue=venue,
+                    market=self._settings.crypto_market,
+                    symbol=symbol,
+                    received_ns=lost.now_ns,
+                    line=self._group,
+                    gap_id=f"retention-{place.partition}-{lost.since}-{lost.until_ns}",
+                    cause="retention",
+                    state="open",
+                    from_ns=min(lost.from_ns, lost.until_ns),
+                    until_ns=lost.until_ns,
+                    opened_ns=lost.now_ns,
+                    detail=lost.text,
+                )
+
+
+def is_applied(message: Any, key: str, feed: Feed) -> bool:
+    """Whether the record at a feed's offset may be the one it applied; None is no record."""
+    try:
+        record = codec.decode_trades(message.value if message else None)
+    except BadRecord:
+        return False
+    times: list[int] = []
+    if isinstance(record, TradeBatch):
+        times = [trade.exchange_ns for trade in record.trades]
+    elif isinstance(record, Punctuation):
+        times = [record.exchange_ns]
+    same = instrument_key(record.venue, record.market, record.symbol) == key
+    return same and max(times, default=0) <= max(feed.newest_ns, feed.reached_ns)
+
+
+def _first_ns(log: Stretch, now_ns: int) -> int:
+    """When the first record that is left was written; now, where there is none."""
+    mark = log.marks.get(log.first)
+    return time_of(mark) * NS_PER_MS if mark else now_ns
+
+
+@asynccontextmanager
+async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
+    try:
+        await client.start()
+        yield client
+    except KafkaConnectionError as error:
+        raise DependencyDown(f"expected a broker at {settings.broker()}, found none: {error}. Is it up?") from error
+    finally:
+        await client.close()
+
+
+def positions_after(findings: Mapping[TopicPartition, Finding]) -> dict[TopicPartition, int]:
+    """Where each of these partitions goes on."""
+    return {
+        place: found.first if isinstance(found, Overtaken) else found.resume_at for place, found in findings.items()
+    }

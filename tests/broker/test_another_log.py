@@ -1,0 +1,225 @@
+"""Workers that come back to a log that is not as they left it: overtaken by retention, made anew, repartitioned."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
+from aiokafka.admin.records_to_delete import RecordsToDelete
+
+from sofia_streams import codec, topics
+from sofia_streams.embedded import process
+from sofia_streams.embedded.stack import Ports, Stack
+from sofia_streams.logread import whole_topic
+from sofia_streams.logwrite import Written, write_records
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Alert, Bar, Gap, Punctuation, Trade, TradeBatch
+from sofia_streams.ops.stack import addressed
+from sofia_streams.ops.topics import apply_topics, delete_namespace
+from sofia_streams.ops.workers import Lag, start_worker, wait_joined
+from sofia_streams.settings import Settings, load_settings
+
+pytestmark = pytest.mark.broker
+START_NS = 1_700_000_040_000_000_000
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    data_dir = tmp_path_factory.mktemp("another") / "data"
+    with Stack(data_dir, questdb=False, redis=False, preferred_ports=Ports(0, 0, 0, 0)) as stack:
+        yield addressed(load_settings(None, {}), stack.addresses, data_dir)
+
+
+@pytest.fixture
+async def settings(servers: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Settings]:
+    """A namespace of its own, with its topics; one venue and one symbol, so that everything is in one partition."""
+    own = {"namespace": f"t{abs(hash(request.node.name)) % 10**8}", "topic_partitions": 2}
+    pairs = {"crypto_exchanges": ("binance",), "crypto_symbols": ("BTC/USDT",)}
+    found = servers.model_copy(update=own | pairs | {"log_level": "info"})
+    await apply_topics(found)
+    yield found
+    await delete_namespace(found)
+
+
+def seconds(first: int, count: int) -> list[TradeBatch | Punctuation]:
+    """One trade a second, and then that the feed was alive until two seconds later."""
+    trades: list[TradeBatch | Punctuation] = [
+        TradeBatch(
+            "binance", "spot", "BTC/USDT", at_ns, "c",
+            [Trade(str(number), Decimal(100 + number), Decimal("0.5"), "buy", at_ns, number)],
+        )
+        for number in range(first, first + count)
+        for at_ns in [START_NS + number * NS_PER_SECOND]
+    ]  # fmt: skip
+    end_ns = START_NS + (first + count + 2) * NS_PER_SECOND
+    return [*trades, Punctuation("binance", "spot", "BTC/USDT", end_ns, "c", end_ns)]
+
+
+async def produce(settings: Settings, records: list[TradeBatch | Punctuation]) -> None:
+    now_ns = time.time_ns()  # the records' own times are years ago: retention would drop them
+    await write_records(settings, [Written(topics.TRADES, one.symbol, one, now_ns) for one in records])
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 60.0) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not await holds():
+        assert time.monotonic() < deadline_s, "it did not come to hold in time"
+        await asyncio.sleep(0.2)
+
+
+async def drained(settings: Settings) -> bool:
+    async with Lag(settings) as lag:
+        return await lag.of("ohlcv") == 0 and await lag.committed("ohlcv") > 0
+
+
+async def traded_seconds(settings: Settings) -> dict[int, int]:
+    """Trades of each second's newest bar, by its number."""
+    found: dict[int, Bar] = {}
+    async for value in whole_topic(settings, topics.BARS):
+        bar = codec.decode_bar(value)
+        if bar.size_ns == NS_PER_SECOND and bar.venue == "binance":
+            found[(bar.start_ns - START_NS) // NS_PER_SECOND] = bar
+    return {second: bar.trade_count for second, bar in sorted(found.items()) if bar.trade_count}
+
+
+async def alerts(settings: Settings) -> list[Alert]:
+    return [codec.decode_alert(value) async for value in whole_topic(settings, topics.ALERTS)]
+
+
+async def gaps(settings: Settings) -> list[Gap]:
+    return [codec.decode_gap(value) async for value in whole_topic(settings, topics.GAPS)]
+
+
+async def place_of(settings: Settings) -> tuple[TopicPartition, int]:
+    """The partition of our symbol, and its end."""
+    async with Lag(settings) as lag:
+        ends = {name: end for name, (_, end) in (await lag.positions("ohlcv")).items() if end}
+    (name,) = ends
+    topic, _, partition = name.rpartition("/")
+    return TopicPartition(topic, int(partition)), ends[name]
+
+
+async def as_admin(settings: Settings, what: Callable[[AIOKafkaAdminClient], Awaitable[object]]) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
+    await admin.start()
+    try:
+        await what(admin)
+    finally:
+        await admin.close()
+
+
+class Worker:
+    """ohlcv as a process; started and stopped in order, as often as a test likes."""
+
+    def __init__(self, settings: Settings) -> None:
+        for name in ("run", "log"):
+            (settings.data_dir / name).mkdir(exist_ok=True)
+        self.settings = settings
+        self.child: process.Child | None = None
+
+    async def __aenter__(self) -> "Worker":
+        self.child = start_worker("ohlcv", self.settings, self.settings.data_dir)
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        assert self.child is not None
+        if error[0] is not None:
+            print(f"the worker: code {self.child.exit_code()}\n{self.log()}")
+        process.stop([self.child], grace_s=10)
+
+    def log(self) -> str:
+        assert self.child is not None
+        return self.child.log.read_text()
+
+    async def ended(self) -> bool:
+        assert self.child is not None
+        return self.child.exit_code() is not None
+
+
+async def test_a_worker_overtaken_by_retention_says_so_and_goes_on_with_what_is_left(settings):
+    await produce(settings, seconds(0, 20))
+    async with Worker(settings):
+        await eventually(lambda: drained(settings))
+    await produce(settings, seconds(20, 20))
+    place, end = await place_of(settings)
+    await as_admin(settings, lambda admin: admin.delete_records({place: RecordsToDelete(end - 6)}))
+    async with Worker(settings) as worker:
+        await eventually(lambda: drained(settings))
+        assert f"retention dropped 15 records of {place.topic}/{place.partition}" in worker.log()
+    (alert,) = await alerts(settings)
+    assert (alert.severity, alert.source) == ("critical", topics.app_id("ohlcv", settings.namespace))
+    (gap,) = await gaps(settings)
+    assert (gap.cause, gap.state, gap.symbol, gap.venue) == ("retention", "open", "BTC/USDT", "binance")
+    assert gap.until_ns is not None
+    assert 0 <= gap.until_ns - gap.from_ns < NS_PER_MINUTE
+    found = await traded_seconds(settings)
+    assert found == dict.fromkeys([*range(20), *range(35, 40)], 1)
+
+
+async def make_anew(settings: Settings) -> None:
+    name = topics.wire_name(topics.TRADES, settings.namespace)
+    await as_admin(settings, lambda admin: admin.delete_topics([name]))
+
+    async def made() -> bool:
+        return name in await apply_topics(settings)
+
+    await eventually(made)
+
+
+@pytest.mark.parametrize("count", [5, 60])
+async def test_a_topic_made_anew_while_a_worker_was_off_is_read_from_its_start(settings, count):
+    """Shorter than what was read, so that the old offset is behind its end; or longer, so that it looks right."""
+    await produce(settings, seconds(0, 20))
+    async with Worker(settings):
+        await eventually(lambda: drained(settings))
+    await make_anew(settings)
+    await produce(settings, seconds(100, count))
+    async with Worker(settings) as worker:
+        await eventually(lambda: drained(settings))
+        assert "is not the log that was read up to 21" in worker.log()
+    assert len(await alerts(settings)) == 1
+    assert await traded_seconds(settings) == dict.fromkeys([*range(20), *range(100, 100 + count)], 1)
+
+
+async def test_a_topic_made_anew_under_a_running_worker_ends_it_and_the_next_start_loses_nothing(settings):
+    await produce(settings, seconds(0, 20))
+    async with Worker(settings) as worker:
+        await eventually(lambda: drained(settings))
+        await make_anew(settings)
+        await produce(settings, seconds(100, 5))
+        began_s = time.monotonic()
+        await eventually(worker.ended)
+        print(f"found after {time.monotonic() - began_s:.1f} s")
+        assert "is not the log that was read up to 21" in worker.log()
+    async with Worker(settings):
+        await eventually(lambda: drained(settings))
+    assert await traded_seconds(settings) == dict.fromkeys([*range(20), *range(100, 105)], 1)
+
+
+@pytest.mark.parametrize("name", ["ohlcv", "crypto_ws", "timeseries_writer"])
+async def test_a_worker_started_alone_refuses_other_partitions(settings, name, tmp_path: Path):
+    topic = topics.wire_name(topics.TRADES, settings.namespace)
+    await as_admin(settings, lambda admin: admin.create_partitions({topic: NewPartitions(3)}))
+    stores = {"questdb_host": "127.0.0.1", "simulator_url": "ws://127.0.0.1:1", "redis_url": None}
+    worker = Worker(settings.model_copy(update=stores))
+    worker.child = start_worker(name, worker.settings, settings.data_dir)
+    try:
+        await eventually(worker.ended)
+        assert worker.child.exit_code() not in (0, None)
+        assert f"expected 2 partitions of {topic}, found 3" in worker.log()
+    finally:
+        process.stop([worker.child], grace_s=0)
+
+
+async def test_a_worker_that_runs_ends_when_partitions_are_added(settings):
+    await produce(settings, seconds(0, 3))
+    topic = topics.wire_name(topics.TRADES, settings.namespace)
+    async with Worker(settings) as worker:
+        await wait_joined(settings, [worker.child], timeout_s=60)
+        await as_admin(settings, lambda admin: admin.create_partitions({topic: NewPartitions(3)}))
+        await eventually(worker.ended)
+        assert f"expected 2 partitions of {topic}, found 3" in worker.log()
+
