@@ -53,6 +53,11 @@ class IdLine:
     def saw(self, trade: Trade, number: int, now_ns: int) -> None:
         """A print with this id came in; it may cover several (`Trade.count`). History is evidence, not an arrival."""
         first = number if trade.snapshot else number - trade.count + 1
+        if self._has_begun and self.highest == first - 1 and not trade.snapshot and not trade.backfilled:
+            self.highest = number  # as nearly always
+            if trade.exchange_ns > self.highest_ns:
+                self.highest_ns = trade.exchange_ns
+            return
         if trade.backfilled:
             self._came(first, number)
         elif self.highest is None or self._begins_anew(number, trade.exchange_ns):

@@ -22,10 +22,11 @@ class Pulse:
 
     def saw(self, now_ns: int) -> None:
         """A frame came."""
-        pause_ns = max(0, now_ns - self.heard_ns)
-        self._usual_ns = max(pause_ns, self._usual_ns - self._usual_ns // _FADE_PARTS)
+        pause_ns, faded_ns = now_ns - self.heard_ns, self._usual_ns - self._usual_ns // _FADE_PARTS
+        self._usual_ns = pause_ns if pause_ns > faded_ns else faded_ns
         self._frames += 1
-        self.heard_ns = max(self.heard_ns, now_ns)
+        if pause_ns > 0:
+            self.heard_ns = now_ns
 
     def moved(self, by_ns: int) -> None:
         """The receiver's clock was set."""

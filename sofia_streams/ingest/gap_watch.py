@@ -115,6 +115,11 @@ class GapWatch:
                 if known[gap_id].gap.until_ns is not None:
                     del known[gap_id]
 
+    @property
+    def has_news(self) -> bool:
+        """Whether `due` has anything to look at."""
+        return bool(self._suspects or self._said)
+
     def due(self, now_ns: int) -> Iterator[Gap]:
         """What is to be said now: gaps that opened or closed, in order."""
         self._find(now_ns, now_ns)

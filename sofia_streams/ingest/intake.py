@@ -159,7 +159,8 @@ class Intake:
         for name in self._named:
             self.outages.saw(name, received_ns)
             self.counts[name]["frames"] += 1
-        records += self.gaps.due(received_ns)
+        if self.gaps.has_news:
+            records += self.gaps.due(received_ns)
         records += self._set_aside(line, frame, received_ns, unread)
         return records, [found for found in parsed if isinstance(found, Control)]
 
