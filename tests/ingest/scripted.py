@@ -6,6 +6,7 @@ import time
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
+import pytest
 from sockets import Kept, listening
 from websockets.asyncio.server import broadcast
 
@@ -85,6 +86,14 @@ def hasten(monkeypatch, venue, **limits):
     monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
     quick = {"connects_per_s": 1_000.0, "requests_per_s": 1_000.0} | limits
     monkeypatch.setitem(VENUES, venue, VENUES[venue]._replace(limits=VENUES[venue].limits._replace(**quick)))
+
+
+@contextlib.contextmanager
+def hastened(venue):
+    """As `hasten`, outside of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        hasten(patch, venue)
+        yield
 
 
 @asynccontextmanager
