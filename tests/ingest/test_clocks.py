@@ -114,11 +114,20 @@ def test_a_clock_follows_drift_at_once_and_says_only_what_was_set():
     assert machine.clock.adjust() == 0
 
 
-async def test_ingest_lives_through_a_clock_that_is_set_and_tells_a_person(monkeypatch):
+@pytest.fixture
+def off_ns(monkeypatch):
+    """What the process's wall clock is off; right again afterwards."""
+    off_ns = [0]
+    monkeypatch.setattr(CLOCK, "wall_ns", lambda: time.time_ns() + off_ns[0])
+    yield off_ns
+    off_ns[0] = 0
+    CLOCK.adjust()
+
+
+async def test_ingest_lives_through_a_clock_that_is_set_and_tells_a_person(monkeypatch, off_ns):
     """Over real sockets, with the wall clock of the process set an hour ahead and back again."""
     hasten(monkeypatch, "bybit")
-    venue, off_ns = Scripted("bybit"), [0]
-    monkeypatch.setattr(CLOCK, "wall_ns", lambda: time.time_ns() + off_ns[0])
+    venue = Scripted("bybit")
     async with ingesting(venue) as log:
         await until(lambda: len(taken_ids(log, PAIRS[0], "bybit")) > 50)
         for told, off_s in enumerate([HOUR_S, 0, -HOUR_S], 1):

@@ -45,7 +45,7 @@ async def reading(url, clock):
 
 
 @pytest.mark.skipif(
-    library() is None, reason="needs libfaketime (Debian: apt install libfaketime; or LIBFAKETIME=path)"
+    library() is None, reason="needs libfaketime (apt install libfaketime), or LIBFAKETIME=its path"
 )
 async def test_a_process_whose_wall_clock_is_set_reads_on_and_says_so(tmp_path):
     venue, clock = Scripted("bybit", every_s=0.02), tmp_path / "clock"
