@@ -10,6 +10,7 @@ from __future__ import annotations
 
 _BUCKET_NS = 10_000_000_000
 _BUCKETS = 6
+_WAY_NS_MAX = 1_000_000_000
 
 
 class ClockSkew:
@@ -41,6 +42,10 @@ class ClockSkew:
     def exchange_now_ns(self, now_ns: int) -> int:
         """What the venue's clock says at our `now_ns`, as far as prints have shown: never later than it is."""
         return now_ns - (self.delay_ns or 0)
+
+    def asked_ns(self, sent_ns: int) -> int:
+        """What the venue's clock said when we sent something: ours, unless they differ by more than any way takes."""
+        return sent_ns if abs(self.delay_ns or 0) <= _WAY_NS_MAX else self.exchange_now_ns(sent_ns)
 
     def latest_ns(self, now_ns: int) -> int:
         """The latest that the venue's clock may say at our `now_ns`: later than that where it is known to be ahead."""

@@ -120,7 +120,7 @@ class Intake:
 
     def requested(self, line: Line, sent_ns: int) -> None:
         """The client sent a frame on this connection; what is older by the venue's clock is history."""
-        asked_ns = self.skews[line.venue].exchange_now_ns(sent_ns)
+        asked_ns = self.skews[line.venue].asked_ns(sent_ns)
         self._histories.setdefault(line, History(line.venue)).requested(asked_ns)
 
     def closed(self, line: Line) -> None:

@@ -24,8 +24,8 @@ INGEST = """
 import asyncio, json, sys
 sys.path[:0] = [sys.argv[2], sys.argv[3]]
 from sockets import feeding, until
-from sofia_streams.ingest import connection
-connection._LOOK_S, connection.pause_s = 0.02, lambda failures: 0.01
+from sofia_streams.ingest import connection, pace
+connection._LOOK_S, pace.pause_s = 0.02, lambda failures: 0.01
 
 def peak_kb():
     # not ru_maxrss: that of a process that was forked begins with its parent's
