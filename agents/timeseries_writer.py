@@ -1,53 +1,73 @@
-"""What the log has into QuestDB.   in trades, bars, tickers, gaps   out QuestDB   (offsets after its ack)"""
+"""Rows into QuestDB, or a fallback while it fails.   in trades, bars, tickers, gaps   out tables, outages, alerts"""
 
 from __future__ import annotations
 
 import asyncio
+import secrets
+from functools import partial
 
-from sofia_streams import codec, topics
-from sofia_streams.app import create_app, sink_agent, topic_on
-from sofia_streams.model import Gap, Punctuation, TradeBatch
+from sofia_streams.app import create_app, quarantine, sink_agent, topic_on
 from sofia_streams.settings import load_settings
-from sofia_streams.stores.base import Record
+from sofia_streams.stores.base import Fallback
 from sofia_streams.stores.questdb import QuestDb
-from sofia_streams.worker.sink import Item, Sink, retry
+from sofia_streams.worker.failover import Failover, say
+from sofia_streams.worker.filling import READS, Filling
+from sofia_streams.worker.sink import Sink
 
 settings = load_settings()
 app = create_app("timeseries_writer", settings)
-store = QuestDb(settings.questdb_address(), settings.table_prefix())
+instance = secrets.token_hex(8)
+set_aside = partial(quarantine, app, settings)
 
 
-def of_trades(record: TradeBatch | Punctuation | Gap, offset: int) -> list[Record]:
-    """What a record of `trades` writes: punctuation nothing, and a gap is written from `gaps`."""
-    return [record] if isinstance(record, TradeBatch) else []
+def questdb() -> QuestDb:
+    """One for what comes and one for what was missed: each is for one thread at a time."""
+    return QuestDb(settings.questdb_address(), settings.table_prefix())
 
 
-def of_others(record: Record, offset: int) -> list[Record]:
-    """What a record of any other topic writes."""
-    return [record]
+def assigned() -> list[str]:
+    """The partitions that this process reads now."""
+    if app.rebalancing or not app.consumer.started:
+        return []
+    return [f"{place.topic}/{place.partition}" for place in app.consumer.assignment()]
 
 
-async def write(batch: list[Item]) -> None:
-    """One transaction."""
-    await asyncio.to_thread(store.write, [record for item in batch for record in item.record])
+def fallback() -> Fallback | None:
+    """As `questdb`, of the store that takes the rows while it fails; None where none is configured."""
+    url = settings.fallback_url()
+    if url is None:
+        return None
+    from sofia_streams.stores.postgres import Postgres
+
+    return Postgres(url, settings.table_prefix())
 
 
-sink = Sink("questdb", write, rows_max=settings.writer_rows_max, wait_s_max=settings.writer_wait_ms_max / 1e3)
+failover = Failover(
+    settings, questdb(), fallback(), quarantine=set_aside, say=partial(say, settings), instance=instance
+)
+filling = Filling(
+    settings, questdb(), fallback(), set_aside, instance, group=app.conf.id, assigned=assigned,
+    is_held=lambda: bool(failover.suspended), disputed=failover.say_again,
+)  # fmt: skip
+sink = Sink("questdb", failover.write, rows_max=settings.writer_rows_max, wait_s_max=settings.writer_wait_ms_max / 1e3)
+
+
+@app.on_partitions_revoked.connect
+async def revoked(app: object, partitions: object, **_: object) -> None:
+    """Whoever reads them now may take up what the log says of an outage."""
+    failover.say_again()
 
 
 @app.task
 async def run() -> None:
-    """Make the tables, then write for ever."""
-    await retry(lambda: asyncio.to_thread(store.create_tables, settings.retention_days()), "questdb")
-    await sink.run()
+    """Write, watch the stores and fill what one has missed, for ever."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(sink.run())
+        group.create_task(failover.watch())
+        group.create_task(filling.run())
 
 
-for topic, decode, prepare in (
-    (topics.TRADES, codec.decode_trades, of_trades),
-    (topics.BARS, codec.decode_bar, of_others),
-    (topics.TICKERS, codec.decode_ticker, of_others),
-    (topics.GAPS, codec.decode_gap, of_others),
-):
+for topic, (decode, prepare) in READS.items():
     channel = topic_on(app, topic, settings)
     sink_agent(app, settings, channel, decode, sink, name=f"write_{topic.name}", prepare=prepare)
 

@@ -45,6 +45,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("broker", _broker),
         ("topics", _topics),
         ("questdb", _questdb),
+        ("fallback", _fallback),
         ("redis", _redis),
         ("java", _java),
         ("disk", _disk),
@@ -104,6 +105,20 @@ async def _questdb(settings: Settings) -> Finding:
     return Finding("questdb", "ok", settings.questdb_address())
 
 
+async def _fallback(settings: Settings) -> Finding:
+    url = settings.fallback_url()
+    if url is None:
+        return Finding("fallback", "skipped", "none is configured: while QuestDB is down, rows wait in the log")
+    from sofia_streams.stores.postgres import Postgres
+
+    store = Postgres(url)
+    try:
+        kinds = await asyncio.to_thread(store.query, "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'")
+    finally:
+        store.close()
+    return Finding("fallback", "ok", "TimescaleDB" if kinds else "PostgreSQL without the timescaledb extension")
+
+
 async def _redis(settings: Settings) -> Finding:
     if settings.redis_url is None:
         return Finding("redis", "skipped", "no REDIS_URL and nothing runs here", "`sofia up` starts one.")
@@ -144,7 +159,8 @@ async def _open_files(settings: Settings) -> Finding:
 async def _ports(settings: Settings) -> Finding:
     if settings.broker_url:
         return Finding("ports", "skipped", "servers run already")
-    taken = [port for port in Ports() if _is_taken(port)]
+    usual = Ports()._asdict() | ({} if settings.fallback_enabled else {"postgres": 0})
+    taken = [port for port in usual.values() if port and _is_taken(port)]
     if taken:
         return Finding("ports", "warning", f"taken: {taken}", "Nothing to do: free ones are chosen, and shown.")
     return Finding("ports", "ok", "the usual ones are free")

@@ -104,6 +104,13 @@ class Store(Protocol):
         """Give up the connection."""
 
 
+class Fallback(Store, Protocol):
+    """A store whose rows can be had again by when they were written."""
+
+    def stored_between(self, name: str, from_ns: int, until_ns: int) -> Iterator[Record]:
+        """What was last written into a table within a time, ends included, as records. Raises DependencyDown."""
+
+
 def table_of(record: Record) -> str:
     """The table that a record's rows go to."""
     if isinstance(record, TradeBatch):
