@@ -252,3 +252,14 @@ async def test_tables_are_made_again_when_a_store_was_away():
     await bench.failover.check()
     await bench.write(2)
     assert (bench.first.made, bench.second.made) == (2, 1)
+
+
+async def test_tables_are_made_again_after_a_short_failure_too():
+    bench = Bench(after_s=600)
+    await bench.write(0)
+    bench.first.is_down = True
+    with pytest.raises(DependencyDown):
+        await bench.write(1)
+    bench.first.is_down = False
+    await bench.write(1)
+    assert bench.first.made == 2
