@@ -91,25 +91,26 @@ class Failover:
         self._recent = NOTHING  # what the primary has acknowledged since it was last seen to apply its rows
         self._outage: Outage | None = None
         self._must_say = True  # whether the log may not have the first offsets of the outage
-        self._is_back = False
+        self._newest: Sequence[Item] = []  # of the fallback
+        self._turn = asyncio.Lock()  # a batch, or going back
         self.suspended: list[str] = []
 
     async def write(self, batch: list[Item]) -> None:
         """Write a batch to the store that is in charge. Raises DependencyDown: then do it again."""
-        began_s = time.monotonic()
-        span = span_of([place_of(item.event) for item in batch])
-        if self._outage is not None and self._is_back and await self._go_back(self._outage, batch, span):
-            return
-        why = ""
-        if self._outage is None:
-            try:
-                await self._to_primary(batch, span)
-                return
-            except DependencyDown as error:
-                if not self._patience.failed(began_s, time.monotonic()) or self._fallback is None:
-                    raise
-                why = str(error)
-        await self._to_fallback(batch, span, why)
+        async with self._turn:
+            began_s = time.monotonic()
+            span = span_of([place_of(item.event) for item in batch])
+            why = ""
+            if self._outage is None:
+                try:
+                    await self._to_primary(batch)
+                    self._recent = self._recent.joined(span)
+                    return
+                except DependencyDown as error:
+                    if not self._patience.failed(began_s, time.monotonic()) or self._fallback is None:
+                        raise
+                    why = str(error)
+            await self._to_fallback(batch, span, why)
 
     def say_again(self) -> None:
         """Call it when partitions were revoked: another writer may have taken up what the log says of the outage."""
@@ -131,17 +132,15 @@ class Failover:
             if suspended:
                 self._recent = recent.joined(self._recent)
             elif self._outage is not None:
-                await self._make_tables(self._primary)
-            self._is_back = not suspended
-        except (DependencyDown, ValueError):
+                async with self._turn:
+                    await self._go_back(self._outage)
+        except (DependencyDown, ValueError):  # ValueError: it refuses the question, as while it starts
             self._recent = recent.joined(self._recent)
-            self._is_back = False
 
-    async def _to_primary(self, batch: Sequence[Item], span: Span) -> None:
+    async def _to_primary(self, batch: Sequence[Item]) -> None:
         if self.suspended:
             raise DependencyDown(f"{self._primary.name}: suspended: {', '.join(self.suspended)}")
         await self._put(self._primary, batch)
-        self._recent = self._recent.joined(span)
         self._patience.worked()
 
     async def _to_fallback(self, batch: Sequence[Item], span: Span, why: str) -> None:
@@ -170,37 +169,32 @@ class Failover:
                 primary=self._primary.name, fallback=self._fallback.name, outage=outage.outage_id, why=why,
             )  # fmt: skip
         metrics.FALLBACK_ROWS.labels(self._fallback.name).inc(outage.rows - known.rows)
-        self._outage = outage
+        self._outage, self._newest = outage, batch
 
     def _opened(self, why: str) -> Outage:
         """With what the primary took just before: it may not have applied it. The new `first` is not said yet."""
         now_ns = time.time_ns()
-        self._must_say, self._is_back = True, False
+        self._must_say = True
         return Outage(
             f"{self._instance}:{now_ns}", self._primary.name, "open", now_ns, now_ns, *self._recent, detail=why
         )
 
-    async def _go_back(self, outage: Outage, batch: Sequence[Item], span: Span) -> bool:
-        """Write to the primary again; False where it still does not take rows: then the outage lasts."""
-        try:
-            await self._to_primary(batch, span)
-        except DependencyDown:
-            self._is_back = False
-            return False
+    async def _go_back(self, outage: Outage) -> None:
+        """Write to the primary again, once it has taken the newest batch of the fallback: answering is not enough."""
+        await self._to_primary(self._newest)
         ended = Outage(
             outage.outage_id, outage.store, "filling", outage.opened_ns, time.time_ns(), outage.first, outage.last,
             outage.rows, outage.detail,
         )  # fmt: skip
         await self._say(ended)
         passing("outage_ended")
-        self._outage = None
+        self._outage, self._newest = None, []
         metrics.FAILED_OVER.labels(self._primary.name).set(0)
         _log.warning(
             "the primary store is back; what it missed is filled from the log",
             primary=self._primary.name, outage=outage.outage_id, rows=outage.rows,
             outage_s=round((ended.at_ns - outage.opened_ns) / 1e9, 1),
         )  # fmt: skip
-        return True
 
     async def _put(self, store: Store, batch: Sequence[Item]) -> None:
         try:
