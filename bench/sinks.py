@@ -1,4 +1,4 @@
-"""Rows a second from the log to QuestDB's ack, entries a second from the log to Redis, with the real workers.
+"""Rows a second from the log to QuestDB's or the fallback's ack, entries a second to Redis, with the real workers.
 
 Every run is checked: the store must hold one row, or entry, for each distinct trade.
 """
@@ -17,10 +17,14 @@ from bench.figures import spread
 from bench.prefill import Prepared, fill, prepare, shape
 from sofia_streams.ops.namespaces import empty_stores
 from sofia_streams.settings import Settings
+from sofia_streams.stores.base import Store
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.stores.redis_streams import RedisStreams
 
-WORKERS = {"questdb": "timeseries_writer", "redis": "redis_bridge"}
+WORKERS = {"questdb": "timeseries_writer", "postgres": "timeseries_writer", "redis": "redis_bridge"}
+_COUNTERS = {"postgres": 'sofia_fallback_rows_total{store="postgres"}'}
+_QUESTDB_AWAY = {"questdb_http_port": 1, "failover_after_s": 1}
+"""Nothing listens there, so that the fallback is written to."""
 _VISIBLE_S_MAX = 60.0
 _KEEPS_ALL = {"redis_maxlen": 2**40, "retention_trades_days": 0}
 """So that everything can be counted afterwards."""
@@ -43,7 +47,7 @@ async def run(
     for number in range(rounds):
         for sink in sinks:
             rates[sink].append(await _once(sink, settings, data_dir, records, trades))
-            unit = "rows" if sink == "questdb" else "entries"
+            unit = "entries" if sink == "redis" else "rows"
             say(f"round {number + 1}: {sink} {rates[sink][-1]:,.0f} {unit}/s")
     return {
         "rate": rate,
@@ -58,9 +62,10 @@ async def _once(sink: str, settings: Settings, data_dir: Path, records: Sequence
     async with namespace(settings) as own:
         try:
             await fill(own, records)
-            async with running(WORKERS[sink], own, data_dir) as worker:
-                drained = await drain(worker, f'sofia_sink_rows_total{{sink="{sink}"}}')
-            found = await (_rows(own, trades) if sink == "questdb" else _entries(own))
+            chosen = own.model_copy(update=_QUESTDB_AWAY) if sink == "postgres" else own
+            async with running(WORKERS[sink], chosen, data_dir) as worker:
+                drained = await drain(worker, _COUNTERS.get(sink, f'sofia_sink_rows_total{{sink="{sink}"}}'))
+            found = await (_entries(own) if sink == "redis" else _rows(_store(sink, own), trades))
         finally:
             await empty_stores(own)
     if found != trades:
@@ -68,9 +73,16 @@ async def _once(sink: str, settings: Settings, data_dir: Path, records: Sequence
     return drained.per_s
 
 
-async def _rows(settings: Settings, wanted: int) -> int:
+def _store(sink: str, settings: Settings) -> Store:
+    if sink == "questdb":
+        return QuestDb(settings.questdb_address(), settings.table_prefix())
+    from sofia_streams.stores.postgres import Postgres
+
+    return Postgres(settings.fallback_url() or "", settings.table_prefix())
+
+
+async def _rows(store: Store, wanted: int) -> int:
     """Rows visible, once the write-ahead log is applied; at most `_VISIBLE_S_MAX` is waited for."""
-    store = QuestDb(settings.questdb_address(), settings.table_prefix())
     deadline_s = asyncio.get_running_loop().time() + _VISIBLE_S_MAX
     while (found := await asyncio.to_thread(store.count, "trades")) != wanted:
         if asyncio.get_running_loop().time() > deadline_s:

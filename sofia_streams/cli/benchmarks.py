@@ -28,7 +28,7 @@ Rate = Annotated[float, typer.Option(min=100, help="Trades a second that records
 
 
 @contextmanager
-def _servers(*, stores: bool = True) -> Iterator[Settings]:
+def _servers(*, stores: bool = True, fallback: bool = False) -> Iterator[Settings]:
     """Those of the settings, else embedded ones on free ports, removed afterwards; without `stores` only a broker."""
     settings = load_settings()
     with interruptible("stopped; nothing is left behind"), tempfile.TemporaryDirectory(prefix="sofia-bench-") as folder:
@@ -38,7 +38,8 @@ def _servers(*, stores: bool = True) -> Iterator[Settings]:
             kafka=settings.broker_url is None,
             questdb=stores and settings.questdb_host is None,
             redis=stores and settings.redis_url is None,
-            preferred_ports=Ports(0, 0, 0, 0),
+            postgres=fallback and settings.timescale_url is None,
+            preferred_ports=Ports(0, 0, 0, 0, 0),
             say=say,
         )
         with stack:
@@ -91,12 +92,12 @@ def sinks(
     trades: Annotated[int, typer.Option(min=10_000, help="Distinct trades, 12 instruments")] = 500_000,
     rate: Rate = 60_000.0,
     rounds: Rounds = 1,
-    only: Annotated[str, typer.Option(help="Of questdb, redis, with commas")] = "questdb,redis",
+    only: Annotated[str, typer.Option(help="Of questdb, postgres, redis, with commas")] = "questdb,redis",
     as_json: AsJson = False,
 ) -> None:
     """Rows a second into QuestDB, entries a second into Redis, from the log.  Example: sofia bench sinks --rounds 3."""
     about, chosen = machine(), _chosen(only, sinks_bench.WORKERS)
-    with _servers() as settings:
+    with _servers(fallback="postgres" in chosen) as settings:
         run = sinks_bench.run(settings, settings.data_dir, say, trades=trades, rate=rate, rounds=rounds, sinks=chosen)
         _show("sinks", about, asyncio.run(run), as_json=as_json)
 
