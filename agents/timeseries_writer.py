@@ -17,7 +17,6 @@ from sofia_streams.worker.sink import Sink
 settings = load_settings()
 app = create_app("timeseries_writer", settings)
 instance = secrets.token_hex(8)
-set_aside = partial(quarantine, app, settings)
 
 
 def questdb() -> QuestDb:
@@ -42,12 +41,10 @@ def fallback() -> Fallback | None:
     return Postgres(url, settings.table_prefix())
 
 
-failover = Failover(
-    settings, questdb(), fallback(), quarantine=set_aside, say=partial(say, settings), instance=instance
-)
+failover = Failover(settings, questdb(), fallback(), say=partial(say, settings), instance=instance)
 filling = Filling(
-    settings, questdb(), fallback(), set_aside, instance, group=app.conf.id, assigned=assigned,
-    is_held=lambda: bool(failover.suspended), disputed=failover.say_again,
+    settings, questdb(), fallback(), partial(quarantine, app, settings), instance, group=app.conf.id,
+    assigned=assigned, is_held=lambda: bool(failover.suspended), disputed=failover.say_again,
 )  # fmt: skip
 sink = Sink("questdb", failover.write, rows_max=settings.writer_rows_max, wait_s_max=settings.writer_wait_ms_max / 1e3)
 

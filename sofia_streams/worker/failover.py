@@ -9,6 +9,7 @@ What it does not do: fill the hole (`filling`), retry (`sink`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol
@@ -30,7 +31,6 @@ from sofia_streams.worker.sink import Item
 _log = structlog.get_logger("failover")
 _CHECK_S = 2.0
 _SOURCE = "timeseries_writer"
-Quarantine = Callable[[Any, Exception], Awaitable[None]]
 Say = Callable[..., Awaitable[None]]
 """`say` without the settings."""
 
@@ -56,21 +56,6 @@ async def say(settings: Settings, *records: Outage | Alert) -> None:
         raise DependencyDown(f"the log: expected to write an outage into it, found {error!r}. Is it up?") from error
 
 
-async def put(store: Store, batch: Sequence[Item], quarantine: Quarantine) -> None:
-    """Write a batch; where the store refuses a row, record by record, the refused ones quarantined.
-
-    `Item.record` is a list of what to write. Raises DependencyDown.
-    """
-    try:
-        await asyncio.to_thread(store.write, [record for item in batch for record in item.record])
-    except BadRecord:
-        for item in batch:
-            try:
-                await asyncio.to_thread(store.write, item.record)
-            except BadRecord as error:
-                await quarantine(item.event, error)
-
-
 class Failover:
     """`write` is for a sink; `watch` must be running. `instance` begins the ids of this process's outages."""
 
@@ -80,12 +65,11 @@ class Failover:
         primary: Primary,
         fallback: Store | None,
         *,
-        quarantine: Quarantine,
         say: Say,
         instance: str,
     ) -> None:
         self._settings, self._primary, self._fallback = settings, primary, fallback
-        self._quarantine, self._say, self._instance = quarantine, say, instance
+        self._say, self._instance = say, instance
         self._patience = Patience(settings.failover_after_s)
         self._made: set[str] = set()  # stores whose tables are there
         self._recent = NOTHING  # what the primary has acknowledged since it was last seen to apply its rows
@@ -96,7 +80,10 @@ class Failover:
         self.suspended: list[str] = []
 
     async def write(self, batch: list[Item]) -> None:
-        """Write a batch to the store that is in charge. Raises DependencyDown: then do it again."""
+        """Write a batch to the store that is in charge; `Item.record` is a list of what to write.
+
+        Raises DependencyDown: then do it again; BadRecord where that store refuses a row: then try them one by one.
+        """
         async with self._turn:
             began_s = time.monotonic()
             span = span_of([place_of(item.event) for item in batch])
@@ -181,7 +168,8 @@ class Failover:
 
     async def _go_back(self, outage: Outage) -> None:
         """Write to the primary again, once it has taken the newest batch of the fallback: answering is not enough."""
-        await self._to_primary(self._newest)
+        with contextlib.suppress(BadRecord):  # it takes rows; the one it refuses is set aside when the hole is filled
+            await self._to_primary(self._newest)
         ended = Outage(
             outage.outage_id, outage.store, "filling", outage.opened_ns, time.time_ns(), outage.first, outage.last,
             outage.rows, outage.detail,
@@ -200,7 +188,7 @@ class Failover:
         try:
             if store.name not in self._made:
                 await self._make_tables(store)
-            await put(store, batch, self._quarantine)
+            await asyncio.to_thread(store.write, [record for item in batch for record in item.record])
         except DependencyDown:
             self._made.discard(store.name)  # it may come back empty
             raise

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from types import SimpleNamespace
@@ -28,10 +28,11 @@ from sofia_streams.model import Alert, Gap, Outage, Punctuation, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.stores.base import Fallback, Record, Store
-from sofia_streams.worker.failover import Quarantine, put, say
+from sofia_streams.worker.failover import say
 from sofia_streams.worker.outage import TAKEN_UP, Span, take_up
 from sofia_streams.worker.sink import Item, retry
 
+Quarantine = Callable[[Any, Exception], Awaitable[None]]
 _log = structlog.get_logger("filling")
 _POLL_MS, _AGAIN_S = 1_000, 5.0
 _ROWS_MAX = 20_000
@@ -246,7 +247,14 @@ class Filling:
     async def _write(self, items: list[Item]) -> None:
         if self._is_held():
             raise DependencyDown(f"{self._primary.name}: a table is suspended")
-        await put(self._primary, items, self._refused)
+        try:
+            await asyncio.to_thread(self._primary.write, [record for item in items for record in item.record])
+        except BadRecord:
+            for item in items:
+                try:
+                    await asyncio.to_thread(self._primary.write, item.record)
+                except BadRecord as error:
+                    await self._refused(item.event, error)
 
     async def _refused(self, event: Any, error: Exception) -> None:
         if event.message is None:  # it came from the fallback, which had taken it

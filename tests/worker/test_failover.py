@@ -17,7 +17,7 @@ class Memory:
 
     def __init__(self, name: str, done: list[tuple[str, Any]]) -> None:
         self.name, self.done = name, done
-        self.is_down = self.refuses_writes = False
+        self.is_down = self.refuses_writes = self.takes_all = False
         self.rows: list[Any] = []
         self.stopped: list[str] = []
         self.made = 0
@@ -31,7 +31,7 @@ class Memory:
         self._ask()
         if self.refuses_writes:
             raise DependencyDown("no space left on device")
-        if "refused" in records:
+        if "refused" in records and not self.takes_all:
             raise BadRecord("refused")
         self.rows += records
         self.done.append((self.name, list(records)))
@@ -53,14 +53,11 @@ class Bench:
 
     def __init__(self, *, after_s: int = 1, has_fallback: bool = True) -> None:
         self.done: list[tuple[str, Any]] = []
-        self.quarantined: list[Any] = []
         self.first, self.second = Memory("first", self.done), Memory("second", self.done)
         self.is_log_down = False
         settings = Settings(failover_after_s=after_s)
         fallback = self.second if has_fallback else None
-        self.failover = Failover(
-            settings, self.first, fallback, quarantine=self._quarantine, say=self._say, instance="me"
-        )  # type: ignore[arg-type]
+        self.failover = Failover(settings, self.first, fallback, say=self._say, instance="me")  # type: ignore[arg-type]
         self.failover._patience._after_s = 0 if after_s == 1 else after_s  # no test waits for a clock
 
     async def write(self, *offsets: int, records: list[Any] | None = None) -> None:
@@ -76,9 +73,6 @@ class Bench:
         if self.is_log_down:
             raise DependencyDown("the log is down")
         self.done += [("said", record) for record in records]
-
-    async def _quarantine(self, event: Any, error: Exception) -> None:
-        self.quarantined.append(event.message.offset)
 
     def steps(self) -> list[Any]:
         return [getattr(what, "state", "alert") if name == "said" else name for name, what in self.done]
@@ -238,11 +232,23 @@ async def test_without_a_fallback_a_suspended_table_makes_it_wait():
     assert not [one for one in bench.said() if isinstance(one, Outage)]
 
 
-async def test_a_refused_row_is_set_aside_and_the_others_are_written():
+async def test_a_refused_row_is_the_sinks_to_handle_and_no_failure_of_the_store():
     bench = Bench()
-    await bench.write(7, records=["refused"])
+    with pytest.raises(BadRecord):
+        await bench.write(7, records=["refused"])
     await bench.write(8)
-    assert (bench.quarantined, bench.first.rows) == ([7], ["r8"])
+    assert (bench.first.rows, bench.second.rows, bench.said()) == (["r8"], [], [])
+
+
+async def test_a_primary_that_refuses_the_newest_row_of_the_fallback_is_back_all_the_same():
+    bench = Bench()
+    bench.first.is_down = True
+    bench.second.takes_all = True
+    await bench.write(7, records=["refused"])
+    bench.first.is_down = False
+    await bench.failover.check()
+    await bench.write(8)
+    assert bench.steps() == ["second", "open", "acknowledged", "filling", "first", "acknowledged"]
 
 
 async def test_tables_are_made_again_when_a_store_was_away():
