@@ -8,6 +8,11 @@ input partitions stay paused until the queues are empty.
 **The log is known again.** Commits carry marks of what was done, and where a worker begins to read, the log is compared
 with them; a record that does not follow the one before ends the worker (docs/adr/0009).
 
+**No record is taken from a paused partition.** Faust hands aiokafka the set of active partitions itself and changes it
+while the fetch waits. Pausing the last one empties the set, which aiokafka reads as "any": it takes records of paused
+inputs, Faust drops them, and where that comes after the seek to the committed offsets they are passed over. Here the
+fetch asks what is active when it takes a record.
+
 **Short, filled fetches.** A client has one fetch under way for each broker. Where that one asks only for partitions
 that have nothing, the broker keeps it for as long as it may (1.5 s in Faust 0.15.3, `transport/drivers/aiokafka.py`,
 not a setting), and what arrives meanwhile in the other partitions waits. A fetch that returns with the first byte is
@@ -18,7 +23,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -41,6 +46,19 @@ _CHANGED = (
 )
 
 
+class ActiveNow:
+    """The partitions that are active whenever it is asked; true even where there is none, since "none" means "any"."""
+
+    def __init__(self, active: Callable[[], Container[Any] | None]) -> None:
+        self._active = active
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __contains__(self, place: object) -> bool:
+        return place in (self._active() or ())
+
+
 class PromptThread(driver.AIOKafkaConsumerThread):
     """As Faust's, with the two limits above, and marks beside the offsets that are committed."""
 
@@ -59,6 +77,10 @@ class PromptThread(driver.AIOKafkaConsumerThread):
 
         consumer.commit = commit_with_marks
         return consumer
+
+    async def _fetch_records(self, consumer: Any, active_partitions: Any, *arguments: Any, **options: Any) -> Any:
+        active = None if active_partitions is None else ActiveNow(lambda: self.consumer._active_partitions)
+        return await super()._fetch_records(consumer, active, *arguments, **options)
 
 
 class PromptConsumer(driver.Consumer):
