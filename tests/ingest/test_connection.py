@@ -240,8 +240,10 @@ async def test_frames_wait_bounded_while_the_log_is_behind_and_none_is_dropped()
 
     log = Kept()
     async with listening(fast) as url, feeding(url, desk=Slow(Intake(), log), log=log) as (feed, _):
-        limited(feed, silence_s=0.1)  # a log that is behind is no silent venue
+        limited(feed, silence_s=0.5)  # a log that is behind is no silent venue
+        held_from_s = time.monotonic()
         await until(lambda: feed.waiting > FRAMES_WAITING_MAX and len(sent) > 500)
+        await until(lambda: time.monotonic() - held_from_s > 1.2)
         held = -1
         while held != len(sent):  # until the venue can send no more
             held = len(sent)
