@@ -6,7 +6,8 @@ fetched in between is gone: read, never processed, and its offset is passed over
 input partitions stay paused until the queues are empty.
 
 **The log is known again.** Commits carry marks of what was done, and where a worker begins to read, the log is compared
-with them; a record that does not follow the one before ends the worker (docs/adr/0009).
+with them. A record that does not follow the one before is looked for again, and if the log has none ends the worker
+(docs/adr/0009).
 
 **No record is taken from a paused partition.** Faust hands aiokafka the set of active partitions itself and changes it
 while the fetch waits. Pausing the last one empties the set, which aiokafka reads as "any": it takes records of paused
@@ -24,17 +25,21 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping
+from contextlib import aclosing
 from functools import partial
 from typing import Any
 
+import structlog
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
 
 from sofia_streams.crash_points import passing
 from sofia_streams.errors import LogChanged
+from sofia_streams.obs import metrics
 from sofia_streams.worker.log_check import positions_after
 from sofia_streams.worker.trail import Changed, Marks, extended, mark_of, to_text
 
+_log = structlog.get_logger("transport")
 FETCH_MS_MAX = 20
 FETCH_BYTES_MIN = 64 * 1024
 """A fetch returns when it has so much, or after FETCH_MS_MAX with what there is."""
@@ -92,6 +97,7 @@ class PromptConsumer(driver.Consumer):
         self._marks: dict[Any, Marks] = {}
         self._read_marks: dict[Any, deque[tuple[int, str]]] = defaultdict(deque)
         self._has_read = False
+        self._sought: dict[Any, int] = {}
 
     def _new_consumer_thread(self) -> PromptThread:
         return PromptThread(self, loop=self.loop, beacon=self.beacon)
@@ -106,6 +112,7 @@ class PromptConsumer(driver.Consumer):
         for tp in inputs:
             self._marks[tp] = marks.get(tp, ())
             self._read_marks[tp].clear()
+            self._sought.pop(tp, None)
         if self._has_read and (changed := [tp for tp, found in findings.items() if isinstance(found, Changed)]):
             raise LogChanged(_CHANGED.format(changed[0], "its committed offset", "another log"))
         for tp, offset in positions_after(findings).items():
@@ -118,16 +125,33 @@ class PromptConsumer(driver.Consumer):
             await self.seek(place, offset)
 
     async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109  Faust's
-        """As Faust's; a record that does not follow the one before it is of another log, and ends the worker."""
-        async for tp, message in super().getmany(timeout):
-            if not self._is_changelog(tp):
-                read = self._read_offset[tp]
-                if read is not None and not read <= message.offset <= read + 1:
-                    raise LogChanged(_CHANGED.format(f"{tp.topic}/{tp.partition}", read + 1, message.offset))
-                mark = mark_of(round(message.timestamp * 1e3), message.value)
-                self._read_marks[tp].append((message.offset, mark))
-                self._has_read = True
-            yield tp, message
+        """As Faust's, without holes. Raises LogChanged."""
+        async with aclosing(super().getmany(timeout)) as found:
+            async for tp, message in found:
+                if not self._is_changelog(tp):
+                    if not await self._follows(tp, message.offset):
+                        return  # what else was fetched is fetched again
+                    mark = mark_of(round(message.timestamp * 1e3), message.value)
+                    self._read_marks[tp].append((message.offset, mark))
+                    self._has_read = True
+                yield tp, message
+
+    async def _follows(self, tp: Any, offset: int) -> bool:
+        """Whether a record is the one behind the last; where records were passed over, they are fetched again, once.
+
+        Faust would note the hole, and commit beyond it. Raises LogChanged where the log itself goes on elsewhere.
+        """
+        read = self._read_offset[tp]
+        if read is None or read <= offset <= read + 1:
+            return True
+        if offset < read or self._sought.get(tp) == read:
+            raise LogChanged(_CHANGED.format(f"{tp.topic}/{tp.partition}", read + 1, offset))
+        self._sought[tp] = read
+        metrics.PASSED_OVER.labels(tp.topic).inc(offset - read - 1)
+        _log.warning("records were passed over, reading them again", place=f"{tp.topic}/{tp.partition}",
+                     behind=read, found=offset)  # fmt: skip
+        await self._seek(tp, read)  # that one may have been read, or be the next: twice is harmless
+        return False
 
     async def _commit(self, offsets: Mapping[Any, int]) -> bool:
         for tp, offset in offsets.items():
