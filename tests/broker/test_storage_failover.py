@@ -21,7 +21,7 @@ from sofia_streams.logread import places, whole_topic
 from sofia_streams.model import NS_PER_SECOND, Bar, Gap, Outage, Ticker, Trade, TradeBatch
 from sofia_streams.ops.stack import addressed
 from sofia_streams.ops.topics import apply_topics, delete_namespace
-from sofia_streams.ops.workers import Lag, start_worker
+from sofia_streams.ops.workers import Lag, start_worker, wait_joined
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.stores.postgres import Postgres
 from sofia_streams.stores.questdb import QuestDb
@@ -241,6 +241,22 @@ async def test_a_writer_killed_at_any_point_loses_nothing(scene, point):
         scene.stack.restart("questdb")
     await scene.produce(60, revision=3)
     await eventually(lambda: scene.is_whole(3))
+
+
+async def test_of_two_writers_the_one_that_is_left_fills_what_the_other_had_open(scene):
+    first = scene.start()
+    second = start_worker(WRITER, scene.settings, scene.settings.data_dir, copy=2)
+    try:
+        await wait_joined(scene.settings, [first, second], timeout_s=120)
+        await fails_over(scene)
+        kill(first)
+        await scene.produce(60, revision=3)
+        await eventually(scene.is_drained)
+        scene.stack.restart("questdb")
+        await scene.produce(60, revision=4)
+        await eventually(lambda: scene.is_whole(4))
+    finally:
+        process.stop([second], grace_s=10)
 
 
 async def test_with_both_down_it_waits_and_loses_nothing(scene):
