@@ -63,7 +63,7 @@ async def compare(
     log.gaps = [gap for gap in log.gaps if gap.opened_ns < watched.stopped_ns]
     for name, printed in prints.items():
         gaps = [gap for gap in log.gaps if f"{gap.venue}|{gap.market}|{gap.symbol}" == name]
-        judge_log(tally, name, printed, watched, log.trades[name], gaps)
+        judge_log(tally, name, printed, watched, log.trades[name], gaps, log.history[name])
     tally.repeats, tally.backfilled = log.repeats, log.backfilled
     _judge_bars(tally, prints, log, settings.crypto_symbols)
     await _judge_stores(tally, settings, log)

@@ -74,9 +74,11 @@ class Healing(NamedTuple):
 def _known_by_ns(outcomes: Sequence[Outcome], plan: Plan) -> int:
     """When everything lost can be known: what is lost where ids do not count shows in the candles of its minute.
 
-    A connection that was cut is known by itself, but for frames that were later than it.
+    A connection that was cut is known by itself, but for frames that were later than it. What a silent venue says at
+    last to a new connection is taken for history of before it.
     """
-    uncounted = [one for one in outcomes if one.fault.kind == "drop" and not VENUES[one.fault.target].ids_count]
+    unsaid = [one.fault for one in outcomes if one.fault.kind in ("drop", "stall")]
+    uncounted = [fault for fault in unsaid if not VENUES[fault.target].ids_count]
     if not uncounted and "late" not in plan.frames:
         return 0
     return -(-time.time_ns() // NS_PER_MINUTE) * NS_PER_MINUTE + _CANDLES_AFTER_NS

@@ -6,7 +6,7 @@ A trade is lost when it is neither in the log nor in a gap that is open: a gap t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
@@ -105,8 +105,12 @@ def judge_log(
     watched: Watched,
     logged: Mapping[str, Held],
     gaps: Sequence[Gap],
+    history: Container[str] = (),
 ) -> None:
-    """One instrument: its prints, which of them were watched, what the log holds, its gaps."""
+    """One instrument: its prints, which of them were watched, what the log holds, its gaps.
+
+    `history` is what the log has as told again on subscribing, which is in no bar.
+    """
     closed, still_open = ([gap for gap in gaps if gap.state == state] for state in ("closed", "open"))
     for one in printed.values():
         if not watched.first <= one.place < watched.last:
@@ -121,7 +125,8 @@ def judge_log(
         unkept = any(covers(gap, one) for gap in closed)
         tally.unkept += unkept
         why = "its gap says it is closed" if unkept else f"no gap says so; {_nearest(gaps, one)}"
-        tally.note(f"{name} trade {one.trade_id} at {one.exchange_ns} is not in the log, and {why}")
+        where = "only as history in the log" if one.trade_id in history else "not in the log"
+        tally.note(f"{name} trade {one.trade_id} at {one.exchange_ns} is {where}, and {why}")
     for trade_id, held in logged.items():
         truth = printed.get(trade_id)
         if truth is None:
