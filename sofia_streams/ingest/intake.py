@@ -175,6 +175,7 @@ class Intake:
             self.requested(line, now_ns)
             return []
         records, _ = self.take(line, frame.data(), now_ns)
+        self.connections.recorded(line, now_ns)
         return [*records, *self.tick(now_ns)]
 
     def tick(self, now_ns: int) -> Iterator[Record]:
@@ -188,15 +189,16 @@ class Intake:
                 until_ns = self.skews[feed.venue].exchange_now_ns(now_ns) - self._limits.lag_ns
                 self._watermarks[name].reach(until_ns)
                 yield self._punctuation(feed, now_ns, until_ns, alive=True)
-        self.outages.look(now_ns)
+        over = {name for name, line in self._lines.items() if self.connections.is_over(line, now_ns)}
+        self.outages.look(now_ns, over)
         self.gaps.forget(now_ns)
         yield from self.gaps.due(now_ns)
         yield from self._tickers.held()
 
     def ended(self, now_ns: int, line: Line | None = None) -> list[Record]:
         """The instruments (of a connection and those it replaced) are dead: windows close and nobody waits for them."""
-        names = [name for name, found in self._lines.items() if line is None or found.feed() == line.feed()]
-        names = [name for name in names if name in self._feeds]
+        feeds = {name: self._lines[name].feed() for name in self._feeds}
+        names = [name for name, feed in feeds.items() if line is None or feed == line.feed()]
         records: list[Record] = [*self.tick(max(now_ns, self._ticked_ns + _PUNCTUATE_AFTER_NS))]
         for name in names:
             records.append(self._punctuation(self._feeds.pop(name), now_ns, now_ns, alive=False))

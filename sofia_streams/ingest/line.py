@@ -11,6 +11,7 @@ from sofia_streams.core.pulse import Pulse
 from sofia_streams.model import Market, Trade
 from sofia_streams.obs import metrics
 
+_RECORDING_PAUSE_NS = 5_000_000_000
 _SILENCE_NS_MIN = 3_000_000_000
 """A connection may always pause for so long."""
 
@@ -34,6 +35,7 @@ class Connections:
     def __init__(self, silent_ns: int) -> None:
         self._silent_ns = silent_ns
         self._pulses: dict[tuple[str, str, str], Pulse] = {}
+        self._recorded_ns: dict[str, int] = {}
         self.races: dict[str, LineRace] = defaultdict(LineRace)
 
     def heard(self, line: Line, now_ns: int) -> None:
@@ -42,6 +44,15 @@ class Connections:
         if pulse is None:
             pulse = self._pulses[line.feed()] = Pulse(now_ns, _SILENCE_NS_MIN)
         pulse.saw(now_ns)
+
+    def recorded(self, line: Line, now_ns: int) -> None:
+        """A frame of a recording came on this very connection."""
+        self._recorded_ns[line.connection] = now_ns
+
+    def is_over(self, line: Line, now_ns: int) -> bool:
+        """Whether the recording of this connection has ended, or pauses: nothing can be said of its instruments."""
+        recorded_ns = self._recorded_ns.get(line.connection)
+        return recorded_ns is not None and now_ns - recorded_ns > _RECORDING_PAUSE_NS
 
     def closed(self, line: Line) -> None:
         """A connection is gone; another line, or its successor, is heard in a moment."""

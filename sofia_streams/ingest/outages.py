@@ -92,10 +92,13 @@ class Outages:
         for pulse in self._pulses.values():
             pulse.moved(by_ns)
 
-    def look(self, now_ns: int) -> None:
-        """Once a second or so: an instrument that is silent for longer than is usual for it becomes a gap."""
+    def look(self, now_ns: int, over: Collection[str] = ()) -> None:
+        """Once a second or so: an instrument that is silent for longer than is usual for it becomes a gap.
+
+        `over` are instruments whose recording is over: their silence says nothing.
+        """
         for name, pulse in self._pulses.items():
-            level = pulse.level(now_ns)
+            level = 0 if name in over else pulse.level(now_ns)
             head = self._gaps.heads.get(name)
             if level and head is not None and not self._lasting.get(name):
                 self.levels[name] = level

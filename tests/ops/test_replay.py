@@ -85,3 +85,7 @@ def test_trades_that_lie_centuries_apart_take_no_longer_and_no_more_room_than_ot
 @pytest.mark.skipif(not LARGER.exists(), reason="the larger recordings are not beside this checkout; 5 of 12 were run")
 def test_the_larger_recordings_were_run():
     assert len(NAMES) > len(list(HERE.glob("*.jsonl.gz")))
+
+
+def test_recordings_of_other_years_and_connections_that_end_are_no_silence():
+    assert replay_in_process(sorted(CAPTURES.glob("*.jsonl.gz"))).summary()["gaps"] == 0
