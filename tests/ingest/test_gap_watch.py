@@ -276,9 +276,9 @@ def test_a_restart_is_a_hole_from_the_last_record_until_the_connection_is_live()
     feed = Bybit().hears(*steady(30))
     feed.log.append(Punctuation("bybit", "spot", "BTC/USDT", 33 * S, "1", 31 * S))
     feed = feed.restarts(40 * S)
-    assert feed.found() == [("outage", 31, None)]
-    assert feed.restarts(44 * S).found() == [("outage", 31, None)]
-    assert feed.restarts(50 * S).resumes(52 * S).found() == [("outage", 31, 53)]
+    assert feed.found() == [("outage", 30, None)]
+    assert feed.restarts(44 * S).found() == [("outage", 30, None)]
+    assert feed.restarts(50 * S).resumes(52 * S).found() == [("outage", 30, 53)]
 
 
 def test_a_restart_while_a_hole_lasts_opens_no_second_one():
@@ -297,9 +297,9 @@ def test_a_second_restart_before_anything_was_logged_is_a_hole_too(state):
         (gap,) = feed.gaps.open[BYBIT].values()
         feed.log.append(Gap(**{n: getattr(gap.gap, n) for n in gap.gap.__struct_fields__} | {"state": "closed"}))
     feed = feed.restarts(60 * S)
-    assert feed.found() == [("outage", 29, None)]
+    assert feed.found() == [("outage", 28, None)]
     assert feed.log[-1].state == "open"
-    assert feed.resumes(61 * S).found() == [("outage", 29, 62)]
+    assert feed.resumes(61 * S).found() == [("outage", 28, 62)]
 
 
 def test_silence_of_a_feed_whose_ids_count_closes_by_itself_also_after_a_restart():
