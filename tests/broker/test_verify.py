@@ -6,10 +6,15 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from redis.asyncio import Redis
 
+from sofia_streams import codec, topics
+from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports
+from sofia_streams.logread import whole_topic
+from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import Trade, TradeBatch
 from sofia_streams.ops.stack import running_stack
 from sofia_streams.ops.stream_replay import Hooks, replay_streaming
@@ -17,6 +22,7 @@ from sofia_streams.ops.verify.log import Span
 from sofia_streams.ops.verify.run import verify
 from sofia_streams.ops.verify.times import span_of
 from sofia_streams.settings import Settings, load_settings
+from sofia_streams.stores.postgres import Postgres
 from sofia_streams.stores.questdb import QuestDb
 
 pytestmark = pytest.mark.broker
@@ -32,7 +38,8 @@ def silent(message: str) -> None:
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     data_dir = tmp_path_factory.mktemp("verify") / "data"
-    with running_stack(load_settings(None, {}), data_dir, say=silent, ports=Ports(0, 0, 0, 0)) as addressed:
+    chosen = load_settings(None, {"FALLBACK_ENABLED": "true"})
+    with running_stack(chosen, data_dir, say=silent, ports=Ports(0, 0, 0, 0, 0)) as addressed:
         yield addressed
 
 
@@ -153,5 +160,92 @@ async def test_a_row_that_the_log_does_not_have_is_surplus_until_its_day_is_made
         again = await namespace.verify(repair=True)
         assert again["equal"]
         assert again["after"]["equal"]
+
+    await kept(settings, [OKX], look)
+
+
+async def test_while_everything_runs_what_is_on_its_way_is_no_difference(settings):
+    seen: list[dict[str, Any]] = []
+
+    async def look_again_and_again(found: Settings) -> None:
+        while len(seen) < 3 or seen[-1]["compared"]["log"]["rows"] < 1_000:
+            seen.append(await verify(found, Span(), silent, wait_s_max=20))
+
+    def meddle(found: Settings, _: list[process.Child]) -> asyncio.Task[None]:
+        return asyncio.create_task(asyncio.wait_for(look_again_and_again(found), timeout=180))
+
+    await replay_streaming([BYBIT], settings, settings.data_dir, silent, 1.5, hooks=Hooks(meddle=meddle))
+    rows = [found["compared"]["log"]["rows"] for found in seen]
+    assert rows[0] < rows[-1], "it should have grown meanwhile"
+    for found in seen:
+        assert found["equal"], [row for row in found["hours"] if not row["equal"]][:3]
+
+
+class Seen(Exception):
+    """Ends a replay whose writer was stopped."""
+
+
+async def test_what_a_stopped_writer_has_not_done_is_left_out_and_said(settings):
+    running: list[process.Child] = []
+
+    async def note(children: list[process.Child]) -> None:
+        running.extend(children)
+
+    async def look(found: Settings) -> None:
+        process.stop([child for child in running if child.name == "timeseries_writer"], grace_s=10)
+        batch = next(record for record in await trades_of(found) if record.trades)
+        later = msgspec.structs.replace(batch.trades[0], trade_id="7", exchange_ns=batch.trades[0].exchange_ns + 10**12)
+        added = msgspec.structs.replace(batch, trades=[later])
+        await write_records(found, [Written(topics.TRADES, batch.symbol, added, batch.received_ns)])
+        first = await verify(found, Span(), silent, wait_s_max=1)
+        assert first["equal"], [row for row in first["hours"] if not row["equal"]][:3]
+        assert first["compared"]["not_settled"]["timeseries_writer"] == 1
+        raise Seen
+
+    hooks = Hooks(meddle=lambda _, children: asyncio.create_task(note(children)), inspect=look)
+    with pytest.raises(Seen):
+        await replay_streaming([OKX], settings, settings.data_dir, silent, hooks=hooks)
+
+
+async def trades_of(settings: Settings) -> list[TradeBatch]:
+    """The batches of the log."""
+    records = [codec.decode_trades(value) async for value in whole_topic(settings, topics.TRADES)]
+    return [record for record in records if isinstance(record, TradeBatch)]
+
+
+async def test_what_the_fallback_has_must_be_as_the_log_says(settings):
+    async def look(namespace: Namespace) -> None:
+        own = namespace.settings
+        url = own.fallback_url()
+        assert url is not None
+        store = Postgres(url, own.table_prefix())
+        try:
+            await asyncio.to_thread(store.create_tables, {})
+            batches = (await trades_of(own))[:50]
+            bars = [codec.decode_bar(value) async for value in whole_topic(own, topics.BARS)]
+            await asyncio.to_thread(store.write, [*batches, *bars[:50]])
+            clean = await namespace.verify()
+            assert clean["equal"], [row for row in clean["hours"] if not row["equal"]][:3]
+            totals = {(line["store"], line["table"]): line["found"] for line in clean["totals"]}
+            assert totals["postgres", "trades"] == sum(len(batch.trades) for batch in batches)
+            assert totals["postgres", "bars_1s"] + totals["postgres", "bars_1m"] == 50
+
+            first = batches[0].trades[0]
+            invented = msgspec.structs.replace(first, trade_id="no-such-id")
+            changed = msgspec.structs.replace(first, price=first.price + 1)
+            await asyncio.to_thread(store.write, [msgspec.structs.replace(batches[0], trades=[invented, changed])])
+            found = await namespace.verify(repair=True)
+            assert stores_that_differ(found) == {"postgres"}
+            (hour,) = wrong(found, "postgres", "trades")
+            assert (hour["missing"], hour["surplus"], hour["different"]) == (0, 1, 1)
+            assert hour["fields"] == {"price": 1}
+            assert found["repaired"] == {"postgres": 1}
+            (hour,) = wrong(found["after"], "postgres", "trades")
+            assert (hour["surplus"], hour["different"]) == (1, 0)
+            await asyncio.to_thread(store.query, f"DELETE FROM {namespace.table('trades').replace(chr(39), chr(34))}"
+                                                 " WHERE trade_id = 'no-such-id'")  # fmt: skip
+            assert (await namespace.verify())["equal"]
+        finally:
+            store.close()
 
     await kept(settings, [OKX], look)

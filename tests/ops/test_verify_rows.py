@@ -10,23 +10,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_streams.errors import ConfigError
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Ticker, Trade, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
 from sofia_streams.ops.replay import replay_in_process
 from sofia_streams.ops.verify.candles import HourOfBars, Judged
+from sofia_streams.ops.verify.ledger import compare
 from sofia_streams.ops.verify.log import Span, StreamCounts
-from sofia_streams.ops.verify.logged import Logged, decoder_of, each_once, last_of_each, logged_rows, stored_record
+from sofia_streams.ops.verify.logged import (
+    Logged,
+    any_version,
+    decoder_of,
+    each_once,
+    last_of_each,
+    logged_rows,
+    rows_and_items,
+    stored_record,
+)
 from sofia_streams.ops.verify.rows import (
     FIELDS,
     NS_PER_HOUR,
+    TRADE_EXTRAS,
     Bucket,
     bar_item,
     fields_that_differ,
+    gap_item,
     item_from_texts,
     ticker_item,
     trade_item,
 )
 from sofia_streams.ops.verify.spool import Spool
 from sofia_streams.ops.verify.times import span_of
+from sofia_streams.stores.base import TABLES as STORED
 
 CAPTURES = sorted((Path(__file__).resolve().parents[1] / "captures").glob("okx*.jsonl.gz"))
 AT_NS = 1_760_000_000_000_000_000
@@ -41,6 +54,8 @@ TRADES = st.builds(
     order=st.integers(0, 10**6),
     snapshot=st.booleans(),
     stale=st.booleans(),
+    count=st.integers(1, 5),
+    backfilled=st.booleans(),
 )
 
 
@@ -66,7 +81,11 @@ def padded(value: object) -> str:
 
 @given(TRADES)
 def test_a_trade_is_the_same_row_from_the_log_and_from_a_store(trade: Trade):
-    texts = {name: padded(getattr(trade, name)) for name in (*FIELDS["trades"], "id_kind", "trade_id")}
+    texts = {name: padded(getattr(trade, name, None)) for name in (*FIELDS["trades"], "id_kind", "trade_id")}
+    texts["id_count"] = str(trade.count)
+    assert item_from_texts("trades", texts) == trade_item(trade, extras=True)
+    for name in TRADE_EXTRAS:
+        del texts[name]
     assert item_from_texts("trades", texts) == trade_item(trade)
     other = msgspec.structs.replace(trade, quantity=trade.quantity + Decimal("0.00000001"))
     assert fields_that_differ("trades", trade_item(trade), trade_item(other)) == ["quantity"]
@@ -84,6 +103,31 @@ def test_bars_and_tickers_without_some_values_are_the_same_row_from_the_log_and_
         assert item_from_texts(table, texts) == item
 
 
+def test_every_column_of_the_databases_is_compared_but_how_a_trade_came_in():
+    for name, table in STORED.items():
+        left_out = {"received_ns", "line"} if name == "trades" else set()
+        assert set(table.columns) == {*table.key, *FIELDS[name], *left_out}, name
+
+
+def test_a_gap_is_the_same_row_from_the_log_and_from_a_store():
+    gap = Gap("okx", "spot", "BTC/USDT", AT_NS, "okx", "5-7", "ids", "open", AT_NS - 9, missing=3,
+              missing_volume=Decimal("1.50"), detail="1.50 of 2.00 left")  # fmt: skip
+    texts = {name: padded(getattr(gap, name)) for name in (*FIELDS["gaps"], "gap_id", "from_ns")}
+    assert item_from_texts("gaps", texts) == gap_item(gap)
+    (rows,) = rows_of([gap, msgspec.structs.replace(gap, state="closed")]).values()
+    assert [row.record.state for row in last_of_each(rows_and_items(rows), 9, ()).rows.values()] == ["closed"]
+
+
+def test_a_fallback_may_hold_any_revision_that_stood_in_the_log_and_no_other():
+    bar = Bar("okx", "spot", "BTC/USDT", NS_PER_SECOND, AT_NS, *[Decimal(1)] * 7, 1, Decimal(1), "1", "1")
+    (rows,) = rows_of([bar, msgspec.structs.replace(bar, revision=1)]).values()
+    both = rows_and_items(rows)
+    expected = last_of_each(both, 9, ())
+    for record, is_known in ((bar, True), (msgspec.structs.replace(bar, volume=Decimal(2)), False)):
+        found = compare(expected.items, any_version([bar_item(record)], both, expected), optional=expected.items)
+        assert found.is_equal == is_known
+
+
 @given(st.lists(TRADES, min_size=1, max_size=40))
 def test_a_database_keeps_the_last_copy_of_a_trade_and_a_stream_the_first(trades: list[Trade]):
     for rows in rows_of(batches(trades)).values():
@@ -93,22 +137,22 @@ def test_a_database_keeps_the_last_copy_of_a_trade_and_a_stream_the_first(trades
             identity = trade_item(row.record).identity
             first.setdefault(identity, row.record)
             last[identity] = row.record
-        assert {name: row.record for name, row in each_once(rows, 10**9, ()).rows.items()} == first
-        assert {name: row.record for name, row in last_of_each(rows, 10**9, ()).rows.items()} == last
+        assert {name: row.record for name, row in each_once(rows_and_items(rows), 10**9, ()).rows.items()} == first
+        assert {name: row.record for name, row in last_of_each(rows_and_items(rows), 10**9, ()).rows.items()} == last
 
 
 def test_every_revision_of_a_bar_is_an_entry_and_the_last_one_a_row():
     bar = Bar("okx", "spot", "BTC/USDT", NS_PER_SECOND, AT_NS, *[Decimal(1)] * 7, 1, Decimal(1), "1", "1")
     (rows,) = rows_of([bar, msgspec.structs.replace(bar, revision=1)]).values()
-    assert len(each_once(rows, 9, ()).items) == 2
-    (row,) = last_of_each(rows, 9, ()).rows.values()
+    assert len(each_once(rows_and_items(rows), 9, ()).items) == 2
+    (row,) = last_of_each(rows_and_items(rows), 9, ()).rows.values()
     assert row.record.revision == 1
 
 
 def test_rows_that_a_worker_has_not_committed_are_left_out_of_what_is_compared():
     trades = [Trade(str(number), Decimal(1), Decimal(1), "buy", AT_NS, number) for number in range(6)]
     (rows,) = rows_of(batches(trades, 2)).values()
-    for expected in (last_of_each(rows, 2, {"recent"}), each_once(rows, 2, {"recent"})):
+    for expected in (last_of_each(rows_and_items(rows), 2, {"recent"}), each_once(rows_and_items(rows), 2, {"recent"})):
         assert expected.ignored == {"recent", *(trade_item(trade).identity for trade in trades[4:])}
 
 

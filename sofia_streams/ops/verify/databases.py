@@ -11,20 +11,17 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sofia_streams.errors import DependencyDown
-from sofia_streams.model import NS_PER_SECOND, Bar, Ticker, TradeBatch
+from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.ops.verify.log import Span
-from sofia_streams.ops.verify.rows import FIELDS, NS_PER_HOUR, TABLES, Bucket, Item, item_from_texts
+from sofia_streams.ops.verify.rows import FIELDS, NS_PER_HOUR, TABLES, TRADE_EXTRAS, Bucket, Item, item_from_texts
+from sofia_streams.stores.base import TABLES as STORED
+from sofia_streams.stores.base import Record
 from sofia_streams.stores.questdb import QuestDb
 
 _ROWS_A_PAGE = 50_000
 _APPLIED_S_MAX, _POLL_S = 60.0, 0.05
 _IDENTITY = ("venue", "market", "symbol")
-_TIME = {"trades": "exchange_ns", "bars_1s": "start_ns", "bars_1m": "start_ns", "tickers": "received_ns"}
-_OTHERS = {"trades": ("id_kind", "trade_id"), "bars_1s": (), "bars_1m": (), "tickers": ()}
-_AS_THEY_ARE = frozenset(
-    {"id_kind", "trade_id", "taker_side", "snapshot", "stale", "first_trade_id", "last_trade_id", "quality"}
-    | {"trade_count", "revision"}
-)
+_NUMBERS = ("value", "sum")
 _NS_PER_DAY = 24 * NS_PER_HOUR
 
 
@@ -38,6 +35,9 @@ class Database(Protocol):
     """Whether it must have every row of the log (a fallback has only what the primary missed)."""
     on_surplus: str
     """What can be done about rows that the log does not have."""
+
+    has_extras: bool
+    """Whether its trades have TRADE_EXTRAS; known after `hours`."""
 
     def settle(self) -> None:
         """Wait until everything acknowledged is visible. Raises DependencyDown."""
@@ -55,7 +55,7 @@ class Database(Protocol):
         """The rows of a bucket that has about `count`. Raises DependencyDown."""
         ...
 
-    def write(self, records: Sequence[TradeBatch | Bar | Ticker]) -> int:
+    def write(self, records: Sequence[Record]) -> int:
         """Write rows again; how many. Raises DependencyDown, BadRecord."""
         ...
 
@@ -74,22 +74,21 @@ class QuestDbSide:
     )
 
     def __init__(self, store: QuestDb, retention_days: dict[str, int]) -> None:
-        self._store, self._days = store, retention_days
+        self._store, self._days, self.has_extras = store, retention_days, False
         self.write, self.close = store.write, store.close
 
     def settle(self) -> None:
         """Wait until everything acknowledged is visible. Raises DependencyDown, also for a suspended table."""
         deadline_s = time.monotonic() + _APPLIED_S_MAX
         while True:
-            found = self._store.query("SELECT name, suspended, sequencerTxn = writerTxn FROM wal_tables()")
-            ours = [row for row in found if row[0] in {self._store.table(name) for name in TABLES}]
-            suspended = [row[0] for row in ours if row[1]]
+            suspended = self._store.suspended()
             if suspended:
                 raise DependencyDown(
                     f"questdb: expected tables that take rows, found {', '.join(suspended)} suspended. See its log, "
                     f"then: ALTER TABLE {suspended[0]} RESUME WAL"
                 )
-            if all(row[2] for row in ours):
+            waiting = self._store.query("SELECT name FROM wal_tables() WHERE sequencerTxn != writerTxn")
+            if not {row[0] for row in waiting} & {self._store.table(name) for name in TABLES}:
                 return
             if time.monotonic() > deadline_s:
                 raise DependencyDown(
@@ -100,10 +99,13 @@ class QuestDbSide:
     def hours(self, span: Span) -> dict[Bucket, int]:
         """Rows by bucket; none for a table that is not there. Raises DependencyDown."""
         there = {row[0] for row in self._store.query("SELECT table_name FROM tables()")}
+        trades = self._store.table("trades")
+        if trades in there:
+            self.has_extras = {*TRADE_EXTRAS} <= {row[0] for row in self._store.query(f"SHOW COLUMNS FROM '{trades}'")}
         found: dict[Bucket, int] = {}
         for table in TABLES:
             if self._store.table(table) in there:
-                at = _TIME[table]
+                at = STORED[table].time
                 sql = (
                     f"SELECT {', '.join(_IDENTITY)}, cast(timestamp_floor('h', {at}) AS long), count() "  # noqa: S608
                     f"FROM '{self._store.table(table)}' WHERE {_within(at, span)}"
@@ -120,26 +122,33 @@ class QuestDbSide:
 
     def items(self, bucket: Bucket, count: int) -> Iterator[Item]:
         """The rows of a bucket, in slices of time that hold about a page each. Raises DependencyDown."""
-        table, at = bucket.table, _TIME[bucket.table]
-        names = [at, *_OTHERS[table], *(name for name in FIELDS[table] if name != at)]
+        table, at = bucket.table, STORED[bucket.table].time
+        names = selected_names(table, extras=self.has_extras)
         instrument = " AND ".join(f"{name} = {_quoted(getattr(bucket, name))}" for name in _IDENTITY)
         slices = count // _ROWS_A_PAGE + 1
         step_ns = -(-NS_PER_HOUR // slices)
         for start_ns in range(bucket.hour_ns, bucket.hour_ns + NS_PER_HOUR, step_ns):
             end_ns = min(start_ns + step_ns, bucket.hour_ns + NS_PER_HOUR)
             sql = (
-                f"SELECT {', '.join(map(_selected, names))} FROM '{self._store.table(table)}' "  # noqa: S608  our names
+                f"SELECT {', '.join(_selected(table, name) for name in names)} FROM '{self._store.table(table)}' "  # noqa: S608  our names
                 f"WHERE {_within(at, Span(start_ns, end_ns))} AND {instrument}"
             )
             for row in self._store.query(sql):
                 yield item_from_texts(table, dict(zip(names, map(_text, row), strict=True)))
 
 
-def _selected(name: str) -> str:
+def selected_names(table: str, *, extras: bool = True) -> list[str]:
+    """The columns from which a row is made: those that say which row it is, and its values."""
+    own = [name for name in STORED[table].key if name not in _IDENTITY]
+    left_out = {*own} if extras else {*own, *TRADE_EXTRAS}
+    return [*own, *(name for name in FIELDS[table] if name not in left_out)]
+
+
+def _selected(table: str, name: str) -> str:
     """A column so that no digit is lost in JSON."""
-    if name in _AS_THEY_ARE:
-        return name
-    return f"cast({name} AS {'long' if name.endswith('_ns') else 'varchar'}) {name}"
+    kind = STORED[table].columns[name]
+    cast = "long" if kind == "time" else "varchar" if kind in _NUMBERS else ""
+    return f"cast({name} AS {cast}) {name}" if cast else name
 
 
 def _text(value: Any) -> str:

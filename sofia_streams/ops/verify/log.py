@@ -20,7 +20,7 @@ from sofia_streams import codec, topics
 from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.errors import BadRecord, DependencyDown
 from sofia_streams.logread import places, records_between
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Trade
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, Trade
 from sofia_streams.ops.verify.logged import Logged, item_of, logged_rows, place_of
 from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket
 from sofia_streams.ops.verify.spool import Spool
@@ -31,11 +31,12 @@ _EARLY_NS = 5 * NS_PER_MINUTE
 """A record stands in the log at most so long before the moment of its rows, by the record's own time."""
 _POLL_S = 0.1
 _SAY_EVERY = 200_000
-_COMPARED = (topics.TRADES, topics.BARS, topics.TICKERS)
+_COMPARED = (topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS)
 _DECODE: dict[str, Callable[[bytes | None], object]] = {
     topics.TRADES.name: codec.decode_trades,
     topics.BARS.name: codec.decode_bar,
     topics.TICKERS.name: codec.decode_ticker,
+    topics.GAPS.name: codec.decode_gap,
 }
 SINKS = ("timeseries_writer", "redis_bridge")
 Say = Callable[[str], None]
@@ -205,6 +206,8 @@ class LogSide:
         except BadRecord:
             self.unreadable += 1  # its readers have quarantined it
             return []
+        if isinstance(record, Gap) and _topic(message) == topics.TRADES.name:
+            return []  # its rows are those of `gaps`
         return list(logged_rows(record, message.offset))
 
     async def _starts(self, begins: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sofia_streams.core.tape import identity_of
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar, Ticker, Trade
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar, Gap, Ticker, Trade
 
 NS_PER_HOUR = 60 * NS_PER_MINUTE
 _BETWEEN = "\t"
@@ -21,11 +21,18 @@ _TICKER = (
     *("exchange_ns", "last", "bid", "bid_quantity", "ask", "ask_quantity"),
     *("open_24h", "high_24h", "low_24h", "volume_24h", "quote_volume_24h"),
 )
+_GAP = (
+    *("cause", "state", "received_ns", "line", "until_ns", "id_kind", "first_id", "last_id"),
+    *("missing", "filled", "missing_volume", "opened_ns", "detail"),
+)
+TRADE_EXTRAS = ("id_count", "backfilled")
+"""The last values of a trade, which not every store has."""
 FIELDS = {
-    "trades": ("price", "quantity", "taker_side", "exchange_ns", "snapshot", "stale"),
+    "trades": ("price", "quantity", "taker_side", "exchange_ns", "snapshot", "stale", *TRADE_EXTRAS),
     "bars_1s": _BAR,
     "bars_1m": _BAR,
     "tickers": _TICKER,
+    "gaps": _GAP,
 }
 """The values of each table that are compared; not how a trade came in (`received_ns`, `line`)."""
 TABLES = tuple(FIELDS)
@@ -60,11 +67,13 @@ def table_of(bar: Bar) -> str:
     return "bars_1m" if bar.size_ns == NS_PER_MINUTE else "bars_1s"
 
 
-def trade_item(trade: Trade) -> Item:
-    """A trade; the same by what `core.tape` says."""
+def trade_item(trade: Trade, *, extras: bool = False) -> Item:
+    """A trade; the same by what `core.tape` says. `extras`: whether the store has TRADE_EXTRAS."""
     price, quantity = _digits(trade.price), _digits(trade.quantity)
     flags = f"{_TEXT[trade.snapshot]}{_BETWEEN}{_TEXT[trade.stale]}"
     values = _BETWEEN.join((price, quantity, trade.taker_side, str(trade.exchange_ns), flags))
+    if extras:
+        values = _BETWEEN.join((values, str(trade.count), _TEXT[trade.backfilled]))
     kind, trade_id, at_ms = identity_of(trade)
     return Item(f"{kind} {trade_id} {at_ms}", trade.exchange_ns, trade_id, values)
 
@@ -79,9 +88,19 @@ def ticker_item(ticker: Ticker) -> Item:
     return _timed(ticker.received_ns, [value_text(getattr(ticker, name)) for name in _TICKER])
 
 
+def gap_item(gap: Gap) -> Item:
+    """A gap, as it was last known."""
+    return Item(gap.gap_id, gap.from_ns, gap.gap_id, _BETWEEN.join([value_text(getattr(gap, name)) for name in _GAP]))
+
+
 def item_from_texts(table: str, row: Mapping[str, str]) -> Item:
     """A row of a store, by column, every value as a text ("" or not there: nothing). Raises KeyError, ValueError."""
-    values = _BETWEEN.join([_canonical(name, row.get(name) or "") for name in FIELDS[table]])
+    names = FIELDS[table]
+    if TRADE_EXTRAS[0] in names and TRADE_EXTRAS[0] not in row:
+        names = names[: -len(TRADE_EXTRAS)]
+    values = _BETWEEN.join([_canonical(name, row.get(name) or "") for name in names])
+    if table == "gaps":
+        return Item(row["gap_id"], int(row["from_ns"]), row["gap_id"], values)
     if table != "trades":
         at_ns = int(row["received_ns" if table == "tickers" else "start_ns"])
         return Item(str(at_ns), at_ns, str(at_ns), values)
@@ -91,7 +110,7 @@ def item_from_texts(table: str, row: Mapping[str, str]) -> Item:
 
 def fields_that_differ(table: str, one: Item, other: Item) -> list[str]:
     """The names of the values that are not the same."""
-    pairs = zip(FIELDS[table], one.values.split(_BETWEEN), other.values.split(_BETWEEN), strict=True)
+    pairs = zip(FIELDS[table], one.values.split(_BETWEEN), other.values.split(_BETWEEN), strict=False)
     return [name for name, mine, theirs in pairs if mine != theirs]
 
 
@@ -107,12 +126,14 @@ def _timed(at_ns: int, values: list[str]) -> Item:
 
 
 _TEXT = {False: "false", True: "true"}
-_PLAIN = frozenset({"taker_side", "exchange_ns", "snapshot", "stale", "first_trade_id", "last_trade_id", "revision"})
-"""Values that are not decimals: their text is compared as it is."""
+_DECIMALS = frozenset(
+    {"price", "quantity", "volume", "quote_volume", "buy_volume", "vwap", "open", "high", "low", "close"}
+    | {"missing_volume", *_TICKER[1:]}
+)
 
 
 def _canonical(name: str, text: str) -> str:
-    return text if "." not in text or name in _PLAIN else text.rstrip("0").rstrip(".")
+    return text.rstrip("0").rstrip(".") if name in _DECIMALS and "." in text else text
 
 
 def _digits(value: Decimal) -> str:

@@ -66,7 +66,7 @@ class StreamsSide:
             positions = await store.read_hash(f"{prefix}bridge")
             for name in await store.counts(prefix):
                 topic, _, symbol = name.partition(":")
-                if topic not in (topics.TRADES.name, topics.BARS.name, topics.TICKERS.name):
+                if topic not in (topics.TRADES.name, topics.BARS.name, topics.TICKERS.name, topics.GAPS.name):
                     continue  # another namespace's, where the prefix is none
                 base = self._base(positions, topic, symbol)
                 async for entry_id, fields in store.read(f"{prefix}{name}"):
