@@ -91,7 +91,7 @@ def backfill(
     revised and stores written by the running workers. Bybit gives its last 60 trades only. Exit code 0 when the stretch
     is complete, 1 when the venue did not give it all or gave no answer.
     """
-    from sofia_streams.ops.backfill import Instrument
+    from sofia_streams.ingest.log_trades import Instrument
     from sofia_streams.ops.backfill import backfill as run
     from sofia_streams.ops.running import running_or_configured
 

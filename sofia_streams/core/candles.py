@@ -197,8 +197,9 @@ def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
     if gap.state == "open":
         gaps[gap.gap_id] = Hole(gap.from_ns, gap.until_ns, gap.cause == "stale")
     joint = work.get(instrument_key(CONSOLIDATED, work.market, work.symbol))
-    is_ahead = isinstance(joint, Joint) and work.venue in joint.waits_for and joint.closed_ns > feed.closed_ns
-    reached_ns = joint.closed_ns if is_ahead and isinstance(joint, Joint) else feed.closed_ns
+    reached_ns = feed.closed_ns
+    if isinstance(joint, Joint) and work.venue in joint.waits_for:
+        reached_ns = max(reached_ns, joint.closed_ns)
     until_ns = reached_ns if gap.until_ns is None else min(gap.until_ns + 1, reached_ns)
     first_ns = max(window_start_ns(gap.from_ns, NS_PER_SECOND), feed.kept_from_ns)
     for start_ns in work.seconds_between(first_ns, until_ns):

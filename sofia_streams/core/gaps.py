@@ -8,11 +8,11 @@ What it does not do: fetch (`ingest.backfill`), or find losses where ids do not 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from sofia_streams.core.ids import IdSet
-from sofia_streams.model import Trade
+from sofia_streams.model import Gap, Trade
 
 GRACE_NS = 500_000_000
 LEAP_MAX = 50_000_000
@@ -114,6 +114,11 @@ class IdLine:
             self._suspected = [
                 Suspicion(left, one.seen_ns) for one in self._suspected for left in without(one.missing, came)
             ]
+
+
+def newest(gaps: Iterable[Gap]) -> list[Gap]:
+    """The last record of every gap, from all records in the order of the log."""
+    return list({(gap.venue, gap.market, gap.symbol, gap.gap_id): gap for gap in gaps}.values())
 
 
 def without(missing: Missing, came: IdSet) -> list[Missing]:

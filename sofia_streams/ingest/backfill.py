@@ -12,8 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -22,12 +21,12 @@ import structlog
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownSymbol
 from sofia_streams.ingest.instruments import Place
-from sofia_streams.ingest.log_trades import trades_between
+from sofia_streams.ingest.log_trades import not_in_log
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.trade_history import fetch_ids, fetch_recent
+from sofia_streams.ingest.trade_history import fetch_ids, fetch_recent, reaches_back
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.ingest.venue_rest import Rest, open_rest
-from sofia_streams.model import NS_PER_SECOND, Gap, Market, Trade, TradeBatch
+from sofia_streams.model import NS_PER_SECOND, Gap, Trade, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
@@ -99,20 +98,14 @@ class Backfill:
             for venue in venues:
                 group.create_task(self._serve(venue))
 
-    @asynccontextmanager
-    async def rest(self, venue: str, market: Market) -> AsyncIterator[Rest]:
-        """A client of the venue, or of the simulator that stands in for it."""
-        url = Place.of(self._settings).rest_urls.get(venue)
-        async with open_rest(venue, market, url) as rest:
-            yield rest
-
     async def _serve(self, venue: str) -> None:
+        url = Place.of(self._settings).rest_urls.get(venue)
         while True:
             todo = self._next(venue)
             if todo is None:
                 await self._wait(venue)
                 continue
-            async with self.rest(venue, todo.gap.market) as rest:
+            async with open_rest(venue, todo.gap.market, url) as rest:
                 while todo is not None and todo.gap.market == rest.market:
                     await self._try(rest, todo)
                     todo = self._next(venue)
@@ -172,12 +165,10 @@ class Backfill:
     async def _fill_recent(self, rest: Rest, gap: Gap) -> Fetched:
         listing = self._names.listing(gap.venue, gap.market, gap.symbol)
         page = await fetch_recent(rest, listing)
-        until_ns = gap.until_ns or gap.from_ns
-        known = {trade.trade_id for trade in await trades_between(self._settings, gap, gap.from_ns, until_ns)}
-        missing = [one for one in page if gap.from_ns <= one.exchange_ns <= until_ns and one.trade_id not in known]
+        missing = await not_in_log(self._settings, gap, page, gap.from_ns, gap.until_ns or gap.from_ns)
         if missing:
             await self._put(gap, missing)
-        if page and page[0].exchange_ns <= gap.from_ns:
+        if reaches_back(page, gap.from_ns):
             return Fetched(len(missing), is_whole=True)
         return Fetched(len(missing), is_whole=False, detail=f"the venue gives only its last {len(page)} trades")
 

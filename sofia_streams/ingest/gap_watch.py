@@ -126,10 +126,10 @@ class GapWatch:
         said, self._said = self._said, []
         yield from said
 
-    def interrupted(self, head: TradeBatch, cause: Cause, from_ns: int, until_ns: int | None, now_ns: int) -> Gap:
+    def interrupted(self, head: TradeBatch, cause: Cause, from_ns: int, now_ns: int) -> Gap:
         """Open a hole of which no ids are known, or one from there again; the record is also in `due`."""
         name = instrument_key(head.venue, head.market, head.symbol)
-        gap = _gap(head, f"{cause}:{from_ns}", cause, from_ns, until_ns, now_ns)
+        gap = _gap(head, f"{cause}:{from_ns}", cause, from_ns, None, now_ns)
         known = self.open[name].get(gap.gap_id)
         if known is None or known.gap.until_ns is not None:
             self._keep(name, gap)
@@ -144,11 +144,11 @@ class GapWatch:
             known.gap = gap
             self._said.append(gap)
 
-    def close(self, name: str, gap_id: str, now_ns: int, *, filled: int = 0, detail: str = "") -> None:
+    def close(self, name: str, gap_id: str, now_ns: int, *, detail: str = "") -> None:
         """Nothing more is missing: all came, or the venue itself has no more."""
         known = self.open[name].pop(gap_id, None)
         if known is not None:
-            changes = {"state": "closed", "received_ns": now_ns, "filled": known.filled + filled, "detail": detail}
+            changes = {"state": "closed", "received_ns": now_ns, "filled": known.filled, "detail": detail}
             self._said.append(msgspec.structs.replace(known.gap, **changes))
 
     def _find(self, until_ns: int, now_ns: int) -> None:

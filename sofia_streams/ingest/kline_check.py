@@ -1,7 +1,7 @@
 """Compares our minutes with the venue's own candles where ids do not count, so that no loss goes without a trace.
 
 A minute in which the venue counts more than we do opens a gap that says how much; an open gap whose minutes all agree
-is closed. Uses volumes, which are exact sums on both sides (measured on recordings, `docs/guarantees.md`). What it does
+is closed. Uses volumes, which are exact sums on both sides. What it does
 not do: fetch trades (`backfill`).
 """
 
@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections import defaultdict
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import structlog
@@ -21,9 +21,9 @@ from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.backfill import LINE, TROUBLES, Backfill
 from sofia_streams.ingest.instruments import Place
 from sofia_streams.ingest.klines import fetch_klines
-from sofia_streams.ingest.log_trades import trades_between
+from sofia_streams.ingest.log_trades import Instrument, has_any, trades_between
 from sofia_streams.ingest.trade_log import TradeLog
-from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Market
+from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
@@ -34,14 +34,6 @@ _BEFORE_NS = 30 * NS_PER_MINUTE
 _KEPT_MINUTES = 240
 _BACK_MINUTES = 120
 """An open gap is compared this far back; the venue keeps its candles for years, we ask for little."""
-
-
-class Instrument(NamedTuple):
-    """Whose minutes are compared."""
-
-    venue: str
-    market: Market
-    symbol: str
 
 
 class KlineCheck:
@@ -106,7 +98,7 @@ class KlineCheck:
 
     async def _was_subscribed(self, one: Instrument, start_ns: int) -> bool:
         """Whether the minute began after we did: the log has trades from before it."""
-        return bool(await trades_between(self._settings, one, start_ns - _BEFORE_NS, start_ns - 1))
+        return await has_any(self._settings, one, start_ns - _BEFORE_NS, start_ns - 1)
 
     async def _open(self, one: Instrument, start_ns: int, missing: Decimal, now_ns: int) -> None:
         gap = Gap(

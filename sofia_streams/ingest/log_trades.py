@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from typing import NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -32,6 +33,14 @@ class Named(Protocol):
     def symbol(self) -> str: ...  # noqa: D102
 
 
+class Instrument(NamedTuple):
+    """One instrument of one venue, by itself."""
+
+    venue: str
+    market: Market
+    symbol: str
+
+
 def partition_of(symbol: str, partitions: int) -> int:
     """Where records of a symbol stand in a keyed topic, as the producers put them."""
     numbers = list(range(partitions))
@@ -49,6 +58,22 @@ async def trades_between(settings: Settings, named: Named, from_ns: int, until_n
     return list(found.values())
 
 
+async def not_in_log(
+    settings: Settings, named: Named, page: Sequence[Trade], from_ns: int, until_ns: int
+) -> list[Trade]:
+    """Those trades of a page, from `from_ns` to `until_ns`, that the log does not have. Raises DependencyDown."""
+    known = {trade.trade_id for trade in await trades_between(settings, named, from_ns, until_ns)}
+    return [one for one in page if from_ns <= one.exchange_ns <= until_ns and one.trade_id not in known]
+
+
+async def has_any(settings: Settings, named: Named, from_ns: int, until_ns: int) -> bool:
+    """Whether the log has a trade of that time; reads no further than the first. Raises DependencyDown."""
+    async with aclosing(_each(settings, named, from_ns, until_ns)) as trades:
+        async for _ in trades:
+            return True
+    return False
+
+
 async def ids_between(settings: Settings, named: Named, kind: IdKind, from_ns: int, until_ns: int) -> IdSet:
     """The ids of those trades, where ids count. Raises DependencyDown."""
     found = IdSet()
@@ -58,7 +83,7 @@ async def ids_between(settings: Settings, named: Named, kind: IdKind, from_ns: i
     return found
 
 
-async def _each(settings: Settings, named: Named, from_ns: int, until_ns: int) -> AsyncIterator[Trade]:
+async def _each(settings: Settings, named: Named, from_ns: int, until_ns: int) -> AsyncGenerator[Trade, None]:
     number = partition_of(named.symbol, topics.partitions(topics.TRADES, settings.topic_partitions))
     place = TopicPartition(topics.wire_name(topics.TRADES, settings.namespace), number)
     start_ms = max(0, (from_ns - _AROUND_NS) // NS_PER_MS)

@@ -104,14 +104,14 @@ class Outages:
                 self.levels[name] = level
                 if name not in self._silent:
                     from_ns = self._skews[head.venue].exchange_now_ns(pulse.heard_ns)
-                    self._silent[name] = self._gaps.interrupted(head, "stale", from_ns, None, now_ns).gap_id
+                    self._silent[name] = self._gaps.interrupted(head, "stale", from_ns, now_ns).gap_id
 
     def _is_known(self, name: str) -> bool:
         """Whether a hole lasts already."""
         return bool(self._lasting.get(name)) or name in self._silent
 
     def _interrupt(self, name: str, head: TradeBatch, from_ns: int, now_ns: int) -> None:
-        self._lasting[name].append(self._gaps.interrupted(head, "outage", from_ns, None, now_ns).gap_id)
+        self._lasting[name].append(self._gaps.interrupted(head, "outage", from_ns, now_ns).gap_id)
 
     def _end(self, name: str, gap_id: str, now_ns: int) -> None:
         known = self._gaps.open[name].get(gap_id)

@@ -7,7 +7,7 @@ that is not what was asked for is a BadFrame with the page, one that was cut is 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import pairwise
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -124,6 +124,11 @@ async def fetch_recent(rest: Rest, listing: str) -> list[Trade]:
     DependencyDown, UnknownSymbol.
     """
     return await _page(rest, _source_of(rest, live_id_kind(rest), by_id=False), listing, None)
+
+
+def reaches_back(page: Sequence[Trade], from_ns: int) -> bool:
+    """Whether the newest trades of a venue have everything since `from_ns`."""
+    return bool(page) and page[0].exchange_ns <= from_ns
 
 
 async def find_id(rest: Rest, listing: str, at_ns: int, *, id_kind: IdKind | None = None) -> int:

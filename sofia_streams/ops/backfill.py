@@ -16,25 +16,17 @@ from sofia_streams.core.gaps import Missing, without
 from sofia_streams.errors import ConfigError
 from sofia_streams.ingest.backfill import LINE
 from sofia_streams.ingest.instruments import Place
-from sofia_streams.ingest.log_trades import ids_between, trades_between
+from sofia_streams.ingest.log_trades import Instrument, ids_between, not_in_log
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind
+from sofia_streams.ingest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind, reaches_back
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.ingest.venue_rest import Rest, open_rest
-from sofia_streams.model import Gap, Market, Trade, TradeBatch
+from sofia_streams.model import Gap, Trade, TradeBatch
 from sofia_streams.ops.status import open_gaps
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES, check_venue
 
 Say = Callable[[str], None]
-
-
-class Instrument(NamedTuple):
-    """Whose trades."""
-
-    venue: str
-    market: Market
-    symbol: str
 
 
 class Done(NamedTuple):
@@ -89,11 +81,10 @@ async def _recent(
     settings: Settings, rest: Rest, log: TradeLog, wanted: Instrument, listing: str, from_ns: int, to_ns: int
 ) -> Done:
     page = await fetch_recent(rest, listing)
-    known = {trade.trade_id for trade in await trades_between(settings, wanted, from_ns, to_ns - 1)}
-    new = [one for one in page if from_ns <= one.exchange_ns < to_ns and one.trade_id not in known]
+    new = await not_in_log(settings, wanted, page, from_ns, to_ns - 1)
     if new:
         await _put(log, wanted, new)
-    is_whole = bool(page) and page[0].exchange_ns <= from_ns
+    is_whole = reaches_back(page, from_ns)
     closed = 0
     for gap in await _open_gaps(settings, wanted) if is_whole else []:
         if from_ns <= gap.from_ns and gap.until_ns is not None and gap.until_ns < to_ns:

@@ -11,7 +11,7 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.gaps import newest
 from sofia_streams.embedded.process import find_process, read_record
 from sofia_streams.logread import whole_topic
 from sofia_streams.model import NS_PER_SECOND, Gap
@@ -66,11 +66,8 @@ async def status(settings: Settings, *, listen_s: float = 2.5) -> dict[str, Any]
 
 async def open_gaps(settings: Settings) -> list[Gap]:
     """The holes that are not filled, by what the log says. Raises KafkaError."""
-    last: dict[tuple[str, str], Gap] = {}
-    async for value in whole_topic(settings, topics.GAPS):
-        gap = codec.decode_gap(value)
-        last[instrument_key(gap.venue, gap.market, gap.symbol), gap.gap_id] = gap
-    return [gap for gap in last.values() if gap.state == "open"]
+    every = [codec.decode_gap(value) async for value in whole_topic(settings, topics.GAPS)]
+    return [gap for gap in newest(every) if gap.state == "open"]
 
 
 def _time(at_ns: int) -> str:

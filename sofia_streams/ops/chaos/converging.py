@@ -9,6 +9,7 @@ from typing import NamedTuple, Self
 
 from aiokafka.errors import KafkaError
 
+from sofia_streams.core.gaps import newest
 from sofia_streams.errors import DependencyDown
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
 from sofia_streams.ops.chaos.exchange import Exchange
@@ -17,7 +18,6 @@ from sofia_streams.ops.chaos.keeper import Keeper
 from sofia_streams.ops.chaos.plan import Plan
 from sofia_streams.ops.chaos.probe import Probe
 from sofia_streams.ops.chaos.readback import read_gaps
-from sofia_streams.ops.chaos.verdict import newest
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 

@@ -15,10 +15,11 @@ from typing import Any
 from redis.asyncio import Redis
 
 from sofia_streams import codec, topics
+from sofia_streams.core.gaps import newest
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.logread import whole_topic
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, TradeBatch
-from sofia_streams.ops.chaos.verdict import Held, Window, newest
+from sofia_streams.ops.chaos.verdict import Held, Window
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 

@@ -86,11 +86,6 @@ class Tally:
         return [f"{count} {what}" for what, count in found.items() if count]
 
 
-def newest(gaps: Iterable[Gap]) -> list[Gap]:
-    """The last record of every gap, from all records in the order of the log."""
-    return list({(gap.venue, gap.market, gap.symbol, gap.gap_id): gap for gap in gaps}.values())
-
-
 def covers(gap: Gap, one: Print) -> bool:
     """Whether this trade is one of those that the gap is about."""
     if gap.first_id:

@@ -125,16 +125,20 @@ class QuestDbSide:
         table, at = bucket.table, STORED[bucket.table].time
         names = selected_names(table, extras=self.has_extras)
         instrument = " AND ".join(f"{name} = {_quoted(getattr(bucket, name))}" for name in _IDENTITY)
-        slices = count // _ROWS_A_PAGE + 1
-        step_ns = -(-NS_PER_HOUR // slices)
-        for start_ns in range(bucket.hour_ns, bucket.hour_ns + NS_PER_HOUR, step_ns):
-            end_ns = min(start_ns + step_ns, bucket.hour_ns + NS_PER_HOUR)
+        for start_ns, end_ns in slices(bucket, count):
             sql = (
                 f"SELECT {', '.join(_selected(table, name) for name in names)} FROM '{self._store.table(table)}' "  # noqa: S608  our names
                 f"WHERE {_within(at, Span(start_ns, end_ns))} AND {instrument}"
             )
             for row in self._store.query(sql):
                 yield item_from_texts(table, dict(zip(names, map(_text, row), strict=True)))
+
+
+def slices(bucket: Bucket, count: int) -> Iterator[tuple[int, int]]:
+    """The hour of a bucket of about `count` rows, in stretches of time that hold about a page each."""
+    step_ns = -(-NS_PER_HOUR // (count // _ROWS_A_PAGE + 1))
+    for start_ns in range(bucket.hour_ns, bucket.hour_ns + NS_PER_HOUR, step_ns):
+        yield start_ns, min(start_ns + step_ns, bucket.hour_ns + NS_PER_HOUR)
 
 
 def selected_names(table: str, *, extras: bool = True) -> list[str]:

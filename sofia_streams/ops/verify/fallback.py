@@ -7,15 +7,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from sofia_streams.ops.verify.databases import selected_names
+from sofia_streams.ops.verify.databases import selected_names, slices
 from sofia_streams.ops.verify.log import Span
 from sofia_streams.ops.verify.rows import NS_PER_HOUR, TABLES, Bucket, Item, item_from_texts
 from sofia_streams.stores.base import TABLES as STORED
 
 if TYPE_CHECKING:
     from sofia_streams.stores.postgres import Postgres
-
-_ROWS_A_PAGE = 50_000
 
 
 class PostgresSide:
@@ -55,9 +53,7 @@ class PostgresSide:
         """The rows of a bucket, in slices of time that hold about a page each. Raises DependencyDown."""
         table, at, names = bucket.table, STORED[bucket.table].time, selected_names(bucket.table)
         chosen = ", ".join(f"{name}::text" for name in names)
-        step_ns = -(-NS_PER_HOUR // (count // _ROWS_A_PAGE + 1))
-        for start_ns in range(bucket.hour_ns, bucket.hour_ns + NS_PER_HOUR, step_ns):
-            end_ns = min(start_ns + step_ns, bucket.hour_ns + NS_PER_HOUR)
+        for start_ns, end_ns in slices(bucket, count):
             rows = self._store.query(
                 f'SELECT {chosen} FROM "{self._store.table(table)}" WHERE {at} >= %s AND {at} < %s '  # noqa: S608
                 "AND venue = %s AND market = %s AND symbol = %s",
