@@ -21,6 +21,7 @@ from sofia_streams.errors import BadRecord
 from sofia_streams.limits import check_open_files
 from sofia_streams.model import Quarantined, TradeBatch
 from sofia_streams.obs import logs, metrics
+from sofia_streams.obs.waits import say_when_asked
 from sofia_streams.settings import Settings
 from sofia_streams.worker.deferred import DeferredTable
 from sofia_streams.worker.log_check import LogCheck
@@ -48,6 +49,7 @@ class _App(faust.App):
 
     async def on_start(self) -> None:
         """Refuse to begin on topics that do not fit."""
+        say_when_asked(asyncio.get_running_loop())
         await self.log_check.topics_fit()
         LoopWatch(asyncio.get_running_loop(), None if self.producer_only else _SLEPT_S_MAX).start()
         await super().on_start()

@@ -17,6 +17,7 @@ from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import pick_ports
 from sofia_streams.embedded.stack import Stack
 from sofia_streams.errors import SofiaError
+from sofia_streams.obs import waits
 from sofia_streams.ops.alerts import Alerts
 from sofia_streams.ops.restarts import ENDS_MAX, WITHIN_S, Restarts
 from sofia_streams.ops.running import note_given_up
@@ -59,6 +60,10 @@ class Kept:
     def web_port(self) -> int:
         """Of its page."""
         return self.settings.web_port
+
+    def ask_waits(self) -> None:
+        """Have it write to its log what it waits for."""
+        self.child.signal(waits.ASK)
 
 
 class Supervisor:

@@ -28,7 +28,7 @@ from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
 
 _EVERY_S, _SLOW_S, _ANSWER_S, _AGAIN_S = 1.0, 3.0, 10.0, 1.0
-_PAGE_S, _BLIND_S = 3.0, 60.0
+_PAGE_S, _BLIND_S, _ASKED_S = 3.0, 60.0, 0.5
 _WAITING = "sofia_waiting{"
 
 
@@ -45,6 +45,7 @@ class Watched(Protocol):
     def running_pid(self) -> int | None: ...  # noqa: D102  None while it is not running
     @property
     def web_port(self) -> int: ...  # noqa: D102
+    def ask_waits(self) -> None: ...  # noqa: D102  have its log say what it waits for
 
 
 class Watchdog:
@@ -115,6 +116,8 @@ class Watchdog:
                 continue
             watch.begin()
             if not await asyncio.to_thread(says_it_waits, worker.web_port):
+                worker.ask_waits()
+                await asyncio.sleep(_ASKED_S)
                 self._kill(worker, stall)
 
 

@@ -179,6 +179,19 @@ class RedisStreams:
             await pool.release(connection)
         return answers
 
+    async def lacking(self, entries: Sequence[tuple[Entry, int]]) -> list[Entry]:
+        """Those whose id has other fields in Redis, or is not there. Raises DependencyDown."""
+        commands = []
+        for entry, base in entries:
+            place = _packed(f"{entry.offset + base}-{entry.nth}")
+            commands.append(f"*4\r\n{_packed('XRANGE')}{_packed(entry.stream)}{place}{place}")
+        answers = await self._asked(self._send(commands))
+        return [
+            entry
+            for (entry, _), found in zip(entries, answers, strict=True)
+            if not found or isinstance(found, Exception) or "".join(map(_packed, found[0][1])) != entry.fields
+        ]
+
     async def last_number(self, prefix: str) -> int:
         """The largest number of an id ever given in the streams of a prefix; -1 where there is none."""
         newest = -1

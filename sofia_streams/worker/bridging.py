@@ -9,12 +9,14 @@ further back than before, the record at that offset is looked up in the log:
   above every id in the topic's streams, so ids go on growing and whoever reads the streams just reads on. It is said.
 
 The position is written before the entries, so it is never behind them. An entry that is refused although the position
-never reached it has the same cure. See docs/adr/0004. What it does not do: decide which trades repeat, retry.
+never reached it was written by another copy of the worker, which had the partition until now; where Redis has another
+one at that id, or none, the topic was made anew, with the same cure. See docs/adr/0004. What it does not do: decide
+which trades repeat, retry.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -79,14 +81,19 @@ class Bridge:
         refused = {id(entry) for entry in await self._store.publish(entries, first=(self._key, touched))}
         self._positions = reached
         self._read |= {place: message.offset for place, message, _ in run}
-        strange = [
-            _Read(place, message, missing)
-            for place, message, found in run
-            if message.offset > known[place].offset and (missing := [one for one in found if id(one) in refused])
-        ]
-        if strange:
+        if strange := await self._strange(run, known, refused):
             await self._begin_anew({one.place for one in strange}, "its ids were in Redis, but not from this log")
             await self._publish(strange)
+
+    async def _strange(
+        self, run: Sequence[_Read], known: Mapping[TopicPartition, Position], refused: set[int]
+    ) -> list[_Read]:
+        """What was refused beyond the known position, and is not in Redis as it is in the log."""
+        beyond = [one for one in run if one.message.offset > known[one.place].offset]
+        asked = [(e, known[one.place].base) for one in beyond for e in one.entries if id(e) in refused]
+        lacking = {id(entry) for entry in await self._store.lacking(asked)} if asked else set()
+        found = [one._replace(entries=[entry for entry in one.entries if id(entry) in lacking]) for one in beyond]
+        return [one for one in found if one.entries]
 
     def _suspects(self, run: Sequence[_Read]) -> set[TopicPartition]:
         """Partitions that are new to this process, or that go back."""

@@ -195,6 +195,19 @@ async def test_ids_that_came_from_elsewhere_lose_nothing(settings):
     assert await published(settings) == {**wanted, SYMBOLS[0]: ["stranger", *wanted[SYMBOLS[0]]]}
 
 
+async def test_what_another_copy_wrote_meanwhile_is_not_written_again(settings):
+    records = batches(0, 30)
+    await produce(settings, records)
+    found = await items(settings)
+    streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
+    bridge = Bridge(settings, streams)
+    await bridge.publish(found[:7])
+    await publish(settings, found[:25])  # the copy had the partitions for a while
+    await bridge.publish(found[7:])
+    await streams.close()
+    assert await published(settings) == expected(records)
+
+
 async def test_after_redis_was_emptied_what_comes_from_the_log_is_there(settings):
     records = batches(0, 30)
     await produce(settings, records)
