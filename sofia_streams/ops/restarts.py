@@ -39,6 +39,10 @@ class Restarts:
         """Whether the pause is over; then call `started`."""
         return not self.gave_up and self._again_s is not None and now_s >= self._again_s
 
+    def put_off(self, until_s: float) -> None:
+        """The pause of a process that has ended lasts until then."""
+        self._again_s = until_s
+
     def started(self, now_s: float) -> None:
         """It was started again."""
         self._started_s, self._again_s = now_s, None

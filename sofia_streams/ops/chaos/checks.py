@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Gap
 from sofia_streams.ops.chaos import readback
@@ -23,6 +24,9 @@ from sofia_streams.ops.chaos.verdict import (
     judge_store,
 )
 from sofia_streams.ops.stream_replay import settled_counts
+from sofia_streams.ops.verify.fallback import PostgresSide
+from sofia_streams.ops.verify.log import Span as TimeSpan
+from sofia_streams.ops.verify.run import verify
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 
@@ -35,12 +39,15 @@ Span = tuple[int, int]
 
 @dataclass
 class Compared:
-    """The counts, and the times: of gaps from found to closed and from their first missing trade to closed, and by
-    venue the longest time without a trade, at all and while nothing of its own way into the log was hurt; s."""
+    """The counts, where `sofia verify` finds differences, rows in the fallback; and the times: of gaps from found to
+    closed and from their first missing trade to closed, and by venue the longest time without a trade, at all and while
+    nothing of its own way into the log was hurt; s."""
 
     tally: Tally
     gaps: int = 0
     gaps_open: int = 0
+    differs: list[str] = field(default_factory=list)
+    fallback_rows: int = 0
     found_to_closed_s: list[float] = field(default_factory=list)
     missed_to_closed_s: list[float] = field(default_factory=list)
     stall_s: dict[str, float] = field(default_factory=dict)
@@ -53,6 +60,7 @@ async def compare(
     symbols: Mapping[tuple[str, str], str],
     watched: Watched,
     spans: Mapping[str, Sequence[Span]],
+    say: Callable[[str], None],
 ) -> Compared:
     """Everything, once it is at rest; `spans` are times in which something was hurt, by its name.
 
@@ -71,12 +79,21 @@ async def compare(
     for gap in log.gaps:
         if gap.state == "closed":
             _time(found, gap, prints.get(f"{gap.venue}|{gap.market}|{gap.symbol}", {}).values())
+    verified = await verify(settings, TimeSpan(), say)
+    found.differs = [f"{line} ({count} rows)" for line, count in _differences(verified["totals"]).items()]
+    found.fallback_rows = sum(line["found"] for line in verified["totals"] if line["store"] == PostgresSide.name)
     for venue, times in sorted(log.arrivals.items()):
         seen = sorted(one for one in times if one < watched.stopped_ns)
         found.stall_s[venue] = longest_s(seen, [])
         hurt = [span for name in (venue, *_WAY_IN) for span in spans.get(name, ())]
         found.healthy_stall_s[venue] = longest_s(seen, hurt)
     return found
+
+
+def _differences(totals: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Rows that are missing, surplus or different, by store and table."""
+    counts = {f"{one['store']}, {one['table']}": one["missing"] + one["surplus"] + one["different"] for one in totals}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _judge_bars(tally: Tally, prints: Prints, log: Log, symbols: Sequence[str]) -> None:

@@ -149,6 +149,8 @@ class Hurting:
             await self._starve(target, outcome.fault.seconds)
         elif kind == "fill":
             await self._fill(target, outcome.fault.seconds)
+        elif kind == "away":
+            kills = await self._hold_down(target, outcome.fault.seconds)
         else:
             if kind == "kill-in-shutdown":
                 self._forgive(target)
@@ -179,6 +181,17 @@ class Hurting:
                 raise DependencyDown(f"{target}: expected SIGKILL to end it, found it still there. See {child.log}")
             await asyncio.sleep(_LOOK_S)
         return int(child.exit_code() == -signal.SIGKILL)
+
+    async def _hold_down(self, target: str, seconds: float) -> int:
+        """Killed, and started again only after a while; returns once it has been."""
+        gone, killed = self._children()[target], await self._kill(target)
+        again = self._supervisor.servers[target]
+        while not again.is_waiting:  # noqa: ASYNC110  until the supervisor has seen it
+            await asyncio.sleep(_LOOK_S)
+        again.put_off(time.monotonic() + seconds)
+        await asyncio.sleep(seconds)
+        await self._returned(target, gone)
+        return killed
 
     def _forgive(self, target: str) -> None:
         """This end does not count as one more of a process that keeps ending: it comes back after the first pause."""

@@ -14,7 +14,7 @@ from sofia_streams.settings import Exchange
 
 Kind = Literal[
     "kill", "kill-twice", "kill-in-shutdown", "pause", "starve", "join", "disconnect", "drop", "stall", "rest", "skew",
-    "suspend", "fill",
+    "suspend", "fill", "away",
 ]  # fmt: skip
 WORKERS = tuple(INPUTS)
 SERVERS = ("kafka", "questdb", "redis")
@@ -33,7 +33,9 @@ _WEIGHTS: dict[Kind, int] = {
     "kill": 10, "kill-twice": 2, "kill-in-shutdown": 2, "pause": 4, "starve": 1, "join": 2,
     "disconnect": 4, "drop": 5, "stall": 2, "rest": 3, "skew": 1,
 }  # fmt: skip
-PROCESSES: frozenset[Kind] = frozenset({"kill", "kill-twice", "kill-in-shutdown", "pause", "starve", "fill"})
+PROCESSES: frozenset[Kind] = frozenset(
+    {"kill", "kill-twice", "kill-in-shutdown", "pause", "starve", "fill", "away"}
+)
 """Kinds that hurt a process, which must get on afterwards."""
 
 
@@ -41,8 +43,8 @@ class Fault(NamedTuple):
     """One thing to break, `at_s` after the hurt phase began.
 
     target   a worker, a server, a venue, or a table (suspend)
-    seconds  how long (pause, starve, join, stall, rest, suspend, fill), until the second kill (kill-twice), or how far
-             the clock is ahead (skew)
+    seconds  how long (pause, starve, join, stall, rest, suspend, fill, away), until the second kill (kill-twice), or
+             how far the clock is ahead (skew)
     trades   how many (drop)
     detail   the symbol (drop, stall; "": all of the venue), the kind of trouble (rest), or the end of a copy (join)
     """
@@ -68,6 +70,7 @@ class Plan(NamedTuple):
                 malformed)
     hurt_s      how long faults may begin; then everything must converge within `heal_s`
     disk_mib    the broker's disk, where it is a small one of its own (fill); 0: that of everything
+    fallback    whether there is a PostgreSQL that takes the rows while QuestDB is away
     """
 
     name: str
@@ -78,6 +81,7 @@ class Plan(NamedTuple):
     rate: float = 100.0
     heal_s: float = HEAL_S
     disk_mib: int = 0
+    fallback: bool = False
 
     def lines(self) -> list[str]:
         """What is printed before anything breaks."""

@@ -46,6 +46,9 @@ class Report:
         found += [f"left down: {why}" for why in self.given_up.values()]
         found += [f"not at rest: {self.unfinished}"] if self.unfinished else []
         found += [f"left behind: {', '.join(self.orphans)}"] if self.orphans else []
+        found += [f"sofia verify finds a difference: {one}" for one in self.compared.differs]
+        if self.plan.fallback and not self.compared.fallback_rows:
+            found.append("nothing of the outage is in the fallback")
         return [*found, *self.compared.tally.failures()]
 
     def as_json(self) -> dict[str, Any]:
@@ -70,6 +73,8 @@ class Report:
             "duplicated": dict(tally.doubled),
             "missing": dict(tally.missing),
             "bars": {"compared": tally.bars, "unequal": tally.bars_unequal},
+            "verify": {"equal": not self.compared.differs, "differs": self.compared.differs},
+            "fallback_rows": self.compared.fallback_rows,
             "gaps": {"found": self.compared.gaps, "open": self.compared.gaps_open},
             "recovery_s": _quantiles(recovered),
             "gap_to_truth_s": _quantiles(self.compared.found_to_closed_s),
@@ -99,6 +104,8 @@ class Report:
             "missing": _counts(tally.missing),
             "duplicated": f"{_counts(tally.doubled)} (the log says {tally.repeats} again, left out by its readers)",
             "bars": f"{tally.bars} compared, {tally.bars_unequal} unequal",
+            "sofia verify": "; ".join(self.compared.differs) or "clean",
+            "in the fallback": f"{self.compared.fallback_rows} rows",
             "gaps": f"{self.compared.gaps} found, {self.compared.gaps_open} open",
             "recovery": _words(found["recovery_s"]),
             "gap to truth": f"{truth}; from the first missed trade {missed}",

@@ -69,9 +69,10 @@ def run_chaos(plan: Plan, data_dir: Path, say: Say) -> Report:
     keeper = Keeper()
     began_s = time.monotonic()
     with _folder() as folder:
-        stack = Stack(folder, preferred_ports=Ports(0, 0, 0, 0), say=say)
+        stack = Stack(folder, postgres=plan.fallback, preferred_ports=Ports(0, 0, 0, 0, 0), say=say)
         with small_disk(folder / "kafka", plan.disk_mib), stack:
             own = Settings().model_copy(update={**_OWN, "namespace": f"chaos-{uuid4().hex[:8]}"})
+            own = own.model_copy(update={"fallback_enabled": plan.fallback})
             found = addressed(own, stack.addresses, folder)
             report = asyncio.run(_run(plan, found, stack, keeper, say))
         report.orphans = keeper.orphans(folder)
@@ -112,7 +113,7 @@ async def _run(plan: Plan, settings: Settings, stack: Stack, keeper: Keeper, say
         spans: dict[str, list[tuple[int, int]]] = {}
         for one in phases.outcomes:
             spans.setdefault(one.fault.target, []).append(one.span_ns)
-        comparing = compare(settings, exchange.ledger, exchange.symbols(), phases.watched, spans)
+        comparing = compare(settings, exchange.ledger, exchange.symbols(), phases.watched, spans, say)
         compared = await _first(comparing, beside)
         if compared.tally.failures():
             await keep_log(settings, settings.data_dir / "log" / "records.jsonl.gz")

@@ -24,6 +24,7 @@ class Scenario(NamedTuple):
     hurt_s   how long faults may begin
     frames   shares of frames that are hurt all the time
     disk_mib  of the broker, where it is a small one; needs root
+    fallback  whether there is a PostgreSQL
     """
 
     rows: str
@@ -32,11 +33,12 @@ class Scenario(NamedTuple):
     hurt_s: float = 90.0
     frames: Mapping[str, float] = {}
     disk_mib: int = 0
+    fallback: bool = False
 
     def plan(self, name: str, seed: int, symbols: Sequence[str], *, rate: float) -> Plan:
         """The run of a seed."""
         faults = self.faults(Random(seed), symbols)  # noqa: S311
-        return Plan(name, seed, self.hurt_s, faults, self.frames, rate, HEAL_S, self.disk_mib)
+        return Plan(name, seed, self.hurt_s, faults, self.frames, rate, HEAL_S, self.disk_mib, self.fallback)
 
 
 def _kills(kind: Kind, targets: Sequence[str], count: int, *, every_s: float) -> Draw:
@@ -139,6 +141,10 @@ def _zombies(random: Random, symbols: Sequence[str]) -> list[Fault]:
     return faults
 
 
+def _away(random: Random, symbols: Sequence[str]) -> list[Fault]:
+    return [Fault(10.0, "away", "questdb", 120.0)]
+
+
 def _fills(random: Random, symbols: Sequence[str]) -> list[Fault]:
     return [Fault(2.0 + random.uniform(0.0, 5.0), "fill", "kafka", 15.0), Fault(50.0, "fill", "kafka", 15.0)]
 
@@ -178,5 +184,7 @@ SCENARIOS = {
     "questdb-suspended": Scenario("46", "a table of QuestDB suspended, then resumed", _suspensions, 60),
     "questdb-and-writer": Scenario("45", "QuestDB killed, and its writer while it waits for it", _writer_waits, 20),
     "questdb-outage": Scenario("47", "QuestDB killed again and again, away for minutes", _outage("questdb", 7), 120),
+    "questdb-away": Scenario("47", "QuestDB killed and away for 120 s, PostgreSQL takes its rows", _away, 135,
+                             fallback=True),
     "redis-kills": Scenario("50", "Redis killed ten times", _kills("kill", ("redis",), 10, every_s=8.0)),
 }  # fmt: skip
