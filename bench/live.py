@@ -1,6 +1,7 @@
 """The whole pipeline under a steady load: simulated exchanges at a given rate, every worker, both stores.
 
-What it gives: lag of every worker over time, latency from receipt to each stage, CPU and memory of each process.
+What it gives: lag of every worker over time, latency from receipt to each stage, CPU, memory and open files of each
+process. Half an hour of it is a soak: memory's slope says whether a process grows.
 """
 
 from __future__ import annotations
@@ -8,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
+from bench.figures import Held, growth
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.ops.alerts import Alerts
@@ -63,15 +65,11 @@ async def _measure(
     running = {found["name"]: psutil.Process(found["pid"]) for found in processes(data_dir)}
     before = await asyncio.to_thread(_stages, ports)
     cpu_s = {name: sum(one.cpu_times()[:2]) for name, one in running.items()}
-    began_s, lags = time.monotonic(), []
-    async with Lag(settings) as lag:
-        while (elapsed_s := time.monotonic() - began_s) < seconds:
-            lags.append({name: await lag.of(name) for name in READERS})
-            say(f"{elapsed_s:4.0f} s, lag in records {lags[-1]}")
-            await asyncio.sleep(_SAMPLE_S)
+    began_s = time.monotonic()
+    lags, held = await _watch(settings, running, say, seconds)
     elapsed_s = time.monotonic() - began_s
     after = await asyncio.to_thread(_stages, ports)
-    memory_mb = {name: round(one.memory_info().rss / 2**20) for name, one in running.items()}
+    memory_mb = {name: round(found[-1].memory_mb) for name, found in held.items()}
     return {
         "rate_asked": rate * len(settings.crypto_exchanges),
         "seconds": round(elapsed_s, 1),
@@ -79,13 +77,31 @@ async def _measure(
             stage: quantiles(_since(before.get(stage, {}), found)) for stage, found in sorted(after.items())
         },
         "lag_records": lags,
+        "lag_records_max": {name: max(one[name] for one in lags) for name in READERS},
         "cpu_percent": {
             name: round(100 * (sum(one.cpu_times()[:2]) - cpu_s[name]) / elapsed_s) for name, one in running.items()
         },
         "memory_mb": memory_mb,
+        "growth": {name: growth(found) for name, found in held.items()},
         "python_memory_mb": sum(found for name, found in memory_mb.items() if name in _PYTHON),
         "restarts": sum(kept.restarts for kept in supervisor.kept),
     }
+
+
+async def _watch(
+    settings: Settings, running: Mapping[str, psutil.Process], say: Callable[[str], None], seconds: float
+) -> tuple[list[dict[str, int]], dict[str, list[Held]]]:
+    """Every few seconds: records that each worker has left, and what each process holds."""
+    began_s, lags = time.monotonic(), []
+    held: dict[str, list[Held]] = {name: [] for name in running}
+    async with Lag(settings) as lag:
+        while (elapsed_s := time.monotonic() - began_s) < seconds:
+            lags.append({name: await lag.of(name) for name in READERS})
+            for name, one in running.items():
+                held[name].append(Held(elapsed_s, one.memory_info().rss / 2**20, one.num_fds()))
+            say(f"{elapsed_s:4.0f} s, lag in records {lags[-1]}")
+            await asyncio.sleep(_SAMPLE_S)
+    return lags, held
 
 
 def _stages(ports: dict[str, int]) -> dict[str, Buckets]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.figures import ratio, ratios, spread
+from bench.figures import Held, growth, ratio, ratios, spread
 
 
 def test_a_spread_has_median_smallest_and_largest():
@@ -24,3 +24,15 @@ def test_ratios_are_ours_over_theirs():
 def test_a_rate_that_is_not_above_zero_has_no_ratio(pair):
     with pytest.raises(ValueError, match="above zero"):
         ratio(*pair)
+
+
+def test_growth_is_the_slope_behind_the_first_third():
+    samples = [Held(600.0 * number, 50.0 * number if number < 4 else 200.0 + number, 30) for number in range(12)]
+    assert growth(samples) == {
+        "memory_mb_settled": 204.0,
+        "memory_mb_last": 211.0,
+        "memory_mb_per_hour": 6.0,
+        "files_per_hour": 0.0,
+    }
+    assert growth(samples[:3])["memory_mb_per_hour"] is None
+    assert growth([])["memory_mb_last"] is None
