@@ -22,16 +22,20 @@ class Stall(NamedTuple):
 
 
 class StallWatch:
-    """One process of one worker. Call `begin` for a new process, and whenever nothing could be seen for a while."""
+    """One process of one worker. Call `begin` for a new process, `look_again` where nothing could be seen for a while."""
 
     def __init__(self, stall_s: float) -> None:
         self._stall_s = stall_s
         self.begin()
 
     def begin(self) -> None:
-        """Forget what was seen: every partition gets its whole time again, and a little more, as after a start."""
-        self._since: dict[str, tuple[int, float]] = {}
+        """Forget everything: a worker that has only started gets longer."""
+        self.look_again()
         self._moved = False
+
+    def look_again(self) -> None:
+        """Every partition gets its whole time again."""
+        self._since: dict[str, tuple[int, float]] = {}
 
     def look(self, now_s: float, places: Mapping[str, tuple[int, int]]) -> Stall | None:
         """Take (done, end) of each partition; the one that has stood too long with work to do, if any."""

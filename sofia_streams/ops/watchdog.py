@@ -77,7 +77,7 @@ class Watchdog:
                         await self._look(lag, reports)
                         await asyncio.sleep(_EVERY_S)
             except (KafkaError, OSError, TimeoutError) as error:
-                self._begin()
+                self._look_again()
                 self._say_blind(error)
             await asyncio.sleep(_AGAIN_S)
 
@@ -89,10 +89,10 @@ class Watchdog:
                 "`sofia topics list` shows them, `sofia down` and `sofia up` make what is missing."
             )
 
-    def _begin(self) -> None:
+    def _look_again(self) -> None:
         self.sees = False
         for watch in self._watches.values():
-            watch.begin()
+            watch.look_again()
 
     async def _look(self, lag: Lag, reports: Reports) -> None:
         began_s = time.monotonic()
@@ -101,7 +101,7 @@ class Watchdog:
         now_s = time.monotonic()
         slept_s, self._looked_s = began_s - self._looked_s, now_s
         if now_s - began_s > _SLOW_S or slept_s > _SLOW_S + _EVERY_S:
-            self._begin()
+            self._look_again()
             return
         self.sees, self._saw_s = True, now_s
         for worker in self._workers:
@@ -114,7 +114,7 @@ class Watchdog:
             stall = watch.look(now_s, seen)
             if stall is None:
                 continue
-            watch.begin()
+            watch.look_again()
             if not await asyncio.to_thread(says_it_waits, worker.web_port):
                 worker.ask_waits()
                 await asyncio.sleep(_ASKED_S)

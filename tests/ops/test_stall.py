@@ -45,8 +45,9 @@ def test_what_was_seen_before_an_outage_does_not_count():
     watch = StallWatch(STALL_S)
     began_s = moved(watch)
     watch.look(began_s, {"stands": (1, 9)})
-    watch.begin()
+    watch.look_again()
     assert watch.look(began_s + 1_000, {"stands": (1, 9)}) is None
+    assert watch.look(began_s + 1_001 + STALL_S, {"stands": (1, 9)}) is not None, "it had moved since its start"
 
 
 @given(st.lists(st.tuples(st.floats(0.1, STALL_S), st.integers(1, 5)), min_size=1, max_size=60))

@@ -23,8 +23,8 @@ COPIED = ("ohlcv", "timeseries_writer", "redis_bridge")
 VENUES: tuple[str, ...] = get_args(Exchange)
 TROUBLES = ("429", "418", "403", "500", "html", "cut")
 HEAL_S = 150.0
-"""So long everything may take to be as if nothing had been, once the faults have stopped: a worker that hangs after the
-broker came back is ended by the watch after two minutes (WATCHDOG_STALL_S, four times as long after a start)."""
+"""So long everything may take to be as if nothing had been, once the faults have stopped: a worker that hangs from
+its start is ended by the watch after two minutes (four times WATCHDOG_STALL_S)."""
 _DROPPED_MAX = 500
 _PAUSE_S_MAX, _STALL_S_MAX, _REST_S_MAX, _SKEW_S_MAX = 20.0, 45.0, 20.0, 5.0
 _COPY_S = (8.0, 25.0)
