@@ -7,6 +7,7 @@ And what agents share: a topic's channel, pages of a table, quarantine, feeding 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,7 +18,7 @@ from faust.web import Response, View
 
 from sofia_streams import codec, topics
 from sofia_streams.crash_points import passing
-from sofia_streams.errors import BadRecord
+from sofia_streams.errors import BadRecord, DependencyDown
 from sofia_streams.limits import check_open_files
 from sofia_streams.model import Quarantined, TradeBatch
 from sofia_streams.obs import logs, metrics
@@ -37,6 +38,7 @@ except ImportError:  # not on every platform
 _log = structlog.get_logger("app")
 _SESSION_S = 6.0
 _SLEPT_S_MAX = _SESSION_S - 1.0
+_BROKER_WITHIN_S, _LOOK_S = 10.0, 0.5
 _RECORD_BYTES_MAX = topics.TRADES.record_bytes_max
 
 
@@ -50,9 +52,21 @@ class _App(faust.App):
     async def on_start(self) -> None:
         """Refuse to begin on topics that do not fit."""
         say_when_asked(asyncio.get_running_loop())
-        await self.log_check.topics_fit()
+        await self._wait_for_topics()
         LoopWatch(asyncio.get_running_loop(), None if self.producer_only else _SLEPT_S_MAX).start()
         await super().on_start()
+
+    async def _wait_for_topics(self) -> None:
+        """For a while: a broker that ended with this worker is back a few seconds later."""
+        until_s = time.monotonic() + _BROKER_WITHIN_S
+        while True:
+            try:
+                return await self.log_check.topics_fit()
+            except DependencyDown as error:
+                if time.monotonic() > until_s:
+                    raise
+                _log.warning("waiting for the broker", error=str(error))
+                await asyncio.sleep(_LOOK_S)
 
     async def _on_partitions_revoked(self, revoked: Any) -> None:
         if revoked:  # none at the first join

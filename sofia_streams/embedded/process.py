@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from sofia_streams.errors import SofiaError
 
 _START_TIME_TOLERANCE_S = 1.0
 LOG_TAIL_BYTES = 4_000
+_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 class Record(NamedTuple):
@@ -55,10 +57,10 @@ class Child:
         return self._process.poll()
 
     def log_tail(self) -> str:
-        """The last lines it wrote."""
+        """The last lines it wrote, without what only a terminal understands."""
         with self.log.open("rb") as file:
             file.seek(max(0, self.log.stat().st_size - LOG_TAIL_BYTES))
-            return file.read().decode(errors="replace").strip()
+            return _TERMINAL.sub("", file.read().decode(errors="replace")).strip()
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to it and whatever it started."""

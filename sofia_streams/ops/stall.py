@@ -22,7 +22,7 @@ class Stall(NamedTuple):
 
 
 class StallWatch:
-    """One process of one worker. Call `begin` for a new process, `look_again` where nothing could be seen for a while."""
+    """One process of one worker. Call `begin` for a new one, `look_again` when nothing could be seen for a while."""
 
     def __init__(self, stall_s: float) -> None:
         self._stall_s = stall_s

@@ -29,6 +29,7 @@ from sofia_streams.settings import Settings
 WEB_PORT_FIRST = 6066
 _STOP_GRACE_S = 4.0
 """A worker that is killed loses nothing; it only takes longer to come back."""
+_LAST_CHARS = 400
 _DISK_FREE_MIN = 64 * 1024 * 1024
 """With less, whatever ends does so for want of room, and comes back by itself once there is some."""
 
@@ -126,7 +127,7 @@ class Supervisor:
         code = child.exit_code()
         if code is not None and not again.is_waiting:
             pause_s = again.ended(now_s, counts=self._is_own_fault(name))
-            last = " ".join(child.log_tail().splitlines()[-1:])
+            last = " ".join(child.log_tail().splitlines()[-1:])[:_LAST_CHARS]
             ended = f"{name} ended with code {code}"
             if again.gave_up:
                 self._give_up(name, f"{ended}, the {ENDS_MAX}th time within {WITHIN_S:.0f} s", f"{child.log}: {last}")

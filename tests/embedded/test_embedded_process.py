@@ -71,6 +71,15 @@ def test_the_log_of_the_run_before_is_kept(data_dir: Path) -> None:
     assert (data_dir / "log/thing.log.1").read_text() == "first\n"
 
 
+def test_a_log_is_told_without_what_only_a_terminal_understands(data_dir: Path) -> None:
+    child = start(data_dir, ["/bin/sh", "-c", r"printf '\033[?25lwhy it ended\n\033[?25h'"])
+    try:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert child.log_tail() == "why it ended"
+    finally:
+        process.stop([child], grace_s=0)
+
+
 def test_a_child_must_come_from_the_main_thread(data_dir: Path) -> None:
     raised: list[BaseException] = []
 
