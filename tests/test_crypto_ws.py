@@ -7,7 +7,6 @@ hostile input have their own tests in `tests/venues` and `tests/ingest`.
 import asyncio
 import time
 from contextlib import asynccontextmanager
-from decimal import Decimal
 
 import pytest
 from ingest.sockets import Kept, accept, feeding, listening, trade_frame, until
@@ -15,13 +14,12 @@ from prometheus_client import REGISTRY
 from websockets.asyncio.server import serve
 
 from sofia_streams.ingest import connection, live
-from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.connection import Feed, Shard
 from sofia_streams.ingest.intake import Intake
-from sofia_streams.ingest.live import LiveDesk, run_live, shards
+from sofia_streams.ingest.live import LiveDesk, run_live
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.pace import Pace
-from sofia_streams.model import Control, Punctuation, Quarantined, Trade, TradeBatch
+from sofia_streams.model import Control, Punctuation, Quarantined
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.faults import parse_faults
@@ -279,25 +277,3 @@ def test_every_metric_of_a_venue_is_in_the_list_that_a_run_must_set():
     elsewhere |= {"sofia_gaps_open", "sofia_backfilled_total", "sofia_backfill_errors_total"}  # another worker's
     here = {*INGEST.values(), "sofia_ticks_per_second", "sofia_queue_frames", "sofia_clock_skew_ms"}
     assert named <= here | elsewhere
-
-
-def test_what_arrives_together_is_one_record_and_nothing_is_lost_on_the_way():
-    coalescer, given, out = Coalescer(0.05), [], []
-    for number in range(1, 101):
-        trade = Trade(str(number), Decimal(1), Decimal(1), "buy", 10**18, number)
-        given.append(trade)
-        batch = TradeBatch("binance", "spot", "BTC/USDT", 10**18, "binance-0.1", [trade])
-        out += coalescer.add(batch, number * 0.001)
-    out += coalescer.take_all(1.0)
-    assert [trade for record in out for trade in record.trades] == given
-    assert len(out) < 50
-
-
-def test_many_instruments_are_spread_over_connections_within_the_limits_of_the_venue():
-    pairs = tuple(f"C{number}/USDT" for number in range(450))
-    settings = configured("ws://127.0.0.1:1", *VENUES, pairs=pairs)
-    for venue, protocol in VENUES.items():
-        of_venue = [shard for shard in shards(settings, Names()) if shard.venue == venue]
-        assert sum(len(shard.listings) for shard in of_venue) == len(pairs)
-        assert max(len(shard.listings) for shard in of_venue) <= protocol.limits.symbols_max
-        assert len({shard.name for shard in of_venue}) == len(of_venue) > 1

@@ -1,47 +1,24 @@
-"""The embedded PostgreSQL and its tables: started, killed, written twice, cut off after COMMIT; exact as QuestDB."""
+"""The tables in the embedded PostgreSQL: written twice, cut off after COMMIT; exact as QuestDB."""
 
-import os
 import socket
-import stat
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import msgspec
-import psutil
-import psycopg
 import pytest
+from stored_records import ANY_PORTS, BEGAN_NS, RECORDS, bar, batch, eventually, trade
 
-from sofia_streams.embedded.stack import Ports, Stack
-from sofia_streams.errors import BadRecord, ConfigError, DependencyDown
-from sofia_streams.model import NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
+from sofia_streams.embedded.stack import Stack
+from sofia_streams.errors import BadRecord, DependencyDown
+from sofia_streams.model import TradeBatch
 from sofia_streams.stores.base import TABLES
 from sofia_streams.stores.postgres import Postgres
 from sofia_streams.stores.questdb import QuestDb
 
 pytestmark = pytest.mark.broker
-ROOT = Path(__file__).resolve().parents[2]
-ANY_PORTS = Ports(0, 0, 0, 0, 0)
-BEGAN_NS = 1_754_000_000_000_000_001
-PARENT = """
-import sys
-from pathlib import Path
-from sofia_streams.embedded.stack import Ports, Stack
-only = dict(kafka=False, questdb=False, redis=False, postgres=True)
-stack = Stack(Path(sys.argv[1]), **only, preferred_ports=Ports(0, 0, 0, 0, 0))
-stack.start()
-print(*stack.pids.values(), flush=True)
-sys.stdin.read()
-"""
-
-
-def only_postgres(data_dir: Path) -> Stack:
-    return Stack(data_dir, kafka=False, questdb=False, redis=False, postgres=True, preferred_ports=ANY_PORTS)
 
 
 @pytest.fixture(scope="module")
@@ -72,103 +49,6 @@ def questdb(stack: Stack, prefix: str) -> Iterator[QuestDb]:
     yield own
     own.close()
     own.drop_tables()
-
-
-def trade(number: int, price: str = "1.50", **more: Any) -> Trade:
-    return Trade(str(number), Decimal(price), Decimal("0.00000001"), "buy", BEGAN_NS + number, number, **more)
-
-
-def batch(*trades: Trade) -> TradeBatch:
-    return TradeBatch("binance", "spot", "BTC/USDT", BEGAN_NS, "a", list(trades))
-
-
-def bar(revision: int, close: str | None) -> Bar:
-    price = None if close is None else Decimal(close)
-    total = Decimal("0.12345678901234567890123456789")
-    return Bar("binance", "spot", "BTC/USDT", NS_PER_SECOND, BEGAN_NS, price, price, price, price, Decimal("3"), total,
-               Decimal("1.1"), 7, price, "1", "7", revision, "revised" if revision else "complete")  # fmt: skip
-
-
-RECORDS = [
-    batch(trade(1), trade(2, "99999999999999999999.99999999999999999999"), trade(3, count=4, backfilled=True)),
-    batch(trade(4, "0.00000000000000000001", id_kind="agg", snapshot=True, stale=True)),
-    bar(2, "12345678901234567890.12345678901234567890"),
-    msgspec.structs.replace(bar(0, None), symbol="ETH/USDT"),
-    msgspec.structs.replace(bar(1, "1"), size_ns=60 * NS_PER_SECOND),
-    Ticker("okx", "spot", "BTC/USDT", BEGAN_NS, BEGAN_NS - 5, Decimal("1.1"), quote_volume_24h=Decimal("1e-20")),
-    Ticker("okx", "spot", "ETH/USDT", BEGAN_NS),
-    Gap("okx", "spot", "BTC/USDT", BEGAN_NS + 9, "a", "5-8", "ids", "open", BEGAN_NS, BEGAN_NS + 4, "trade", "5", "8",
-        4, opened_ns=BEGAN_NS + 8, missing_volume=Decimal("2.5")),
-    Gap("okx", "spot", "BTC/USDT", BEGAN_NS + 9, "a", "o-1", "outage", "open", BEGAN_NS),
-]  # fmt: skip
-
-
-# == the server
-
-
-def test_it_is_on_loopback_with_a_secret_password_and_folders_for_their_owner(stack):
-    process = psutil.Process(stack.pids["postgres"])
-    listening = {c.laddr.ip for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN}
-    assert listening == {"127.0.0.1"}
-    folder = stack._data_dir / "postgres"
-    assert stat.S_IMODE((folder / "password").stat().st_mode) == 0o600
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (folder, folder / "data")} == {0o700}
-    url = stack.addresses.postgres_url
-    password = (folder / "password").read_text()
-    with pytest.raises(psycopg.OperationalError, match="password"):
-        psycopg.connect(url.replace(password, "guess"))
-    assert password not in " ".join(process.cmdline())
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux says which rights a process has")
-def test_it_runs_without_any_right_of_root(stack):
-    status = Path(f"/proc/{stack.pids['postgres']}/status").read_text()
-    effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff"))
-    assert int(effective, 16) == 0
-
-
-def test_it_stops_at_once_though_a_client_stays_and_has_its_rows_again(tmp_path):
-    stack = only_postgres(tmp_path / "data")
-    first = Postgres(stack.start().postgres_url)
-    first.create_tables({})
-    first.write(RECORDS)
-    began_s = time.monotonic()
-    stack.stop()
-    assert time.monotonic() - began_s < 7, "it waited for its client"
-    with pytest.raises(DependencyDown, match="Is it up"):
-        first.write(RECORDS)
-    with only_postgres(tmp_path / "data") as again:
-        assert Postgres(again.addresses.postgres_url).count("trades") == 4
-
-
-def test_kill_9_of_the_parent_ends_it_and_the_next_start_works(tmp_path):
-    data_dir = tmp_path / "data"
-    with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(data_dir)], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as parent:
-        assert parent.stdout is not None
-        server = psutil.Process(int(parent.stdout.readline()))
-        family = [server, *server.children()]
-        parent.kill()
-    _, alive = psutil.wait_procs(family, timeout=30)
-    assert alive == []
-    pid_file = data_dir / "postgres/data/postmaster.pid"
-    lines = pid_file.read_text().splitlines()
-    pid_file.write_text("\n".join([str(os.getppid()), *lines[1:]]))  # the number went to another program
-    with only_postgres(data_dir) as again:
-        assert Postgres(again.addresses.postgres_url).query("SELECT 1") == [(1,)]
-
-
-def test_data_of_a_version_that_is_not_here_is_left_alone(tmp_path):
-    folder = tmp_path / "data/postgres/data"
-    folder.mkdir(parents=True)
-    (folder / "PG_VERSION").write_text("9\n")
-    with pytest.raises(ConfigError, match="PostgreSQL 9, which made the data folder"):
-        only_postgres(tmp_path / "data").start()
-    assert (folder / "PG_VERSION").read_text() == "9\n"
-
-
-# == the tables
 
 
 def test_written_twice_is_written_once_and_later_values_count(store):
@@ -233,13 +113,6 @@ def in_questdb(questdb: QuestDb, name: str) -> set[tuple[Any, ...]]:
         )
         for row in rows
     }
-
-
-def eventually(holds: Callable[[], bool], within_s: float = 60.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline_s, "it did not come to hold in time"
-        time.sleep(0.05)
 
 
 def test_tables_of_an_older_version_get_the_missing_columns(store, questdb):

@@ -61,3 +61,15 @@ def test_a_burst_from_nothing_is_joined_within_a_tenth_of_a_second():
 def test_a_record_does_not_grow_without_bound():
     sent = run([(0.0, batch(0))] + [(0.001 * step, batch(step, count=300)) for step in range(1, 40)])
     assert max(len(record.trades) for _, record in sent) < TRADES_A_RECORD_MAX + 300
+
+
+def test_what_arrives_together_is_one_record_and_nothing_is_lost_on_the_way():
+    coalescer, given, out = Coalescer(0.05), [], []
+    for number in range(1, 101):
+        trade = Trade(str(number), Decimal(1), Decimal(1), "buy", 10**18, number)
+        given.append(trade)
+        batch = TradeBatch("binance", "spot", "BTC/USDT", 10**18, "binance-0.1", [trade])
+        out += coalescer.add(batch, number * 0.001)
+    out += coalescer.take_all(1.0)
+    assert [trade for record in out for trade in record.trades] == given
+    assert len(out) < 50
