@@ -92,6 +92,12 @@ def _drops(random: Random, symbols: Sequence[str]) -> list[Fault]:
     return sorted(faults)
 
 
+def _storm(random: Random, symbols: Sequence[str]) -> list[Fault]:
+    """A further copy of ohlcv every three seconds for a minute; each is there for about as long as it takes to join."""
+    ends = random.choices(("stopped", "killed"), k=20)
+    return [Fault(2.0 + 3.0 * n, "join", "ohlcv", random.uniform(4.0, 6.0), detail=end) for n, end in enumerate(ends)]
+
+
 def _skews(random: Random, symbols: Sequence[str]) -> list[Fault]:
     """Every venue's clock away from ours by up to five seconds, then back."""
     wrong = [Fault(2.0 + number, "skew", venue, random.choice((-5.0, 5.0))) for number, venue in enumerate(VENUES)]
@@ -161,7 +167,8 @@ SCENARIOS = {
     "writer-pauses": Scenario("4", "the QuestDB writer stopped for longer than its session lasts, twice",
                               _pauses("timeseries_writer", (20.0, 30.0)), 100),
     "zombies": Scenario("4", "workers stopped until a copy has taken over, then woken", _zombies, 150),
-    "copies": Scenario("5, 22", "copies of ohlcv and the sinks come and go, politely or not",
+    "rebalance-storm": Scenario("22", "a further copy of ohlcv comes every three seconds, and goes", _storm, 75),
+    "copies": Scenario("5", "copies of ohlcv and the sinks come and go, politely or not",
                        _kills("join", COPIED, 9, every_s=9.0), 110),
     "starved": Scenario("9", "each worker with a fifth of the time to run",
                         _kills("starve", WORKERS, len(WORKERS), every_s=25.0), 150),
