@@ -8,9 +8,9 @@ from typing import Any
 from sofia_streams import codec, topics
 from sofia_streams.app import create_app, quarantine, topic_on
 from sofia_streams.errors import BadRecord
-from sofia_streams.ingest.backfill import Backfill
-from sofia_streams.ingest.kline_check import KlineCheck
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.rest.backfill import Backfill
+from sofia_streams.ingest.rest.kline_check import KlineCheck
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.settings import load_settings
 from sofia_streams.worker.logtail import read_gaps

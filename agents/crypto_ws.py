@@ -5,10 +5,10 @@ from __future__ import annotations
 from sofia_streams import topics
 from sofia_streams.app import create_app
 from sofia_streams.ingest.intake import Intake, Limits
-from sofia_streams.ingest.listing_check import check_listings
-from sofia_streams.ingest.live import run_live
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.replayed import replay
+from sofia_streams.ingest.rest.listing_check import check_listings
+from sofia_streams.ingest.sockets.live import run_live
+from sofia_streams.ingest.sockets.replayed import replay
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.settings import load_settings

@@ -25,7 +25,7 @@ from sofia_streams.core.windows import Rules
 from sofia_streams.errors import SofiaError
 from sofia_streams.model import NS_PER_MS
 from sofia_streams.ops.latency import quantiles, read_stages
-from sofia_streams.ops.stream_replay import read_bars
+from sofia_streams.ops.replay.streaming import read_bars
 from sofia_streams.ops.topics import apply_topics
 from sofia_streams.ops.workers import Lag, wait_joined
 from sofia_streams.settings import Settings

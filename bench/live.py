@@ -18,13 +18,13 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 from bench.figures import Held, growth
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
-from sofia_streams.ops.alerts import Alerts
 from sofia_streams.ops.latency import Buckets, quantiles, read_stages
+from sofia_streams.ops.look.status import processes
 from sofia_streams.ops.namespaces import remove_namespace
-from sofia_streams.ops.status import processes
-from sofia_streams.ops.supervise import Supervisor
+from sofia_streams.ops.supervision.alerts import Alerts
+from sofia_streams.ops.supervision.supervise import Supervisor
+from sofia_streams.ops.supervision.up import start_simulator
 from sofia_streams.ops.topics import apply_topics
-from sofia_streams.ops.up import start_simulator
 from sofia_streams.ops.workers import INPUTS, READERS, Lag
 from sofia_streams.settings import Settings
 

@@ -16,7 +16,7 @@ from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.logwrite import log_producer
 from sofia_streams.model import TradeBatch
-from sofia_streams.ops.bar_book import BarBook
+from sofia_streams.ops.replay.bar_book import BarBook
 from sofia_streams.settings import Settings
 
 _BUFFERED_MAX = 20_000

@@ -7,8 +7,9 @@ A capture holds frames of public market data, when they came and on which connec
 from __future__ import annotations
 
 import gzip
+import heapq
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated, Literal
@@ -71,6 +72,11 @@ def read_capture(path: Path) -> Iterator[CapturedFrame]:
         ) from error
     except OSError as error:
         raise BadCapture(f"{path}: {error.strerror or error}. Give the path of a .jsonl.gz capture.") from error
+
+
+def merged_frames(paths: Sequence[Path]) -> Iterable[CapturedFrame]:
+    """The frames of all captures in one receive order. Raises BadCapture."""
+    return heapq.merge(*map(read_capture, paths), key=lambda frame: frame.received_ns)
 
 
 class CaptureWriter:

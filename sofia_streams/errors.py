@@ -11,8 +11,8 @@ SofiaError
 ├── DependencyDown  a broker, database or venue that does not answer: retried, then reported
 ├── BadJar          a jar that is not the listed one: it is not run (`embedded.jars`)
 ├── AlreadyRunning  the data directory has servers: exit code 3 (`embedded.lock`)
-├── GaveUp          a worker or server ended again and again, and was left down: exit code 4 (`ops.supervise`)
-└── NothingRuns     the data directory has none (`ops.running`)
+├── GaveUp          a worker or server ended again and again, and was left down: exit code 4 (`ops.supervision`)
+└── NothingRuns     the data directory has none (`ops.supervision`)
 """
 
 from __future__ import annotations

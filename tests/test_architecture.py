@@ -35,8 +35,22 @@ ALLOWED = {
     "cli": (*GROUND, "core", "venues", "stores", "embedded", "ingest", "simulator", "ops", "bench"),
 }
 """Rooms, from the ground up, and what each may import beside itself. No room imports an agent."""
+INNER = {
+    "ingest": (),
+    "ingest.rest": ("ingest",),
+    "ingest.sockets": ("ingest",),
+    "ops": (),
+    "ops.supervision": ("ops",),
+    "ops.look": ("ops", "ops.supervision"),
+    "ops.replay": ("ops",),
+    "ops.verify": ("ops",),
+    "ops.chaos": ("ops", "ops.supervision", "ops.replay"),
+}
+"""Rooms within a room, and which of them each may import; what stands beside the folders imports none of them."""
 PURE_ROOMS = ("model", "core", "venues")
 LINES_MAX, FUNCTION_LINES_MAX, AGENT_LINES_MAX = 300, 40, 90
+PACKAGES = ("sofia_streams", "sofia_streams.ingest", "sofia_streams.ops")
+"""What is imported from these is a module or a room."""
 OURS = ("sofia_streams", "agents", "tables", "bench")
 
 
@@ -55,7 +69,7 @@ def imports(path: Path) -> set[str]:
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             module = node.module or ""
-            found |= {f"{module}.{alias.name}" for alias in node.names} if module == "sofia_streams" else {module}
+            found |= {f"{module}.{alias.name}" for alias in node.names} if module in PACKAGES else {module}
     return found
 
 
@@ -81,6 +95,28 @@ def test_a_room_imports_only_what_it_may(room):
     for path in files:
         found = {name for found in imports(path) if (name := room_of(found)) and name != room}
         assert found <= set(ALLOWED[room]), f"{path.relative_to(ROOT)} imports {found - set(ALLOWED[room])}"
+
+
+def inner_room_of(name: str) -> str | None:
+    """`ops.replay` of a name such as `sofia_streams.ops.replay.export`, `ops` of `sofia_streams.ops.stack`."""
+    _, outer, *rest = [*name.split("."), ""]
+    inner = f"{outer}.{rest[0]}"
+    return inner if inner in INNER else outer if outer in INNER else None
+
+
+def test_every_folder_within_a_divided_room_is_in_its_table():
+    divided = {room.partition(".")[0] for room in INNER}
+    folders = {path.parent for room in divided for path in files_of(room)}
+    assert {".".join(path.relative_to(ROOT / "sofia_streams").parts) for path in folders} == set(INNER)
+
+
+@pytest.mark.parametrize("room", INNER)
+def test_a_room_within_a_room_imports_only_what_it_may(room):
+    outer = room.partition(".")[0]
+    for path in (ROOT / "sofia_streams" / room.replace(".", "/")).glob("*.py"):
+        inner = {name for found in imports(path) if room_of(found) == outer and (name := inner_room_of(found))}
+        strangers = inner - {room, *INNER[room]}
+        assert not strangers, f"{path.relative_to(ROOT)} imports {strangers}"
 
 
 def test_no_agent_imports_another():

@@ -12,8 +12,8 @@ from test_integration import settings as settings
 from sofia_streams.crash_points import EXIT_CODE, POINTS
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST
-from sofia_streams.ops.replay import replay_in_process
-from sofia_streams.ops.stream_replay import Hooks, replay_streaming
+from sofia_streams.ops.replay.in_process import replay_in_process
+from sofia_streams.ops.replay.streaming import Hooks, replay_streaming
 from sofia_streams.ops.workers import start_worker
 from sofia_streams.settings import Settings
 

@@ -13,12 +13,12 @@ from ingest.sockets import Kept, accept, feeding, listening, trade_frame, until
 from prometheus_client import REGISTRY
 from websockets.asyncio.server import serve
 
-from sofia_streams.ingest import connection, live
-from sofia_streams.ingest.connection import Feed, Shard
 from sofia_streams.ingest.intake import Intake
-from sofia_streams.ingest.live import LiveDesk, run_live
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.pace import Pace
+from sofia_streams.ingest.sockets import connection, live
+from sofia_streams.ingest.sockets.connection import Feed, Shard
+from sofia_streams.ingest.sockets.live import LiveDesk, run_live
+from sofia_streams.ingest.sockets.pace import Pace
 from sofia_streams.model import Control, Punctuation, Quarantined
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
@@ -70,7 +70,7 @@ async def test_every_trade_sent_since_the_first_arrives_once_in_order(venue):
 
 @pytest.mark.parametrize("venue", VENUES)
 async def test_a_cut_connection_is_opened_again_and_repeated_trades_are_dropped(venue, monkeypatch):
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda failures: 0.01)
     async with market(venue, ["disconnect=0.01", "duplicate=0.2"]) as (feed, log):
         await until(lambda: feed.reconnects >= 3 and len(log.ids(venue)) > 200)
         ids = log.ids(venue)
@@ -108,7 +108,7 @@ async def test_a_renewed_connection_loses_nothing():
 
 async def test_an_unreachable_venue_is_tried_again_and_stays_down(monkeypatch):
     pauses = []
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: pauses.append(failures) or 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda failures: pauses.append(failures) or 0.01)
     async with feeding("ws://127.0.0.1:9/okx/spot", "okx", ["BTC-USDT"]) as (feed, _):
         await until(lambda: len(pauses) >= 3)
         assert pauses[:3] == [1, 2, 3]
@@ -139,7 +139,7 @@ async def test_a_restart_goes_on_where_the_log_ends():
 
 
 async def test_trades_that_overlap_after_a_reconnect_are_taken_once(monkeypatch):
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda failures: 0.01)
     served = []
 
     async def venue(socket):
@@ -177,7 +177,7 @@ async def running(settings, intake):
 
 
 async def test_a_venue_that_cannot_be_reached_stops_no_other(monkeypatch):
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda failures: 0.01)
 
     async def exchanges(socket):
         venue = socket.request.path.split("/")[1]
@@ -198,7 +198,7 @@ async def test_a_venue_that_cannot_be_reached_stops_no_other(monkeypatch):
 
 async def test_a_venue_that_goes_away_is_declared_dead_once(monkeypatch):
     monkeypatch.setattr(live, "_OUTAGE_S", 0.3)
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda failures: 0.01)
     served = []
 
     async def leaving(socket):
@@ -230,7 +230,7 @@ def shown(name, **labels):
 
 
 async def test_every_metric_of_ingest_is_set_by_a_run(monkeypatch):
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda failures: 0.01)
     before = {name: shown(name) for name in INGEST.values()}
     rates, waiting, served = [], [], []
 

@@ -19,9 +19,9 @@ from sofia_streams.capture import CapturedFrame, CaptureWriter
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports
 from sofia_streams.model import NS_PER_MINUTE, ParsedTrade, Trade, TradeBatch
-from sofia_streams.ops.replay import replay_in_process
+from sofia_streams.ops.replay.in_process import replay_in_process
+from sofia_streams.ops.replay.streaming import Hooks, read_bars, replay_streaming
 from sofia_streams.ops.stack import running_stack
-from sofia_streams.ops.stream_replay import Hooks, read_bars, replay_streaming
 from sofia_streams.ops.workers import start_worker
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.stores.questdb import QuestDb

@@ -32,7 +32,7 @@ def verify(
     --to cut are compared whole.
     """
     from sofia_streams.errors import SofiaError
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ops.supervision.running import running_or_configured
     from sofia_streams.ops.verify.run import verify as compare
 
     span = _span(start, end)

@@ -68,21 +68,21 @@ def _pace(speed: str) -> float | None:
 
 
 def _in_process(captures: list[Path], out: Path | None) -> dict[str, object]:
-    from sofia_streams.ops.replay import replay_in_process, timed_summary
+    from sofia_streams.ops.replay.in_process import replay_in_process, timed_summary
     from sofia_streams.settings import load_settings
 
     settings, began_s = load_settings(), time.monotonic()
     replay = replay_in_process(captures, settings, keep_trades=out is not None)
     summary = timed_summary(replay, began_s)
     if out is not None:
-        from sofia_streams.ops.export import write_replay
+        from sofia_streams.ops.replay.export import write_replay
 
         write_replay(out, replay.book, replay.trades)
     return summary
 
 
 def _through_everything(captures: list[Path], pace: float | None, out: Path | None) -> dict[str, object]:
-    from sofia_streams.ops.stream_replay import replay_streaming
+    from sofia_streams.ops.replay.streaming import replay_streaming
 
     with _own_servers(captures) as addressed:
         return asyncio.run(replay_streaming(captures, addressed, addressed.data_dir, say, pace, out=out))
@@ -108,7 +108,7 @@ def _own_servers(captures: list[Path]) -> Iterator[Settings]:
 
 
 def _verify(captures: list[Path], *, in_process: bool, plain: bool, as_json: bool) -> None:
-    from sofia_streams.ops.replay_verify import verify_in_process, verify_streaming
+    from sofia_streams.ops.replay.verify import verify_in_process, verify_streaming
     from sofia_streams.settings import load_settings
 
     if not plain:
@@ -137,7 +137,7 @@ def capture(
     """
     from sofia_streams.obs import logs
     from sofia_streams.ops.record import record
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ops.supervision.running import running_or_configured
 
     settings = running_or_configured()
     logs.configure(settings.log_level, as_json=settings.log_json)  # on stderr
@@ -154,8 +154,8 @@ def export(
 
     Prices and sums are decimal text, times int64 ns.
     """
-    from sofia_streams.ops.export import export_table
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ops.replay.export import export_table
+    from sofia_streams.ops.supervision.running import running_or_configured
     from sofia_streams.stores.questdb import QuestDb
 
     settings = running_or_configured()

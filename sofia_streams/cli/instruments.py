@@ -23,8 +23,8 @@ def instruments(
 
     Exit code 1 when a venue gave no answer or does not list a pair; each has its line on stderr, the others are shown.
     """
-    from sofia_streams.ingest.instruments import Place, survey
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ingest.rest.instruments import Place, survey
+    from sofia_streams.ops.supervision.running import running_or_configured
 
     settings = running_or_configured()
     names = _venues(venues) if venues else settings.crypto_exchanges
@@ -62,9 +62,9 @@ def klines(
 
     Closed candles only. Exit code 1 when the venue gave no answer or does not list the pair.
     """
-    from sofia_streams.ingest.instruments import Place
-    from sofia_streams.ingest.klines import fetch_klines
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ingest.rest.instruments import Place
+    from sofia_streams.ingest.rest.klines import fetch_klines
+    from sofia_streams.ops.supervision.running import running_or_configured
 
     pair, start_ns, end_ns = _pair(symbol, "SYMBOL"), _moment_ns(start, "--from"), _moment_ns(end, "--to")
     settings = running_or_configured().model_copy(update={"crypto_exchanges": _venues(venue)})
@@ -93,7 +93,7 @@ def backfill(
     """
     from sofia_streams.ingest.log_trades import Instrument
     from sofia_streams.ops.backfill import backfill as run
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ops.supervision.running import running_or_configured
 
     from_ns, to_ns = _moment_ns(start, "--from"), _moment_ns(end, "--to")
     settings = running_or_configured().model_copy(update={"crypto_exchanges": _venues(venue)})

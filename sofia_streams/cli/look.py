@@ -30,8 +30,8 @@ def show_status(
 
     Exit code 1 when something is not well, or nothing runs. With --watch and --json: one object a line.
     """
-    from sofia_streams.ops.running import running_settings
-    from sofia_streams.ops.status import is_well, status
+    from sofia_streams.ops.look.status import is_well, status
+    from sofia_streams.ops.supervision.running import running_settings
     from sofia_streams.settings import load_settings
 
     settings = running_settings(load_settings())
@@ -64,8 +64,8 @@ def doctor(as_json: AsJson = False) -> None:
 
     Exit code 1 when a check failed; each failure says its cure. A warning does not fail.
     """
-    from sofia_streams.ops.doctor import examine
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ops.look.doctor import examine
+    from sofia_streams.ops.supervision.running import running_or_configured
 
     findings = asyncio.run(examine(running_or_configured()))
     if as_json:
@@ -86,7 +86,7 @@ def logs(
     as_json: AsJson = False,
 ) -> None:
     """The end of the logs of what runs or ran.  Example: sofia logs ohlcv -n 50 -f."""
-    from sofia_streams.ops.log_files import follow_logs, last_lines, log_files
+    from sofia_streams.ops.look.log_files import follow_logs, last_lines, log_files
     from sofia_streams.settings import load_settings
 
     files = log_files(load_settings().data_dir, name)
@@ -110,8 +110,8 @@ def bundle(
     as_json: AsJson = False,
 ) -> None:
     """Redacted settings, versions, logs, status and doctor in one file.  Example: sofia debug bundle."""
-    from sofia_streams.ops.bundle import write_bundle
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ops.look.bundle import write_bundle
+    from sofia_streams.ops.supervision.running import running_or_configured
 
     path = out or Path(f"sofia-debug-{time.strftime('%Y%m%dT%H%M%S')}.tar.gz")
     names = asyncio.run(write_bundle(running_or_configured(), path))

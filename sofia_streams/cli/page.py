@@ -21,9 +21,9 @@ from sofia_streams.cli.output import say, show
 from sofia_streams.embedded.jars import Progress
 from sofia_streams.embedded.ports import HOST
 from sofia_streams.model import NS_PER_SECOND, Bar
-from sofia_streams.ops.supervise import Supervisor
-from sofia_streams.ops.up import DEMO
-from sofia_streams.ops.watch import InstrumentState, Watcher
+from sofia_streams.ops.look.watch import InstrumentState, Watcher
+from sofia_streams.ops.supervision.supervise import Supervisor
+from sofia_streams.ops.supervision.up import DEMO
 from sofia_streams.settings import Settings
 
 _POLL_S = 0.5

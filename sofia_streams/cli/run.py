@@ -14,7 +14,7 @@ import typer
 from sofia_streams.cli.output import AsJson, say, show
 from sofia_streams.cli.page import jar_bar, show_live
 from sofia_streams.limits import check_open_files
-from sofia_streams.ops.up import run_up, stop_running
+from sofia_streams.ops.supervision.up import run_up, stop_running
 from sofia_streams.ops.workers import check_name
 from sofia_streams.settings import load_settings
 

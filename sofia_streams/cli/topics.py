@@ -15,7 +15,7 @@ topics = typer.Typer(no_args_is_help=True, help="The log's topics.  Example: sof
 @topics.command("list")
 def list_topics(as_json: AsJson = False) -> None:
     """Topics on the broker, with their records.  Example: sofia topics list."""
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ops.supervision.running import running_or_configured
     from sofia_streams.ops.topics import describe_topics
 
     show_rows("topics", asyncio.run(describe_topics(running_or_configured())), as_json=as_json)
@@ -24,7 +24,7 @@ def list_topics(as_json: AsJson = False) -> None:
 @topics.command("apply")
 def apply(as_json: AsJson = False) -> None:
     """Make and set the topics of the catalogue.  Example: BROKER_URL=kafka://HOST:9092 sofia topics apply."""
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ops.supervision.running import running_or_configured
     from sofia_streams.ops.topics import apply_topics
 
     show({"made": asyncio.run(apply_topics(running_or_configured()))}, as_json=as_json)
@@ -39,7 +39,7 @@ def tail(
     """The last records of a topic.  Example: sofia topics tail quarantine -n 3."""
     from sofia_streams import topics as catalogue
     from sofia_streams.errors import ConfigError
-    from sofia_streams.ops.running import running_or_configured
+    from sofia_streams.ops.supervision.running import running_or_configured
     from sofia_streams.ops.topics import tail_topic
 
     if name not in catalogue.TOPICS:

@@ -3,7 +3,7 @@
 A jump is suspected at once and said when the ids have not come within GRACE_NS: venues and redundant lines deliver out
 of order by some milliseconds. Ids that begin again, or leap further than any outage explains, begin a new count.
 
-What it does not do: fetch (`ingest.backfill`), or find losses where ids do not count (`ingest.outages`).
+What it does not do: fetch (`ingest.rest.backfill`), or find losses where ids do not count (`ingest.outages`).
 """
 
 from __future__ import annotations

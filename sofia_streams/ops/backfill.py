@@ -14,15 +14,15 @@ import msgspec
 
 from sofia_streams.core.gaps import Missing, without
 from sofia_streams.errors import ConfigError
-from sofia_streams.ingest.backfill import LINE
-from sofia_streams.ingest.instruments import Place
 from sofia_streams.ingest.log_trades import Instrument, ids_between, not_in_log
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind, reaches_back
+from sofia_streams.ingest.rest.backfill import LINE
+from sofia_streams.ingest.rest.client import Rest, open_rest
+from sofia_streams.ingest.rest.instruments import Place
+from sofia_streams.ingest.rest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind, reaches_back
 from sofia_streams.ingest.trade_log import TradeLog
-from sofia_streams.ingest.venue_rest import Rest, open_rest
 from sofia_streams.model import Gap, Trade, TradeBatch
-from sofia_streams.ops.status import open_gaps
+from sofia_streams.ops.gaps import open_gaps
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES, check_venue
 

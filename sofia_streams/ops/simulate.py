@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from websockets.asyncio.server import serve
 
+from sofia_streams.capture import merged_frames
 from sofia_streams.embedded.ports import HOST
 from sofia_streams.errors import BadCapture, ConfigError, DependencyDown
-from sofia_streams.ops.replay import merged_frames
 from sofia_streams.settings.values import unified_name
 from sofia_streams.simulator.control import SKEW_S_MAX
 from sofia_streams.simulator.faults import Fault

@@ -19,11 +19,11 @@ from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.embedded.stack import Ports
 from sofia_streams.logread import whole_topic
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Trade, TradeBatch
-from sofia_streams.ops.alerts import Alerts
 from sofia_streams.ops.stack import running_stack
-from sofia_streams.ops.supervise import Supervisor
+from sofia_streams.ops.supervision.alerts import Alerts
+from sofia_streams.ops.supervision.supervise import Supervisor
+from sofia_streams.ops.supervision.up import start_simulator
 from sofia_streams.ops.topics import apply_topics
-from sofia_streams.ops.up import start_simulator
 from sofia_streams.settings import Settings, load_settings
 
 pytestmark = pytest.mark.broker

@@ -16,8 +16,8 @@ from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.logread import whole_topic
 from sofia_streams.model import TradeBatch
 from sofia_streams.ops.stack import addressed
+from sofia_streams.ops.supervision.up import start_simulator
 from sofia_streams.ops.topics import apply_topics
-from sofia_streams.ops.up import start_simulator
 from sofia_streams.ops.workers import start_worker
 from sofia_streams.settings import Settings, load_settings
 

@@ -14,8 +14,8 @@ import psutil
 import pyarrow.parquet as pq
 import pytest
 
-from sofia_streams.ops.export import write_replay
-from sofia_streams.ops.replay import replay_in_process
+from sofia_streams.ops.replay.export import write_replay
+from sofia_streams.ops.replay.in_process import replay_in_process
 
 pytestmark = pytest.mark.broker
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,8 +16,8 @@ from sofia_streams.embedded.stack import Ports
 from sofia_streams.logread import whole_topic
 from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import Trade, TradeBatch
+from sofia_streams.ops.replay.streaming import Hooks, replay_streaming
 from sofia_streams.ops.stack import running_stack
-from sofia_streams.ops.stream_replay import Hooks, replay_streaming
 from sofia_streams.ops.verify.log import Span
 from sofia_streams.ops.verify.run import verify
 from sofia_streams.ops.verify.times import span_of

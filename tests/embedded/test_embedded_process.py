@@ -15,7 +15,7 @@ import pytest
 from sofia_streams.embedded import java, process
 from sofia_streams.embedded.lock import AlreadyRunning, DataDirLock, holder
 from sofia_streams.errors import SofiaError
-from sofia_streams.ops.up import stop_running
+from sofia_streams.ops.supervision.up import stop_running
 from sofia_streams.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]

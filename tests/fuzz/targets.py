@@ -18,7 +18,7 @@ from sofia_streams.core import candles, rebuild, view
 from sofia_streams.core.windows import Minute, Rules
 from sofia_streams.errors import BadCapture, BadFrame, BadRecord, ConfigError
 from sofia_streams.ingest.intake import Intake, Line
-from sofia_streams.ingest.session import Session
+from sofia_streams.ingest.sockets.session import Session
 from sofia_streams.model import (
     NS_PER_MINUTE,
     Bar,

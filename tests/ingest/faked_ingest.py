@@ -8,8 +8,8 @@ from scripted import PAIRS, addresses, hastened, taken_ids
 from sockets import Kept
 
 from sofia_streams.ingest.intake import Intake
-from sofia_streams.ingest.live import run_live
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.sockets.live import run_live
 from sofia_streams.model import Gap, Punctuation, Quarantined
 from sofia_streams.settings import Settings
 

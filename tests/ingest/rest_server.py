@@ -4,8 +4,8 @@ from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import serve
 
-from sofia_streams.ingest.instruments import Place
-from sofia_streams.ingest.rest_budget import forget_budgets
+from sofia_streams.ingest.rest.budget import forget_budgets
+from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.simulator.faults import parse_faults
 from sofia_streams.simulator.server import Exchanges
 from sofia_streams.venues.registry import VENUES

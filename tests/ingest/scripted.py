@@ -11,8 +11,8 @@ from sockets import Kept, listening
 from websockets.asyncio.server import broadcast
 
 from sofia_streams.ingest.intake import Intake, Limits
-from sofia_streams.ingest.live import run_live
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.sockets.live import run_live
 from sofia_streams.model import ParsedTrade, Trade
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
@@ -81,9 +81,9 @@ class Scripted:
 
 def hasten(monkeypatch, venue, **limits):
     """The same steps of a venue's connections, closer together."""
-    monkeypatch.setattr("sofia_streams.ingest.connection._LOOK_S", 0.02)
-    monkeypatch.setattr("sofia_streams.ingest.live._TICK_S", 0.05)
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.connection._LOOK_S", 0.02)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.live._TICK_S", 0.05)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda failures: 0.01)
     quick = {"connects_per_s": 1_000.0, "requests_per_s": 1_000.0} | limits
     monkeypatch.setitem(VENUES, venue, VENUES[venue]._replace(limits=VENUES[venue].limits._replace(**quick)))
 

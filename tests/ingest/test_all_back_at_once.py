@@ -11,8 +11,8 @@ import pytest
 from scripted import PAIRS, Scripted, hasten, ingesting, taken_ids
 from sockets import until
 
-from sofia_streams.ingest import pace
-from sofia_streams.ingest.pace import Pace, pause_s
+from sofia_streams.ingest.sockets import pace
+from sofia_streams.ingest.sockets.pace import Pace, pause_s
 from sofia_streams.venues.registry import VENUES
 
 DOWN_S, FEEDS = 600.0, 20

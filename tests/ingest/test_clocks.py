@@ -9,9 +9,9 @@ from sockets import until
 
 from sofia_streams.core.candles import apply, store
 from sofia_streams.core.windows import Rules
-from sofia_streams.ingest.clock import CLOCK, Clock
 from sofia_streams.ingest.intake import Intake, Limits
 from sofia_streams.ingest.line import Line
+from sofia_streams.ingest.sockets.clock import CLOCK, Clock
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Gap, ParsedTrade, Punctuation, Quarantined, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
 

@@ -10,14 +10,14 @@ import websockets
 from sockets import Kept, accept, feeding, listening, trade_frame, until
 from websockets.exceptions import InvalidStatus
 
-from sofia_streams.ingest import connection, live
-from sofia_streams.ingest.connection import FRAMES_WAITING_MAX, Feed, Shard
 from sofia_streams.ingest.intake import Intake
-from sofia_streams.ingest.live import LiveDesk, progress
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.pace import Pace, pause_s, wait_s
+from sofia_streams.ingest.sockets import connection, live
+from sofia_streams.ingest.sockets.connection import FRAMES_WAITING_MAX, Feed, Shard
+from sofia_streams.ingest.sockets.live import LiveDesk, progress
+from sofia_streams.ingest.sockets.pace import Pace, pause_s, wait_s
 from sofia_streams.model import ParsedTrade, Trade
-from sofia_streams.ops.watch import Watcher
+from sofia_streams.ops.look.watch import Watcher
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
@@ -28,7 +28,7 @@ PAUSE_S = pause_s
 def quick(monkeypatch):
     """The same steps, closer together."""
     monkeypatch.setattr(connection, "_LOOK_S", 0.02)
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda failures: 0.01)
 
 
 def limited(feed, **limits):
@@ -141,7 +141,7 @@ def test_pauses_grow_to_a_cap():
 async def test_pauses_begin_anew_only_after_the_connection_was_live_for_a_while(monkeypatch):
     failures = []
     monkeypatch.setattr(connection, "_STEADY_S", 0.3)
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda count: failures.append(count) or 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda count: failures.append(count) or 0.01)
     served = []
 
     async def brief(socket):

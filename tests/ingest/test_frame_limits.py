@@ -12,7 +12,7 @@ from sockets import accept, listening, trade_frame
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from sofia_streams.ingest.connection import FRAME_BYTES_MAX
+from sofia_streams.ingest.sockets.connection import FRAME_BYTES_MAX
 
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(
@@ -24,7 +24,7 @@ INGEST = """
 import asyncio, json, sys
 sys.path[:0] = [sys.argv[2], sys.argv[3]]
 from sockets import feeding, until
-from sofia_streams.ingest import connection, pace
+from sofia_streams.ingest.sockets import connection, pace
 connection._LOOK_S, pace.pause_s = 0.02, lambda failures: 0.01
 
 def peak_kb():

@@ -14,7 +14,7 @@ import pytest
 from rest_server import at, serving_rest
 
 from sofia_streams.errors import ConfigError, DependencyDown, UnknownSymbol
-from sofia_streams.ingest.instruments import Instrument, Place, listed, load_instruments, survey
+from sofia_streams.ingest.rest.instruments import Instrument, Place, listed, load_instruments, survey
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.instrument import Instrument as Simulated
 from sofia_streams.simulator.rest import Reply, Rest

@@ -7,7 +7,7 @@ import pytest
 from rest_server import at, serving_rest
 
 from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownSymbol
-from sofia_streams.ingest.klines import fetch_klines
+from sofia_streams.ingest.rest.klines import fetch_klines
 from sofia_streams.model import NS_PER_MINUTE
 from sofia_streams.simulator.instrument import Instrument
 from sofia_streams.simulator.market import Event

@@ -5,8 +5,8 @@ import asyncio
 import psutil
 from rest_server import serving_rest
 
-from sofia_streams.ingest import listing_check
-from sofia_streams.ingest.listing_check import check_listings
+from sofia_streams.ingest.rest import listing_check
+from sofia_streams.ingest.rest.listing_check import check_listings
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.instrument import Instrument
@@ -50,7 +50,9 @@ async def test_the_asking_process_ends_with_the_worker(tmp_path):
     settings = settings_for(silent.sockets[0].getsockname()[1], tmp_path)
     task = asyncio.create_task(check_listings(settings, settle_s=0))
     await asyncio.wait_for(asked.wait(), PATIENCE_S)
-    children = [one for one in psutil.Process().children() if "sofia_streams.ingest.listing_check" in one.cmdline()]
+    children = [
+        one for one in psutil.Process().children() if "sofia_streams.ingest.rest.listing_check" in one.cmdline()
+    ]
     assert children
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

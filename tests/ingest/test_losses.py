@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "sim"))
 from simulated import serving
 
 from sofia_streams.codec import encode
-from sofia_streams.ingest.connection import Shard
 from sofia_streams.ingest.intake import Intake, Limits
 from sofia_streams.ingest.line import Line
-from sofia_streams.ingest.live import LiveDesk, watch_feeds
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.sockets.connection import Shard
+from sofia_streams.ingest.sockets.live import LiveDesk, watch_feeds
 from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.ops.simulate import checked_plan, generated
 from sofia_streams.simulator.faults import parse_faults

@@ -6,11 +6,11 @@ import pytest
 from rest_server import at, serving_rest
 
 from sofia_streams.errors import DependencyDown
-from sofia_streams.ingest import rest_budget
-from sofia_streams.ingest.klines import fetch_klines
-from sofia_streams.ingest.rest_budget import budget_of
-from sofia_streams.ingest.trade_history import fetch_recent
-from sofia_streams.ingest.venue_rest import open_rest
+from sofia_streams.ingest.rest import budget as rest_budget
+from sofia_streams.ingest.rest.budget import budget_of
+from sofia_streams.ingest.rest.client import open_rest
+from sofia_streams.ingest.rest.klines import fetch_klines
+from sofia_streams.ingest.rest.trade_history import fetch_recent
 from sofia_streams.model import NS_PER_MINUTE
 from sofia_streams.simulator.instrument import Instrument
 from sofia_streams.simulator.rest import Reply, Rest

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sofia_streams.errors import BadFrame, DependencyDown
-from sofia_streams.ingest.rest_budget import forget_budgets
-from sofia_streams.ingest.trade_history import fetch_ids
-from sofia_streams.ingest.venue_rest import open_rest
+from sofia_streams.ingest.rest.budget import forget_budgets
+from sofia_streams.ingest.rest.client import open_rest
+from sofia_streams.ingest.rest.trade_history import fetch_ids
 
 ROWS = [
     {"trade_id": number, "side": "buy", "size": "1.5", "price": "100.25", "time": "2026-01-01T00:00:00.000001Z"}

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from sockets import accept, feeding, listening, trade_frame, until
 
-from sofia_streams.ingest import connection
+from sofia_streams.ingest.sockets import connection
 
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
@@ -23,7 +23,7 @@ DAY = datetime.timedelta(days=1)
 def quick(monkeypatch):
     """The same steps, closer together."""
     monkeypatch.setattr(connection, "_LOOK_S", 0.02)
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.05)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda failures: 0.05)
 
 
 def certificate(subject, issuer, issuer_key, key, names, begins, ends, *, is_authority=False):

@@ -8,8 +8,8 @@ import pytest
 from rest_server import at, serving_rest
 
 from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownSymbol
-from sofia_streams.ingest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind
-from sofia_streams.ingest.venue_rest import open_rest
+from sofia_streams.ingest.rest.client import open_rest
+from sofia_streams.ingest.rest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind
 from sofia_streams.simulator.instrument import Instrument
 from sofia_streams.simulator.rest import Reply, Rest
 from sofia_streams.venues.registry import VENUES

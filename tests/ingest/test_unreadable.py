@@ -6,15 +6,15 @@ import pytest
 from sockets import accept, feeding, listening, trade_frame, until
 from websockets.exceptions import ConnectionClosed
 
-from sofia_streams.ingest import connection
-from sofia_streams.ingest.connection import FRAME_BYTES_MAX
+from sofia_streams.ingest.sockets import connection
+from sofia_streams.ingest.sockets.connection import FRAME_BYTES_MAX
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """The same steps, closer together."""
     monkeypatch.setattr(connection, "_LOOK_S", 0.02)
-    monkeypatch.setattr("sofia_streams.ingest.pace.pause_s", lambda failures: 0.01)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.pace.pause_s", lambda failures: 0.01)
 
 
 def giant(size):

@@ -15,7 +15,7 @@ from sofia_streams.capture import read_capture
 from sofia_streams.errors import BadCapture, DependencyDown
 from sofia_streams.model import ParsedTrade
 from sofia_streams.ops.record import record
-from sofia_streams.ops.replay import replay_in_process
+from sofia_streams.ops.replay.in_process import replay_in_process
 from sofia_streams.ops.simulate import checked_plan, simulate, taped
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES

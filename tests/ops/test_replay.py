@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar
-from sofia_streams.ops.replay import replay_in_process
+from sofia_streams.ops.replay.in_process import replay_in_process
 
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "tests" / "captures"
@@ -61,7 +61,7 @@ from decimal import Decimal
 from pathlib import Path
 from sofia_streams.capture import CapturedFrame, CaptureWriter
 from sofia_streams.model import ParsedTrade, Trade
-from sofia_streams.ops.replay import replay_in_process
+from sofia_streams.ops.replay.in_process import replay_in_process
 from sofia_streams.venues.registry import VENUES
 resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
 path = Path(sys.argv[1])

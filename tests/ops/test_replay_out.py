@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from sofia_streams.model import CONSOLIDATED
-from sofia_streams.ops.export import write_replay
-from sofia_streams.ops.replay import replay_in_process
+from sofia_streams.ops.replay.export import write_replay
+from sofia_streams.ops.replay.in_process import replay_in_process
 
 CAPTURES = Path(__file__).parents[1] / "captures"
 NAMES = sorted(path.name.removesuffix(".jsonl.gz") for path in CAPTURES.glob("*.jsonl.gz"))

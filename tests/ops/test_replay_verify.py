@@ -19,10 +19,11 @@ from sofia_streams.core import candles
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Gap, ParsedTrade, Punctuation, TradeBatch
-from sofia_streams.ops import replay as folding
-from sofia_streams.ops import replay_verify
-from sofia_streams.ops.replay import records_of
-from sofia_streams.ops.replay_verify import (
+from sofia_streams.ops.replay import in_process as folding
+from sofia_streams.ops.replay import verify as replay_verify
+from sofia_streams.ops.replay.in_process import records_of
+from sofia_streams.ops.replay.streaming import Hooks
+from sofia_streams.ops.replay.verify import (
     SEEDS,
     Comparison,
     folded,
@@ -32,7 +33,6 @@ from sofia_streams.ops.replay_verify import (
     verify_streaming,
 )
 from sofia_streams.ops.stack import running_stack
-from sofia_streams.ops.stream_replay import Hooks
 from sofia_streams.ops.workers import Lag
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.simulator.market import Market, Plan

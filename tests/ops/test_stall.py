@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.ops.restarts import ENDS_MAX, WITHIN_S, Restarts
-from sofia_streams.ops.stall import StallWatch
+from sofia_streams.ops.supervision.restarts import ENDS_MAX, WITHIN_S, Restarts
+from sofia_streams.ops.supervision.stall import StallWatch
 
 STALL_S = 30.0
 

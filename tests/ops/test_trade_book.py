@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_streams.model import NS_PER_SECOND, Punctuation, Trade, TradeBatch
-from sofia_streams.ops.trade_book import TradeBook
+from sofia_streams.ops.replay.trade_book import TradeBook
 
 ONE = Decimal(1)
 NAME = "binance|spot|BTC/USDT"

@@ -8,7 +8,7 @@ import pytest
 
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, ParsedTrade, Trade
-from sofia_streams.ops.replay import Replay
+from sofia_streams.ops.replay.in_process import Replay
 from sofia_streams.simulator.market import Market, Plan
 from sofia_streams.venues.registry import VENUES
 

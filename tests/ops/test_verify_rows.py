@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
-from sofia_streams.ops.replay import replay_in_process
+from sofia_streams.ops.replay.in_process import replay_in_process
 from sofia_streams.ops.verify.candles import HourOfBars, Judged
 from sofia_streams.ops.verify.ledger import compare
 from sofia_streams.ops.verify.log import Span, StreamCounts

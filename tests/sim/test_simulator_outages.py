@@ -16,7 +16,7 @@ from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import pick_ports
 from sofia_streams.errors import ConfigError
 from sofia_streams.ops.simulate import checked_plan, generated, recorded
-from sofia_streams.ops.up import start_simulator
+from sofia_streams.ops.supervision.up import start_simulator
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.faults import parse_faults
 from sofia_streams.venues.registry import VENUES

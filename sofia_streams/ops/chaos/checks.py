@@ -23,7 +23,7 @@ from sofia_streams.ops.chaos.verdict import (
     judge_log,
     judge_store,
 )
-from sofia_streams.ops.stream_replay import settled_counts
+from sofia_streams.ops.replay.streaming import settled_counts
 from sofia_streams.ops.verify.fallback import PostgresSide
 from sofia_streams.ops.verify.log import Span as TimeSpan
 from sofia_streams.ops.verify.run import verify

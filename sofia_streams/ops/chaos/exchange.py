@@ -12,7 +12,7 @@ from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST
 from sofia_streams.errors import DependencyDown
 from sofia_streams.ops.chaos.plan import Fault, Plan
-from sofia_streams.ops.up import start_simulator
+from sofia_streams.ops.supervision.up import start_simulator
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 

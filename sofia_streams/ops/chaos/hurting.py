@@ -24,8 +24,8 @@ from sofia_streams.ops.chaos import disk
 from sofia_streams.ops.chaos.exchange import Exchange
 from sofia_streams.ops.chaos.plan import PROCESSES, SERVERS, VENUES, Fault, Plan
 from sofia_streams.ops.chaos.probe import Busy, Probe
-from sofia_streams.ops.restarts import Restarts
-from sofia_streams.ops.supervise import Supervisor
+from sofia_streams.ops.supervision.restarts import Restarts
+from sofia_streams.ops.supervision.supervise import Supervisor
 from sofia_streams.ops.workers import start_worker
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb

@@ -13,7 +13,7 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from sofia_streams.embedded.process import Child, Record, create_time_s, find_process
 from sofia_streams.embedded.stack import Stack
-from sofia_streams.ops.supervise import Supervisor
+from sofia_streams.ops.supervision.supervise import Supervisor
 
 _CHECK_S, _MEASURE_S = 0.25, 5.0
 

@@ -18,7 +18,6 @@ from uuid import uuid4
 
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.embedded.stack import Ports, Stack
-from sofia_streams.ops.alerts import Alerts
 from sofia_streams.ops.chaos.checks import compare
 from sofia_streams.ops.chaos.converging import Healing, come_to_rest, wait_warm
 from sofia_streams.ops.chaos.disk import small_disk
@@ -31,9 +30,10 @@ from sofia_streams.ops.chaos.probe import Probe
 from sofia_streams.ops.chaos.report import Report
 from sofia_streams.ops.chaos.verdict import Watched
 from sofia_streams.ops.stack import addressed
-from sofia_streams.ops.supervise import Supervisor
+from sofia_streams.ops.supervision.alerts import Alerts
+from sofia_streams.ops.supervision.supervise import Supervisor
+from sofia_streams.ops.supervision.watchdog import Watchdog
 from sofia_streams.ops.topics import apply_topics
-from sofia_streams.ops.watchdog import Watchdog
 from sofia_streams.ops.workers import INPUTS
 from sofia_streams.settings import Settings
 

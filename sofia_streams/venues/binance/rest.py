@@ -1,6 +1,6 @@
 """Binance's REST trades: a row to a trade and back, of both id spaces (`historicalTrades`, `trades`; `aggTrades`).
 
-Pages, paths and limits are not here (`ingest.trade_history`). Shapes: spot API documentation, 2026-07-21.
+Pages, paths and limits are not here (`ingest.rest`). Shapes: spot API documentation, 2026-07-21.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Bybit v5's REST trades (`recent-trade`): a row to a trade and back. `side` is the taker's.
 
-Pages, paths and limits are not here (`ingest.trade_history`). A row does not say the place of the trade in its frame,
+Pages, paths and limits are not here (`ingest.rest`). A row does not say the place of the trade in its frame,
 so `order` is that of the first place of its sequence, as the socket's parser gives it for a frame of one trade.
 Shapes: API documentation, 2026-07-24.
 """

@@ -1,6 +1,6 @@
 """Coinbase Exchange's REST trades (`products/<id>/trades`): a row to a trade and back. `side` is the MAKER's.
 
-Pages, paths and limits are not here (`ingest.trade_history`). Shapes: Exchange API documentation and samples, 2023-26.
+Pages, paths and limits are not here (`ingest.rest`). Shapes: Exchange API documentation and samples, 2023-26.
 """
 
 from __future__ import annotations

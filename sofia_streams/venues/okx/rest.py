@@ -1,6 +1,6 @@
 """OKX's REST trades (`trades`, `history-trades`): a row to a trade and back. `side` is the taker's.
 
-Pages, paths and limits are not here (`ingest.trade_history`). A row is one id each: no `count`, as on the socket.
+Pages, paths and limits are not here (`ingest.rest`). A row is one id each: no `count`, as on the socket.
 Shapes: API v5 guide, 2026-07-28.
 """
 

@@ -16,7 +16,7 @@ import msgspec
 
 from sofia_streams.core.id_search import IdSearch
 from sofia_streams.errors import BadFrame, ConfigError
-from sofia_streams.ingest.venue_rest import Rest
+from sofia_streams.ingest.rest.client import Rest
 from sofia_streams.model import IdKind, Trade
 from sofia_streams.venues.registry import VENUES
 

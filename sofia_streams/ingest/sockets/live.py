@@ -15,14 +15,14 @@ import structlog
 from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.crash_points import passing
-from sofia_streams.ingest.clock import CLOCK
-from sofia_streams.ingest.connection import Feed, Shard
-from sofia_streams.ingest.escalation import Escalation
 from sofia_streams.ingest.intake import Intake, Record
 from sofia_streams.ingest.line import Line
-from sofia_streams.ingest.measures import IngestMetrics
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.pace import Pace
+from sofia_streams.ingest.sockets.clock import CLOCK
+from sofia_streams.ingest.sockets.connection import Feed, Shard
+from sofia_streams.ingest.sockets.escalation import Escalation
+from sofia_streams.ingest.sockets.measures import IngestMetrics
+from sofia_streams.ingest.sockets.pace import Pace
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import Alert, Control, Progress, TradeBatch
 from sofia_streams.obs import metrics

@@ -1,7 +1,7 @@
 """Keeps what one stack runs running: workers and embedded servers that end are started again, with growing pauses.
 
 One that ends again and again is left down, said, and shown by `status`: starting it once more would only hide why. What
-it does not do: look whether what runs gets on (`ops.watchdog`). See docs/adr/0007.
+it does not do: look whether what runs gets on (`watchdog`). See docs/adr/0007.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from sofia_streams.embedded.ports import pick_ports
 from sofia_streams.embedded.stack import Stack
 from sofia_streams.errors import SofiaError
 from sofia_streams.obs import waits
-from sofia_streams.ops.alerts import Alerts
-from sofia_streams.ops.restarts import ENDS_MAX, WITHIN_S, Restarts
-from sofia_streams.ops.running import note_given_up
-from sofia_streams.ops.stall import Stall
-from sofia_streams.ops.watchdog import Watched
+from sofia_streams.ops.supervision.alerts import Alerts
+from sofia_streams.ops.supervision.restarts import ENDS_MAX, WITHIN_S, Restarts
+from sofia_streams.ops.supervision.running import note_given_up
+from sofia_streams.ops.supervision.stall import Stall
+from sofia_streams.ops.supervision.watchdog import Watched
 from sofia_streams.ops.workers import start_worker
 from sofia_streams.settings import Settings
 

@@ -18,10 +18,10 @@ import structlog
 
 from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.ingest.backfill import LINE, TROUBLES, Backfill
-from sofia_streams.ingest.instruments import Place
-from sofia_streams.ingest.klines import fetch_klines
 from sofia_streams.ingest.log_trades import Instrument, has_any, trades_between
+from sofia_streams.ingest.rest.backfill import LINE, TROUBLES, Backfill
+from sofia_streams.ingest.rest.instruments import Place
+from sofia_streams.ingest.rest.klines import fetch_klines
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap
 from sofia_streams.settings import Settings

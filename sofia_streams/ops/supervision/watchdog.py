@@ -4,7 +4,7 @@ A worker that reads the log must move: where a partition's committed offset is b
 WATCHDOG_STALL_S. Ingest reads no log; its progress in `health` must move. A worker that has only started gets four
 times as long. Whatever keeps the watch from seeing (a broker that is down, or slow, or this process having slept) says
 nothing about workers: then everybody's time begins anew. A worker that says on its page that it waits for a store, or
-is at something long, is let wait. What it does not do: start anything (`ops.supervise`).
+is at something long, is let wait. What it does not do: start anything (`supervise`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from sofia_streams import codec, topics
 from sofia_streams.embedded.ports import HOST
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import places
-from sofia_streams.ops.stall import Stall, StallWatch
+from sofia_streams.ops.supervision.stall import Stall, StallWatch
 from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
 

@@ -1,6 +1,6 @@
 """Whether a worker stands still although there is work: a judgement over what was seen, with the time as a parameter.
 
-What it does not do: look (`ops.watchdog`), decide what happens to the worker.
+What it does not do: look (`watchdog`), decide what happens to the worker.
 """
 
 from __future__ import annotations

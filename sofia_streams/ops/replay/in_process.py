@@ -5,20 +5,19 @@ The capture is the clock: "before our subscription" means before the recorder's 
 
 from __future__ import annotations
 
-import heapq
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from sofia_streams.capture import CapturedFrame, read_capture
+from sofia_streams.capture import CapturedFrame, merged_frames
 from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.ingest.intake import Intake, Limits, Record
 from sofia_streams.ingest.names import Names
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Gap, Punctuation, TradeBatch
-from sofia_streams.ops.bar_book import BarBook
-from sofia_streams.ops.trade_book import TradeBook
+from sofia_streams.ops.replay.bar_book import BarBook
+from sofia_streams.ops.replay.trade_book import TradeBook
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
@@ -110,11 +109,6 @@ def records_of(paths: Sequence[Path], settings: Settings) -> Iterator[Record]:
         now_ns = frame.received_ns
         yield from intake.captured(frame)
     yield from intake.ended(now_ns)
-
-
-def merged_frames(paths: Sequence[Path]) -> Iterable[CapturedFrame]:
-    """The frames of all captures in one receive order. Raises BadCapture."""
-    return heapq.merge(*map(read_capture, paths), key=lambda frame: frame.received_ns)
 
 
 def replay_in_process(

@@ -20,7 +20,7 @@ import structlog
 
 from sofia_streams.errors import DependencyDown, SofiaError, UnknownSymbol
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.venue_rest import exact, open_rest
+from sofia_streams.ingest.rest.client import exact, open_rest
 from sofia_streams.model import Market
 from sofia_streams.settings import Settings
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from sofia_streams.ingest.connection import Feed
+from sofia_streams.ingest.sockets.connection import Feed
 from sofia_streams.model import Alert
 from sofia_streams.obs import metrics
 

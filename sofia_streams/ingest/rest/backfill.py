@@ -3,7 +3,7 @@
 Where ids count, exactly the missing ids are asked for. Where they do not (Bybit), the venue's last trades are: if they
 reach back behind the hole it is closed, else it stays open, and the venue's own candles bound it: each minute they are
 compared with ours, which also finds what was lost without a trace. A venue that is down or busy is asked again, with
-growing pauses; its budget and bans are `venue_rest`'s. One venue never waits for another.
+growing pauses; its budget and bans are `ingest.rest.client`'s. One venue never waits for another.
 
 What it does not do: find missing ids (`gap_watch`), revise bars (`core.candles` does, from what is logged here).
 """
@@ -20,12 +20,12 @@ import structlog
 
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownSymbol
-from sofia_streams.ingest.instruments import Place
 from sofia_streams.ingest.log_trades import not_in_log
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.trade_history import fetch_ids, fetch_recent, reaches_back
+from sofia_streams.ingest.rest.client import Rest, open_rest
+from sofia_streams.ingest.rest.instruments import Place
+from sofia_streams.ingest.rest.trade_history import fetch_ids, fetch_recent, reaches_back
 from sofia_streams.ingest.trade_log import TradeLog
-from sofia_streams.ingest.venue_rest import Rest, open_rest
 from sofia_streams.model import NS_PER_SECOND, Gap, Trade, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings

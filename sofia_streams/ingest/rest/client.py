@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from sofia_streams.errors import DependencyDown, UnknownSymbol
-from sofia_streams.ingest.rest_budget import WAIT_S_MAX, RestBudget, budget_of
+from sofia_streams.ingest.rest.budget import WAIT_S_MAX, RestBudget, budget_of
 from sofia_streams.model import Market, decimal_from_text
 from sofia_streams.venues.registry import check_venue
 

@@ -18,19 +18,19 @@ from aiokafka import AIOKafkaConsumer
 from websockets.asyncio.server import serve
 
 from sofia_streams import codec, topics
-from sofia_streams.capture import CapturedFrame
+from sofia_streams.capture import CapturedFrame, merged_frames
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import DependencyDown
 from sofia_streams.logread import places, whole_topic
 from sofia_streams.model import NS_PER_MS, Progress
-from sofia_streams.ops.bar_book import BarBook
-from sofia_streams.ops.export import write_replay
 from sofia_streams.ops.latency import Buckets, quantiles, read_stages
 from sofia_streams.ops.namespaces import remove_namespace
-from sofia_streams.ops.replay import merged_frames, summarised, with_pace
+from sofia_streams.ops.replay.bar_book import BarBook
+from sofia_streams.ops.replay.export import write_replay
+from sofia_streams.ops.replay.in_process import summarised, with_pace
+from sofia_streams.ops.replay.trade_book import TradeBook
 from sofia_streams.ops.topics import apply_topics
-from sofia_streams.ops.trade_book import TradeBook
 from sofia_streams.ops.workers import REPLAYED, STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.recording import serve_recording

@@ -10,14 +10,12 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from sofia_streams import codec, topics
-from sofia_streams.core.gaps import newest
 from sofia_streams.embedded.process import find_process, read_record
-from sofia_streams.logread import whole_topic
-from sofia_streams.model import NS_PER_SECOND, Gap
-from sofia_streams.ops.alerts import open_alerts
-from sofia_streams.ops.running import given_up
-from sofia_streams.ops.watch import ConnectionState, Watcher
+from sofia_streams.model import NS_PER_SECOND
+from sofia_streams.ops.gaps import open_gaps
+from sofia_streams.ops.look.watch import ConnectionState, Watcher
+from sofia_streams.ops.supervision.alerts import open_alerts
+from sofia_streams.ops.supervision.running import given_up
 from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
 
@@ -62,12 +60,6 @@ async def status(settings: Settings, *, listen_s: float = 2.5) -> dict[str, Any]
     except KafkaError as error:
         found["broker"] = f"no answer: {error}"
     return found
-
-
-async def open_gaps(settings: Settings) -> list[Gap]:
-    """The holes that are not filled, by what the log says. Raises KafkaError."""
-    every = [codec.decode_gap(value) async for value in whole_topic(settings, topics.GAPS)]
-    return [gap for gap in newest(every) if gap.state == "open"]
 
 
 def _time(at_ns: int) -> str:

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from sofia_streams.ops.doctor import examine
-from sofia_streams.ops.log_files import last_lines
-from sofia_streams.ops.status import status
+from sofia_streams.ops.look.doctor import examine
+from sofia_streams.ops.look.log_files import last_lines
+from sofia_streams.ops.look.status import status
 from sofia_streams.settings import Settings, shown
 
 _LOG_LINES = 1_000

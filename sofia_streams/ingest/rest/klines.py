@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple
 
 from sofia_streams.core.windows import SIZES_NS
 from sofia_streams.errors import BadFrame, ConfigError, UnknownSymbol
-from sofia_streams.ingest.instruments import REAL, Place, load_instruments
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.venue_rest import Rest, exact, open_rest
+from sofia_streams.ingest.rest.client import Rest, exact, open_rest
+from sofia_streams.ingest.rest.instruments import REAL, Place, load_instruments
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Market
 
 Size = Literal["1s", "1m"]

@@ -18,10 +18,10 @@ import structlog
 import websockets
 from websockets.exceptions import ConnectionClosedError, WebSocketException
 
-from sofia_streams.ingest.clock import CLOCK
 from sofia_streams.ingest.line import Line
-from sofia_streams.ingest.pace import Pace, wait_s, words_of
-from sofia_streams.ingest.session import CLOSE_S, Session, Silent, Unanswered
+from sofia_streams.ingest.sockets.clock import CLOCK
+from sofia_streams.ingest.sockets.pace import Pace, wait_s, words_of
+from sofia_streams.ingest.sockets.session import CLOSE_S, Session, Silent, Unanswered
 from sofia_streams.model import Control, Market
 from sofia_streams.obs import metrics
 from sofia_streams.venues.base import cancelling

@@ -25,9 +25,9 @@ import msgspec
 from sofia_streams.core.windows import SIZE_NAME
 from sofia_streams.ingest.intake import Record
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, TradeBatch
-from sofia_streams.ops.bar_book import BarBook, Difference
-from sofia_streams.ops.replay import Replay, records_of
-from sofia_streams.ops.stream_replay import Hooks, Say, read_bars, replay_streaming
+from sofia_streams.ops.replay.bar_book import BarBook, Difference
+from sofia_streams.ops.replay.in_process import Replay, records_of
+from sofia_streams.ops.replay.streaming import Hooks, Say, read_bars, replay_streaming
 from sofia_streams.ops.workers import REPLAYED
 from sofia_streams.settings import Settings
 

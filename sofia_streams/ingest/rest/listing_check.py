@@ -1,7 +1,7 @@
 """Beside live ingest, once after its start: does every venue list what is configured? Warns; stops and delays nothing.
 
 Run as a module it is the process that asks, because ccxt is large and its work would hold up frames:
-`python -m sofia_streams.ingest.listing_check` prints one JSON object. That process cannot outlive who started it.
+`python -m sofia_streams.ingest.rest.listing_check` prints one JSON object. That process cannot outlive who started it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from sofia_streams.embedded import launch
-from sofia_streams.ingest.instruments import Instrument, Place, Unlisted, survey
+from sofia_streams.ingest.rest.instruments import Instrument, Place, Unlisted, survey
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings, load_settings, worker_environment
 

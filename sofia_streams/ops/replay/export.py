@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 from sofia_streams.core.windows import SIZES_NS
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import CONSOLIDATED, Bar, TradeBatch
-from sofia_streams.ops.bar_book import BarBook
-from sofia_streams.ops.trade_book import TradeBook
+from sofia_streams.ops.replay.bar_book import BarBook
+from sofia_streams.ops.replay.trade_book import TradeBook
 from sofia_streams.stores.base import TABLES
 from sofia_streams.stores.questdb import QuestDb
 

@@ -23,12 +23,12 @@ from sofia_streams.embedded.lock import DataDirLock, holder
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.embedded.stack import Stack
 from sofia_streams.limits import check_open_files
-from sofia_streams.ops.alerts import Alerts
-from sofia_streams.ops.running import forget, noted
 from sofia_streams.ops.stack import addressed, make_stack
-from sofia_streams.ops.supervise import Supervisor
+from sofia_streams.ops.supervision.alerts import Alerts
+from sofia_streams.ops.supervision.running import forget, noted
+from sofia_streams.ops.supervision.supervise import Supervisor
+from sofia_streams.ops.supervision.watchdog import Watchdog
 from sofia_streams.ops.topics import apply_topics
-from sofia_streams.ops.watchdog import Watchdog
 from sofia_streams.ops.workers import INPUTS
 from sofia_streams.settings import Settings
 
@@ -115,7 +115,7 @@ def start_simulator(
         *(["--control"] if control else []),
         *(["--ledger", str(ledger.resolve())] if ledger else []),
     ]
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     env = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": str(root), "PYTHONUNBUFFERED": "1"}
     return process.start("simulator", command, port=port, data_dir=data_dir, cwd=root, env=env)
 
