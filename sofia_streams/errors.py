@@ -17,6 +17,9 @@ SofiaError
 
 from __future__ import annotations
 
+SLEPT_EXIT_CODE = 75
+"""Of a worker that was stopped from outside for so long that it ended when it woke (`worker.loop_watch`)."""
+
 
 class SofiaError(Exception):
     """Base of everything below; the command line prints its text and exits with `exit_code`."""

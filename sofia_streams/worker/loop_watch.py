@@ -17,12 +17,12 @@ import traceback
 
 import structlog
 
+from sofia_streams.errors import SLEPT_EXIT_CODE
 from sofia_streams.obs import metrics
 
 _log = structlog.get_logger("loop_watch")
 _EVERY_S = 0.5
 BLOCKED_S = 2.0
-SLEPT_EXIT_CODE = 75
 _SLEPT = (
     "expected to run without a break of {:.0f} s, found that this process was stopped for {:.1f} s: it ends, since "
     "another worker may have taken over. Start it again.\n"

@@ -11,8 +11,9 @@ from pathlib import Path
 import structlog
 from structlog.testing import capture_logs
 
+from sofia_streams.errors import SLEPT_EXIT_CODE
 from sofia_streams.worker import loop_watch
-from sofia_streams.worker.loop_watch import BLOCKED_S, SLEPT_EXIT_CODE, LoopWatch
+from sofia_streams.worker.loop_watch import BLOCKED_S, LoopWatch
 
 
 async def test_a_loop_that_is_blocked_is_said_once_with_its_stack(monkeypatch):

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import signal
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import Literal, NamedTuple
 
@@ -77,6 +78,8 @@ class Hurting:
         self._settings, self._supervisor, self._stack = settings, supervisor, stack
         self.exchange, self.probe, self._say = exchange, probe, say
         self._began_s, self._copies = 0.0, 0
+        self._hurts: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        """One fault of a process at a time."""
         self._whole_ns = -(-time.time_ns() // NS_PER_MINUTE) * NS_PER_MINUTE
         """From then on minutes are whole: where ids do not count, only those tell what is missing."""
 
@@ -110,7 +113,8 @@ class Hurting:
         if fault.kind == "drop" and not registry.VENUES[fault.target].ids_count:
             await asyncio.sleep(max(0.0, (self._whole_ns - time.time_ns()) / 1e9))
         began_ns = time.time_ns()
-        outcome = await self._one(fault)
+        async with self._hurts[fault.target] if fault.kind in PROCESSES else contextlib.nullcontext():
+            outcome = await self._one(fault)
         lasts_s = fault.seconds + _OVER_S if fault.target in VENUES else 0.0
         return outcome._replace(span_ns=(began_ns, time.time_ns() + round(lasts_s * 1e9)))
 

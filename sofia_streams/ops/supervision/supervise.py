@@ -16,7 +16,7 @@ from pathlib import Path
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import pick_ports
 from sofia_streams.embedded.stack import Stack
-from sofia_streams.errors import SofiaError
+from sofia_streams.errors import SLEPT_EXIT_CODE, SofiaError
 from sofia_streams.obs import waits
 from sofia_streams.ops.supervision.alerts import Alerts
 from sofia_streams.ops.supervision.restarts import ENDS_MAX, WITHIN_S, Restarts
@@ -126,7 +126,7 @@ class Supervisor:
         now_s = time.monotonic()
         code = child.exit_code()
         if code is not None and not again.is_waiting:
-            pause_s = again.ended(now_s, counts=self._is_own_fault(name))
+            pause_s = again.ended(now_s, counts=self._is_own_fault(name, code))
             last = " ".join(child.log_tail().splitlines()[-1:])[:_LAST_CHARS]
             ended = f"{name} ended with code {code}"
             if again.gave_up:
@@ -138,10 +138,10 @@ class Supervisor:
             return True
         return False
 
-    def _is_own_fault(self, name: str) -> bool:
-        """Not where the disk is full, or the log that a worker needs is away: that passes."""
+    def _is_own_fault(self, name: str, code: int) -> bool:
+        """Not where the disk is full, the log that a worker needs is away, or it was stopped from outside: it passes."""
         has_room = shutil.disk_usage(self._data_dir).free >= _DISK_FREE_MIN
-        return has_room and (name in self.servers or self.log_answers())
+        return has_room and code != SLEPT_EXIT_CODE and (name in self.servers or self.log_answers())
 
     def _give_up(self, name: str, why: str, last: str) -> None:
         self.given_up[name] = why
