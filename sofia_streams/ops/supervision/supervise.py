@@ -139,7 +139,7 @@ class Supervisor:
         return False
 
     def _is_own_fault(self, name: str, code: int) -> bool:
-        """Not where the disk is full, the log that a worker needs is away, or it was stopped from outside: it passes."""
+        """Not where the disk is full, the log of a worker is away, or it was stopped from outside: that passes."""
         has_room = shutil.disk_usage(self._data_dir).free >= _DISK_FREE_MIN
         return has_room and code != SLEPT_EXIT_CODE and (name in self.servers or self.log_answers())
 
