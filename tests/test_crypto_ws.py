@@ -28,6 +28,7 @@ from sofia_streams.simulator.sent import encoded
 from sofia_streams.simulator.server import Exchanges
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 PAIRS = ("BTC/USDT", "ETH/USDT")
 
 

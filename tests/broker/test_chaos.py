@@ -15,7 +15,7 @@ import pytest
 
 from sofia_streams.worker import canary
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.alone]
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ROOT / "tests" / "sim" / "seeds.txt"
 HURT_MINUTES, RATE, SEED = 1.6, 40, 2360

@@ -16,6 +16,7 @@ import typer
 
 from sofia_streams.cli.__main__ import COMMANDS
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 CAPTURE = ROOT / "tests" / "captures" / "okx-spot-mixed6-20210722.jsonl.gz"
 SECRET = "8231:aVerySecretToken"

@@ -14,6 +14,7 @@ from mutation import mutated
 from seeds import SEEDS
 from targets import TARGETS
 
+pytestmark = pytest.mark.slow
 TRIES = 2_000
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
 SLOW_S = 5.0

@@ -15,6 +15,7 @@ from sofia_streams.ingest.sockets import pace
 from sofia_streams.ingest.sockets.pace import Pace, pause_s
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 DOWN_S, FEEDS = 600.0, 20
 
 

@@ -15,6 +15,7 @@ from sofia_streams.ingest.sockets import connection
 from sofia_streams.ingest.sockets.connection import FRAMES_WAITING_MAX
 from sofia_streams.model import TradeBatch
 
+pytestmark = pytest.mark.slow
 BTC = PAIRS[0]
 
 

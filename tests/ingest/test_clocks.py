@@ -15,6 +15,7 @@ from sofia_streams.ingest.sockets.clock import CLOCK, Clock
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Gap, ParsedTrade, Punctuation, Quarantined, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 S = NS_PER_SECOND
 BEGIN_NS = 1_786_310_820 * S
 HOUR_S = 3_600

@@ -21,6 +21,7 @@ from sofia_streams.ops.look.watch import Watcher
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 PAUSE_S = pause_s
 
 

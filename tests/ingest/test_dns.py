@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import socket
 
+import pytest
 from scripted import PAIRS, Scripted, hasten, ingesting, taken_ids
 from sockets import until
+
+pytestmark = pytest.mark.slow
 
 
 class Named(Scripted):

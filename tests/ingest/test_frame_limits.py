@@ -15,9 +15,11 @@ from websockets.protocol import State
 from sofia_streams.ingest.sockets.connection import FRAME_BYTES_MAX
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.skipif(
-    not Path("/proc/self/status").exists(), reason="peak memory is read from /proc, which this system has not"
-)
+HAS_PROC = Path("/proc/self/status").exists()
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not HAS_PROC, reason="peak memory is read from /proc, which this system has not"),
+]
 RSS_KB_MAX = 64 * 1024
 PATIENCE_S = 120.0
 INGEST = """

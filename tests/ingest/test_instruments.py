@@ -20,6 +20,7 @@ from sofia_streams.simulator.instrument import Instrument as Simulated
 from sofia_streams.simulator.rest import Reply, Rest
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PAIRS = ("BTC/USDT", "ETH/USDT", "DOGE/BTC")
 PAGE = Reply(200, "<html><body>Sign in to this network</body></html>", {"Content-Type": "text/html"})

@@ -14,6 +14,7 @@ from sofia_streams.simulator.market import Event
 from sofia_streams.simulator.rest import Reply, Rest
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 START_NS = 1_767_225_600 * 10**9
 MINUTES = 1_300
 END_NS = START_NS + MINUTES * NS_PER_MINUTE

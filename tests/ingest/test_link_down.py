@@ -15,6 +15,7 @@ from scripted import PAIRS, Scripted, hasten, ingesting, missing_ids, taken_ids
 from sockets import until
 from websockets.asyncio.server import serve
 
+pytestmark = pytest.mark.slow
 NAME = f"sofia{os.getpid() % 100_000}"
 _NEW_NETWORK = 0x40000000  # CLONE_NEWNET
 HERE, THERE = "10.213.77.1", "10.213.77.2"

@@ -3,6 +3,7 @@
 import asyncio
 
 import psutil
+import pytest
 from rest_server import serving_rest
 
 from sofia_streams.ingest.rest import listing_check
@@ -13,6 +14,7 @@ from sofia_streams.simulator.instrument import Instrument
 from sofia_streams.simulator.rest import Rest
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 PATIENCE_S = 60.0
 
 

@@ -25,6 +25,7 @@ from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.ops.simulate import checked_plan, generated
 from sofia_streams.simulator.faults import parse_faults
 
+pytestmark = pytest.mark.slow
 S = 1_000_000_000
 NOW_NS = 1_786_310_819_000_000_000
 COUNTING = {"binance": "BTCUSDT", "okx": "BTC-USDT", "coinbase": "BTC-USDT"}

@@ -6,6 +6,7 @@ from sockets import until
 
 from sofia_streams.model import Gap
 
+pytestmark = pytest.mark.slow
 VENUES = ["okx", "bybit"]
 """One whose ids count, one where every interruption of a feed is a gap."""
 

@@ -7,6 +7,7 @@ from rest_server import at, serving_rest
 
 from sofia_streams.errors import DependencyDown
 from sofia_streams.ingest.rest import budget as rest_budget
+from sofia_streams.ingest.rest import client as rest_client
 from sofia_streams.ingest.rest.budget import budget_of
 from sofia_streams.ingest.rest.client import open_rest
 from sofia_streams.ingest.rest.klines import fetch_klines
@@ -16,6 +17,7 @@ from sofia_streams.simulator.instrument import Instrument
 from sofia_streams.simulator.rest import Reply, Rest
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 START_NS = 1_767_225_600 * 10**9
 
 
@@ -95,7 +97,8 @@ async def test_a_ban_is_over_when_the_venue_said_so():
         Reply(429, '{"code":"50011","msg":"Too Many Requests","data":[]}'),
     ],
 )
-async def test_a_busy_venue_is_waited_for_by_all_and_then_answers(busy):
+async def test_a_busy_venue_is_waited_for_by_all_and_then_answers(busy, monkeypatch):
+    monkeypatch.setattr(rest_client, "_BUSY_S", 1.0)
     simulated = market("okx")
     simulated.instead.append(busy)
     async with serving_rest(simulated) as port, asking("okx", port) as rest, asking("okx", port) as second:

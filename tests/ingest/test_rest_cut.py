@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from sofia_streams.errors import BadFrame, DependencyDown
+from sofia_streams.ingest.rest import client
 from sofia_streams.ingest.rest.budget import forget_budgets
 from sofia_streams.ingest.rest.client import open_rest
 from sofia_streams.ingest.rest.trade_history import fetch_ids
 
+pytestmark = pytest.mark.slow
 ROWS = [
     {"trade_id": number, "side": "buy", "size": "1.5", "price": "100.25", "time": "2026-01-01T00:00:00.000001Z"}
     for number in range(400, 300, -1)
@@ -57,6 +59,12 @@ OTHERS = {
     "a page of HTML": plain(b"<html>Sign in</html>"),
     "JSON that is no page": plain(b'{"trades": []}'),
 }
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch):
+    """It is asked again at once."""
+    monkeypatch.setattr(client, "_AGAIN_S", 0.01)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from sofia_streams.ingest.line import Line
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Bar, Gap, ParsedTrade, Punctuation, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 STALE_AFTER_S = 2.0
 ETH = "ETH-USDT"
 

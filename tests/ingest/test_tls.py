@@ -15,6 +15,7 @@ from sockets import accept, feeding, listening, trade_frame, until
 
 from sofia_streams.ingest.sockets import connection
 
+pytestmark = pytest.mark.slow
 NOW = datetime.datetime.now(datetime.UTC)
 DAY = datetime.timedelta(days=1)
 

@@ -9,6 +9,8 @@ from websockets.exceptions import ConnectionClosed
 from sofia_streams.ingest.sockets import connection
 from sofia_streams.ingest.sockets.connection import FRAME_BYTES_MAX
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):

@@ -17,6 +17,7 @@ from sofia_streams.ingest.line import Line
 from sofia_streams.model import NS_PER_SECOND, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 S = NS_PER_SECOND
 
 

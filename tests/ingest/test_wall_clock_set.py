@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from scripted import Scripted
 
+pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 PATIENCE_S = 60.0
 

@@ -20,6 +20,7 @@ from sofia_streams.ops.simulate import checked_plan, simulate, taped
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 SECONDS = 3.0

@@ -4,19 +4,27 @@ import csv
 import gzip
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar
-from sofia_streams.ops.replay.in_process import replay_in_process
+from sofia_streams.ops.replay.in_process import Replay, replay_in_process
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "tests" / "captures"
 LARGER = Path(__file__).parents[3] / "shared" / "captures"
 CAPTURES = LARGER if LARGER.exists() else HERE
 """All captures where the larger ones are present beside the checkout, else those of the project."""
 NAMES = sorted(path.name.removesuffix(".jsonl.gz") for path in CAPTURES.glob("*.jsonl.gz"))
+
+
+@cache
+def replayed(name: str) -> Replay:
+    """This recording folded; read it, do not fold on."""
+    return replay_in_process([CAPTURES / f"{name}.jsonl.gz"])
 
 
 def plain(value) -> str:
@@ -41,14 +49,13 @@ def rows(found: list[Bar]) -> list[list[str]]:
 def test_bars_of_a_capture_equal_the_truth_to_the_last_digit(name, size, size_ns):
     with gzip.open(CAPTURES / "truth" / name / f"bars_{size}.csv.gz", "rt") as lines:
         truth = list(csv.reader(lines))[1:]
-    bars = replay_in_process([CAPTURES / f"{name}.jsonl.gz"]).book.bars(size_ns)
+    bars = replayed(name).book.bars(size_ns)
     assert rows([bar for bar in bars if bar.venue != CONSOLIDATED]) == truth
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_frame_twice_gives_the_same_bars(name):
-    path = CAPTURES / f"{name}.jsonl.gz"
-    once, twice = replay_in_process([path]), replay_in_process([path, path])
+    once, twice = replayed(name), replay_in_process([CAPTURES / f"{name}.jsonl.gz"] * 2)
     assert twice.book.sha256() == once.book.sha256()
     found, expected = twice.summary(), once.summary()
     assert found["trades"] == expected["trades"]

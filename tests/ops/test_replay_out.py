@@ -13,6 +13,7 @@ from sofia_streams.model import CONSOLIDATED
 from sofia_streams.ops.replay.export import write_replay
 from sofia_streams.ops.replay.in_process import replay_in_process
 
+pytestmark = pytest.mark.slow
 CAPTURES = Path(__file__).parents[1] / "captures"
 NAMES = sorted(path.name.removesuffix(".jsonl.gz") for path in CAPTURES.glob("*.jsonl.gz"))
 

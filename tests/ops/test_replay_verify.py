@@ -38,6 +38,7 @@ from sofia_streams.settings import Settings, load_settings
 from sofia_streams.simulator.market import Market, Plan
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 START_NS = 1_760_000_040_000_000_000
 BASES = ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "TRX", "ATOM", "ETC", "ARB")
 SYMBOLS = tuple(f"{base}/USDT" for base in BASES)

@@ -12,6 +12,7 @@ from sofia_streams.ops.replay.in_process import Replay
 from sofia_streams.simulator.market import Market, Plan
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 START_NS = 1_760_000_040_000_000_000
 SECONDS, REPEATED = 130, 1_000
 SEEDS = range(4)
@@ -42,7 +43,7 @@ def run(frames, venue):
     return replay.book.sha256(), replay.summary()
 
 
-@pytest.fixture(params=list(VENUES))
+@pytest.fixture(scope="module", params=list(VENUES))
 def clean(request):
     """The venue, its frames, and what they give."""
     frames = feed(request.param)

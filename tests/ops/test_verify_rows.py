@@ -41,6 +41,7 @@ from sofia_streams.ops.verify.spool import Spool
 from sofia_streams.ops.verify.times import span_of
 from sofia_streams.stores.base import TABLES as STORED
 
+pytestmark = pytest.mark.slow
 CAPTURES = sorted((Path(__file__).resolve().parents[1] / "captures").glob("okx*.jsonl.gz"))
 AT_NS = 1_760_000_000_000_000_000
 NUMBERS = st.decimals("0.00000001", "99999999", allow_nan=False, places=8)

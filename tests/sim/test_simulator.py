@@ -22,6 +22,7 @@ from sofia_streams.simulator.channels import asked, carried
 from sofia_streams.simulator.playback import in_a_row, listed_in, paced, played
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 CAPTURES = ROOT / "tests" / "captures"
 OKX = CAPTURES / "okx-spot-mixed6-20210722.jsonl.gz"

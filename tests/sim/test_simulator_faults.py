@@ -13,6 +13,7 @@ from sofia_streams.ops.simulate import checked_plan, generated
 from sofia_streams.simulator.faults import Faults, parse_faults
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 PLAN = checked_plan("binance,okx,coinbase,bybit", "BTC/USDT,ETH/USDT", 400.0, even=True)
 OK_REQUESTS = VENUES["okx"].requests(["BTC-USDT", "ETH-USDT"], "spot")
 

@@ -16,6 +16,7 @@ from sofia_streams.simulator.market import Market, Plan
 from sofia_streams.simulator.rest import Rest
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 NESTED = "[" * 100_000
 TEXTS = {
     "a nest": NESTED,

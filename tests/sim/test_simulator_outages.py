@@ -21,6 +21,7 @@ from sofia_streams.settings import Settings
 from sofia_streams.simulator.faults import parse_faults
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 CAPTURE = Path(__file__).parents[1] / "captures" / "okx-spot-mixed6-20210722.jsonl.gz"
 PLAN = checked_plan("binance,okx,coinbase,bybit", "BTC/USDT,ETH/USDT", 400.0, even=True)
 OK_REQUESTS = VENUES["okx"].requests(["BTC-USDT", "ETH-USDT"], "spot")

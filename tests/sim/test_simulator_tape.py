@@ -17,6 +17,7 @@ from sofia_streams.simulator.sent import encoded
 from sofia_streams.simulator.tape import Print, Reel, TapeMarket, read_reels
 from sofia_streams.venues.registry import VENUES
 
+pytestmark = pytest.mark.slow
 CAPTURES = Path(__file__).parents[1] / "captures"
 PAIRS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 PLAN = Plan(tuple(VENUES), PAIRS, 40.0)
