@@ -13,7 +13,7 @@ from sofia_streams.ingest.sockets.pace import Pace
 from sofia_streams.model import Gap, Quarantined, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 
 
 class Kept:

@@ -10,7 +10,7 @@ from sofia_streams.model import ParsedTrade
 from sofia_streams.ops.simulate import simulate
 from sofia_streams.venues.registry import VENUES
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 @asynccontextmanager
