@@ -11,7 +11,8 @@ from sofia_streams.core.tape import Tape
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.model import Bar, Gap, Ticker, Trade, TradeBatch
 from sofia_streams.settings import load_settings
-from sofia_streams.stores.redis_streams import Entry, RedisStreams, bar_entry, gap_entry, ticker_entry, trade_entries
+from sofia_streams.stores.redis_entries import Entry, bar_entry, gap_entry, ticker_entry, trade_entries
+from sofia_streams.stores.redis_streams import RedisStreams
 from sofia_streams.worker.bridging import Bridge
 from sofia_streams.worker.logtail import read_tail
 from sofia_streams.worker.sink import Sink
@@ -52,7 +53,8 @@ sink = Sink("redis", bridge.publish, rows_max=settings.writer_rows_max, wait_s_m
 
 @app.task
 async def run() -> None:
-    """Remember the trades before the committed offsets, then publish for ever."""
+    """Remember the trades before the committed offsets, then publish for ever, into a Redis that keeps what it took."""
+    await bridge.refuse_eviction()
     async for offset, record in read_tail(settings, topics.TRADES, group=app.conf.id):
         entries(record, offset)
     await sink.run()

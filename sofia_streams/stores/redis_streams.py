@@ -1,27 +1,28 @@
 """Redis Streams: one stream a topic and symbol, one entry a trade, ids that make a second write harmless.
 
 An id is `<number>-<index>`: the number is the offset of the log record (plus a base, `bridging`), the index counts
-trades in the record from 1. A re-read writes the ids that are there and Redis refuses them.
+trades in the record from 1. A re-read writes the ids that are there and Redis refuses them. What goes to one stream is
+one transaction: a server that refuses writes and then takes them (full memory, a failed save) would else take an entry
+behind one that it refused, which could then never come.
 
-Packing commands is what publishing costs, so entries are packed here, as the wire has them, with what is the same in a
-record packed once; the client library connects, sends and reads. What it does not do: decide which trades repeat
-(`core.tape`) or what a refused id means (`bridging`), retry.
+Packing commands is what publishing costs, so they are packed here and in `redis_entries`, as the wire has them; the
+client library connects, sends and reads. What it does not do: decide which trades repeat (`core.tape`) or what a
+refused id means (`bridging`), retry.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from decimal import Decimal
-from typing import Any, NamedTuple
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any
 
-import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError, ResponseError, TimeoutError
 
 from sofia_streams.errors import DependencyDown
-from sofia_streams.model import Bar, Gap, Ticker, Trade, TradeBatch
+from sofia_streams.stores.redis_entries import Entry, packed
 
 _PIPELINE = 1_000
 """Commands sent before answers are read."""
@@ -29,93 +30,63 @@ _PAGE = 2_000
 """Entries read at once."""
 _CONNECT_S, _ANSWER_S = 5, 10
 _REPEATED = "equal or smaller"
+EVICTION_CURE = (
+    "In Redis: CONFIG SET maxmemory-policy noeviction, and in its configuration file. A full Redis then refuses "
+    "entries, which wait in the log."
+)
 _DOWN = (RedisConnectionError, TimeoutError, OSError)
-_TRADE_FIELDS = 13
 
 
-class Entry(NamedTuple):
-    """One stream entry: where it goes, the log record it is of, which of its trades (from 1), and its packed fields.
-
-    Field values are texts; numbers are plain decimals, times ns.
-    """
-
-    stream: str
-    offset: int
-    nth: int
-    pairs: int
-    fields: str
+_Group = Sequence[tuple[Entry, int]]
+"""Entries of one stream in their order, each with what is added to its offset."""
 
 
-def _packed(text: str) -> str:
-    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    return f"${size}\r\n{text}\r\n"
+def _packed_command(*words: str) -> str:
+    return f"*{len(words)}\r\n{''.join(map(packed, words))}"
 
 
-def _packed_pairs(pairs: Mapping[str, str]) -> str:
-    return "".join(_packed(name) + _packed(value) for name, value in pairs.items())
+def _words(pairs: Mapping[str, str]) -> list[str]:
+    return [word for pair in pairs.items() for word in pair]
 
 
-_ENDS = {
-    (side, kind, snapshot, stale): _packed_pairs(
-        {"taker_side": side, "id_kind": kind, "snapshot": str(snapshot).lower(), "stale": str(stale).lower()}
-    )
-    for side in ("buy", "sell")
-    for kind in ("trade", "agg")
-    for snapshot in (False, True)
-    for stale in (False, True)
-}
-"""The fields that have few values."""
+_MULTI, _EXEC = _packed_command("MULTI"), _packed_command("EXEC")
 
 
-def trade_entries(batch: TradeBatch, trades: Iterable[tuple[int, Trade]], offset: int, prefix: str) -> list[Entry]:
-    """One entry a trade; `trades` come with their index in the record, from 0."""
-    stream = f"{prefix}trades:{batch.symbol}"
-    same = _packed_pairs(
-        {"venue": batch.venue, "market": batch.market, "symbol": batch.symbol, "received_ns": str(batch.received_ns)}
-    )
-    return [Entry(stream, offset, index + 1, _TRADE_FIELDS, same + _trade_fields(trade)) for index, trade in trades]
+def _chunks(entries: _Group) -> list[list[_Group]]:
+    """By stream, in parts of what is sent at once; no chunk has two parts of a stream."""
+    streams: dict[str, list[tuple[Entry, int]]] = defaultdict(list)
+    for one in entries:
+        streams[one[0].stream].append(one)
+    chunks: list[list[_Group]] = []
+    room = 0
+    for group in streams.values():
+        for start in range(0, len(group), _PIPELINE):
+            part = group[start : start + _PIPELINE]
+            if len(part) > room:
+                chunks.append([])
+                room = _PIPELINE
+            chunks[-1].append(part)
+            room -= len(part)
+    return chunks
 
 
-def _trade_fields(trade: Trade) -> str:
-    price, quantity = _plain(trade.price), _plain(trade.quantity)
-    exchange_ns, order = str(trade.exchange_ns), str(trade.order)
-    return (
-        f"$8\r\ntrade_id\r\n{_packed(trade.trade_id)}"
-        f"$5\r\nprice\r\n${len(price)}\r\n{price}\r\n$8\r\nquantity\r\n${len(quantity)}\r\n{quantity}\r\n"
-        f"$11\r\nexchange_ns\r\n${len(exchange_ns)}\r\n{exchange_ns}\r\n$5\r\norder\r\n${len(order)}\r\n{order}\r\n"
-        f"{_ENDS[trade.taker_side, trade.id_kind, trade.snapshot, trade.stale]}"
-    )
-
-
-def bar_entry(bar: Bar, offset: int, prefix: str) -> Entry:
-    """One revision of a bar."""
-    return _entry(f"{prefix}bars:{bar.symbol}", bar, offset)
-
-
-def gap_entry(gap: Gap, offset: int, prefix: str) -> Entry:
-    """A gap as it is known now; a later entry with its `gap_id` replaces it."""
-    return _entry(f"{prefix}gaps:{gap.symbol}", gap, offset)
-
-
-def ticker_entry(ticker: Ticker, offset: int, prefix: str) -> Entry:
-    """One ticker; what the venue did not say is left out."""
-    return _entry(f"{prefix}tickers:{ticker.symbol}", ticker, offset)
-
-
-def _entry(stream: str, record: msgspec.Struct, offset: int) -> Entry:
-    pairs = {name: _text(value) for name in record.__struct_fields__ if (value := getattr(record, name)) is not None}
-    return Entry(stream, offset, 1, len(pairs), _packed_pairs(pairs))
-
-
-def _text(value: object) -> str:
-    if isinstance(value, Decimal):
-        return _plain(value)
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _plain(value: Decimal) -> str:
-    text = str(value)  # much quicker than format
-    return format(value, "f") if "E" in text else text
+def _refused(group: _Group, answers: Iterator[Any]) -> list[Entry]:
+    """Those whose id was there. Raises DependencyDown where another reason kept any of them out, and so all."""
+    if len(group) == 1:
+        found = [next(answers)]
+    else:
+        *queued, done = [next(answers) for _ in range(len(group) + 2)]
+        reasons = [answer for answer in (*queued, done) if isinstance(answer, Exception)]
+        if reasons:
+            raise DependencyDown(f"redis refused entries of {group[0][0].stream}: {reasons[0]}")
+        found = done
+    refused = []
+    for (entry, _), answer in zip(group, found, strict=True):
+        if isinstance(answer, Exception):
+            if _REPEATED not in str(answer):
+                raise DependencyDown(f"redis refused an entry of {entry.stream}: {answer}")
+            refused.append(entry)
+    return refused
 
 
 class RedisStreams:
@@ -126,7 +97,7 @@ class RedisStreams:
         self._client: Redis = Redis.from_url(
             url, decode_responses=True, socket_timeout=None, socket_connect_timeout=_CONNECT_S
         )
-        self._bound = f"$6\r\nMAXLEN\r\n$1\r\n~\r\n{_packed(str(maxlen))}"
+        self._bound = f"$6\r\nMAXLEN\r\n$1\r\n~\r\n{packed(str(maxlen))}"
         self._heads: dict[str, str] = {}
 
     async def publish(
@@ -136,25 +107,27 @@ class RedisStreams:
 
         `first` is a hash and fields to set in it before any entry. Raises DependencyDown: then some may be there.
         """
-        commands = [self._packed_entry(entry, base) for entry, base in entries]
-        if first is not None:
-            key, fields = first
-            words = ["HSET", key, *(word for pair in fields.items() for word in pair)]
-            commands.insert(0, f"*{len(words)}\r\n{''.join(map(_packed, words))}")
-        answers = await self._asked(self._send(commands))
+        hashes = [] if first is None else [_packed_command("HSET", first[0], *_words(first[1]))]
         refused = []
-        for (entry, _), answer in zip(entries, answers[len(answers) - len(entries) :], strict=True):
-            if isinstance(answer, Exception):
-                if _REPEATED not in str(answer):
-                    raise DependencyDown(f"redis refused an entry of {entry.stream}: {answer}")
-                refused.append(entry)
+        for chunk in _chunks(entries) or [[]]:
+            commands = [*hashes, *(command for group in chunk for command in self._packed_group(group))]
+            answers = iter(await self._asked(self._send(commands)))
+            for answer in [next(answers) for _ in hashes]:
+                if isinstance(answer, Exception):
+                    raise DependencyDown(f"redis refused a position: {answer}")
+            refused += [entry for group in chunk for entry in _refused(group, answers)]
+            hashes = []
         return refused
+
+    def _packed_group(self, group: _Group) -> list[str]:
+        commands = [self._packed_entry(entry, base) for entry, base in group]
+        return commands if len(commands) == 1 else [_MULTI, *commands, _EXEC]
 
     def _packed_entry(self, entry: Entry, base: int) -> str:
         stream, offset, nth, pairs, fields = entry
         head = self._heads.get(stream)
         if head is None:
-            head = self._heads[stream] = f"$4\r\nXADD\r\n{_packed(stream)}{self._bound}"
+            head = self._heads[stream] = f"$4\r\nXADD\r\n{packed(stream)}{self._bound}"
         place = f"{offset + base}-{nth}"
         return f"*{6 + 2 * pairs}\r\n{head}${len(place)}\r\n{place}\r\n{fields}"
 
@@ -183,14 +156,32 @@ class RedisStreams:
         """Those whose id has other fields in Redis, or is not there. Raises DependencyDown."""
         commands = []
         for entry, base in entries:
-            place = _packed(f"{entry.offset + base}-{entry.nth}")
-            commands.append(f"*4\r\n{_packed('XRANGE')}{_packed(entry.stream)}{place}{place}")
+            place = packed(f"{entry.offset + base}-{entry.nth}")
+            commands.append(f"*4\r\n{packed('XRANGE')}{packed(entry.stream)}{place}{place}")
         answers = await self._asked(self._send(commands))
         return [
             entry
             for (entry, _), found in zip(entries, answers, strict=True)
-            if not found or isinstance(found, Exception) or "".join(map(_packed, found[0][1])) != entry.fields
+            if not found or isinstance(found, Exception) or "".join(map(packed, found[0][1])) != entry.fields
         ]
+
+    async def eviction(self) -> str | None:
+        """How Redis may drop entries to make room, "" where it may not; None where it does not say.
+
+        Raises DependencyDown.
+        """
+
+        async def memory() -> dict[str, Any]:
+            try:
+                return dict(await self._client.info("memory"))
+            except ResponseError:
+                return {}  # a managed server may forbid it
+
+        found = await self._asked(memory())
+        most, policy = found.get("maxmemory"), found.get("maxmemory_policy")
+        if most is None or policy is None:
+            return None
+        return f"{policy} with maxmemory {most}" if int(most) > 0 and policy != "noeviction" else ""
 
     async def last_number(self, prefix: str) -> int:
         """The largest number of an id ever given in the streams of a prefix; -1 where there is none."""

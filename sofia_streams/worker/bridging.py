@@ -11,7 +11,7 @@ further back than before, the record at that offset is looked up in the log:
 The position is written before the entries, so it is never behind them. An entry that is refused although the position
 never reached it was written by another copy of the worker, which had the partition until now; where Redis has another
 one at that id, or none, the topic was made anew, with the same cure. See docs/adr/0004. What it does not do: decide
-which trades repeat, retry.
+which trades repeat, retry a write.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ import msgspec
 import structlog
 from aiokafka import TopicPartition
 
+from sofia_streams.errors import ConfigError
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
-from sofia_streams.stores.redis_streams import Entry, RedisStreams
+from sofia_streams.stores.redis_entries import Entry
+from sofia_streams.stores.redis_streams import EVICTION_CURE, RedisStreams
 from sofia_streams.worker.logtail import marks_at
-from sofia_streams.worker.sink import Item
+from sofia_streams.worker.sink import Item, retry
 from sofia_streams.worker.trail import mark_of
 
 _log = structlog.get_logger("bridge")
@@ -59,6 +61,14 @@ class Bridge:
         self._read: dict[TopicPartition, int] = {}
         self._batch: Sequence[Item] = ()
         self._runs_done = 0  # of that batch, which is given again after a failure
+
+    async def refuse_eviction(self) -> None:
+        """Raise ConfigError where a full Redis would drop entries; waits while it is down."""
+        found = await retry(self._store.eviction, "redis")
+        if found:
+            raise ConfigError(f"redis: expected maxmemory-policy noeviction, found {found}. {EVICTION_CURE}")
+        if found is None:
+            _log.warning("redis does not say whether it drops entries when it is full; expected is noeviction")
 
     async def publish(self, batch: Sequence[Item]) -> None:
         """Add the entries of these records (`Item.record` is a list of them). Raises DependencyDown: do it again."""

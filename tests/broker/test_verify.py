@@ -83,11 +83,15 @@ async def kept(settings: Settings, paths: list[Path], look: Any) -> dict[str, ob
     )
 
 
-async def test_a_replay_is_equal_in_every_store_and_each_trade_is_counted(settings):
+async def test_a_replay_is_equal_in_every_store_each_trade_counted_and_an_emptied_redis_lacks_each(settings):
     seen: dict[str, Any] = {}
+    emptied: dict[str, Any] = {}
 
     async def look(namespace: Namespace) -> None:
         seen.update(await namespace.verify())
+        async with Redis.from_url(namespace.settings.redis_address()) as client:
+            await client.flushall()
+        emptied.update(await namespace.verify())
 
     summary = await kept(settings, [OKX, BYBIT, OKX], look)  # every frame of one venue twice
     assert seen["equal"], seen["totals"]
@@ -97,6 +101,10 @@ async def test_a_replay_is_equal_in_every_store_and_each_trade_is_counted(settin
         assert totals[store, "trades"]["checksums"] == "equal"
     assert totals["bars topic", "bars_1s"]["log"] == sum(one["bars_1s"] for one in consolidated(summary))
     assert seen["compared"]["not_settled"] == {}
+    assert stores_that_differ(emptied) == {"redis"}
+    (line,) = [one for one in emptied["totals"] if (one["store"], one["table"]) == ("redis", "trades")]
+    assert (line["missing"], line["found"]) == (summary["trades"], 0)
+    assert sum(one["rows"] for row in wrong(emptied, "redis", "trades") for one in row["ranges"]) == summary["trades"]
 
 
 def consolidated(summary: dict[str, Any]) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ from sofia_streams.embedded.stack import Ports
 from sofia_streams.errors import SofiaError
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
-from sofia_streams.stores.redis_streams import RedisStreams
+from sofia_streams.stores.redis_streams import EVICTION_CURE, RedisStreams
 from sofia_streams.venues.registry import VENUES
 
 _DISK_GB_MIN = 2.0
@@ -125,9 +125,16 @@ async def _redis(settings: Settings) -> Finding:
     streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
     try:
         found = await streams.counts(settings.stream_prefix() or "trades")
+        eviction = await streams.eviction()
     finally:
         await streams.close()
-    return Finding("redis", "ok", f"{sum(found.values())} entries in {len(found)} streams")
+    entries = f"{sum(found.values())} entries in {len(found)} streams"
+    if eviction:
+        return Finding("redis", "failed", f"it drops entries when it is full: {eviction}; {entries}", EVICTION_CURE)
+    if eviction is None:
+        cure = "See that its maxmemory-policy is noeviction; it may not be asked."
+        return Finding("redis", "warning", f"{entries}; whether it drops any when it is full is not known", cure)
+    return Finding("redis", "ok", entries)
 
 
 async def _java(settings: Settings) -> Finding:

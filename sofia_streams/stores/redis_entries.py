@@ -1,0 +1,103 @@
+"""What records become in Redis: the fields of stream entries, packed as the wire has them. Sends nothing.
+
+What is the same in a record is packed once, for packing is what publishing costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from sofia_streams.model import Bar, Gap, Ticker, Trade, TradeBatch
+
+_TRADE_FIELDS = 13
+
+
+class Entry(NamedTuple):
+    """One stream entry: where it goes, the log record it is of, which of its trades (from 1), and its packed fields.
+
+    Field values are texts; numbers are plain decimals, times ns.
+    """
+
+    stream: str
+    offset: int
+    nth: int
+    pairs: int
+    fields: str
+
+
+def packed(text: str) -> str:
+    """A word as the wire has it."""
+    size = len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return f"${size}\r\n{text}\r\n"
+
+
+def packed_pairs(pairs: Mapping[str, str]) -> str:
+    """Names and values in turn, as the wire has them."""
+    return "".join(packed(name) + packed(value) for name, value in pairs.items())
+
+
+_ENDS = {
+    (side, kind, snapshot, stale): packed_pairs(
+        {"taker_side": side, "id_kind": kind, "snapshot": str(snapshot).lower(), "stale": str(stale).lower()}
+    )
+    for side in ("buy", "sell")
+    for kind in ("trade", "agg")
+    for snapshot in (False, True)
+    for stale in (False, True)
+}
+"""The fields that have few values."""
+
+
+def trade_entries(batch: TradeBatch, trades: Iterable[tuple[int, Trade]], offset: int, prefix: str) -> list[Entry]:
+    """One entry a trade; `trades` come with their index in the record, from 0."""
+    stream = f"{prefix}trades:{batch.symbol}"
+    same = packed_pairs(
+        {"venue": batch.venue, "market": batch.market, "symbol": batch.symbol, "received_ns": str(batch.received_ns)}
+    )
+    return [Entry(stream, offset, index + 1, _TRADE_FIELDS, same + _trade_fields(trade)) for index, trade in trades]
+
+
+def _trade_fields(trade: Trade) -> str:
+    price, quantity = _plain(trade.price), _plain(trade.quantity)
+    exchange_ns, order = str(trade.exchange_ns), str(trade.order)
+    return (
+        f"$8\r\ntrade_id\r\n{packed(trade.trade_id)}"
+        f"$5\r\nprice\r\n${len(price)}\r\n{price}\r\n$8\r\nquantity\r\n${len(quantity)}\r\n{quantity}\r\n"
+        f"$11\r\nexchange_ns\r\n${len(exchange_ns)}\r\n{exchange_ns}\r\n$5\r\norder\r\n${len(order)}\r\n{order}\r\n"
+        f"{_ENDS[trade.taker_side, trade.id_kind, trade.snapshot, trade.stale]}"
+    )
+
+
+def bar_entry(bar: Bar, offset: int, prefix: str) -> Entry:
+    """One revision of a bar."""
+    return _entry(f"{prefix}bars:{bar.symbol}", bar, offset)
+
+
+def gap_entry(gap: Gap, offset: int, prefix: str) -> Entry:
+    """A gap as it is known now; a later entry with its `gap_id` replaces it."""
+    return _entry(f"{prefix}gaps:{gap.symbol}", gap, offset)
+
+
+def ticker_entry(ticker: Ticker, offset: int, prefix: str) -> Entry:
+    """One ticker; what the venue did not say is left out."""
+    return _entry(f"{prefix}tickers:{ticker.symbol}", ticker, offset)
+
+
+def _entry(stream: str, record: msgspec.Struct, offset: int) -> Entry:
+    pairs = {name: _text(value) for name in record.__struct_fields__ if (value := getattr(record, name)) is not None}
+    return Entry(stream, offset, 1, len(pairs), packed_pairs(pairs))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, Decimal):
+        return _plain(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _plain(value: Decimal) -> str:
+    text = str(value)  # much quicker than format
+    return format(value, "f") if "E" in text else text
