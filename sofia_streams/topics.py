@@ -27,6 +27,10 @@ HEALTH = Topic("health", "component", "what a worker has done so far", keyed=Fal
 TOPICS = {topic.name: topic for topic in (TRADES, TICKERS, BARS, GAPS, OUTAGES, ALERTS, QUARANTINE, HEALTH)}
 
 
+CHANGELOGS = (("ohlcv", "ohlcv"),)
+"""Worker and table of every changelog; as many partitions as the topics that are spread by symbol."""
+
+
 def wire_name(topic: Topic, namespace: str) -> str:
     """The topic's name on the broker: `sofia.trades.v1`, in a namespace `sofia.demo.trades.v1`."""
     return ".".join(["sofia", *filter(None, [namespace]), topic.name, "v1"])
@@ -40,6 +44,26 @@ def partitions(topic: Topic, configured: int) -> int:
 def app_id(worker: str, namespace: str) -> str:
     """The consumer group of a worker, and the first part of its changelog topics."""
     return "-".join(["sofia", *filter(None, [namespace]), worker])
+
+
+def changelog_names(namespace: str) -> list[str]:
+    """The changelog topics, as Faust names them."""
+    return [f"{app_id(worker, namespace)}-{table}-changelog" for worker, table in CHANGELOGS]
+
+
+def changelog_settings() -> dict[str, str]:
+    """The broker's settings of a changelog. A worker reads all of it before it goes on, so it is kept short.
+
+    A broker compacts closed segments only, and by default a segment is open until it has 1 GiB or is a week old, and a
+    deleted row is kept for a day. The last must be longer than a worker needs to read it all.
+    """
+    return {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(1024 * 1024),
+        "segment.ms": "600000",
+        "min.cleanable.dirty.ratio": "0.2",
+        "delete.retention.ms": "600000",
+    }
 
 
 def settings_of(topic: Topic, *, retention_hours: int) -> dict[str, str]:

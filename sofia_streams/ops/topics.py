@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -21,7 +21,7 @@ _LEADERS_WITHIN_S = 30.0
 
 
 async def apply_topics(settings: Settings) -> list[str]:
-    """Make every topic of the namespace; the names of those that were new.
+    """Make every topic of the namespace, and the changelogs; the names of those that were new.
 
     Raises DependencyDown, and ConfigError where a topic has other partitions than configured: they cannot change,
     because a symbol would move to another partition.
@@ -36,10 +36,14 @@ async def apply_topics(settings: Settings) -> list[str]:
         there = set(await admin.list_topics())
         if known := [name for name in wanted if name in there]:
             check_partitions(await admin.describe_topics(known), settings)
-        new = [name for name in wanted if name not in there]
-        await _create(admin, [_new(name, wanted[name], settings) for name in new])
-        await _wait_led(admin, new)
-        await _set(admin, {name: topic for name, topic in wanted.items() if name in there}, settings)
+        configs = {name: _configs(topic, settings) for name, topic in wanted.items()}
+        configs |= dict.fromkeys(topics.changelog_names(settings.namespace), topics.changelog_settings())
+        counts = {name: _partitions(topic, settings) for name, topic in wanted.items()}
+        missing = [name for name in configs if name not in there]
+        keyed = settings.topic_partitions
+        new = await _create(admin, [NewTopic(n, counts.get(n, keyed), 1, topic_configs=configs[n]) for n in missing])
+        await _wait_led(admin, missing)
+        await _set(admin, {name: found for name, found in configs.items() if name not in new})
         return new
     finally:
         await admin.close()
@@ -137,18 +141,18 @@ def _configs(topic: topics.Topic, settings: Settings) -> dict[str, str]:
     return found
 
 
-def _new(name: str, topic: topics.Topic, settings: Settings) -> NewTopic:
-    return NewTopic(name, _partitions(topic, settings), 1, topic_configs=_configs(topic, settings))
-
-
-async def _create(admin: AIOKafkaAdminClient, new: list[NewTopic]) -> None:
-    if not new:
-        return
-    answer = await admin.create_topics(new)
-    for name, code, *rest in answer.topic_errors:
+async def _create(admin: AIOKafkaAdminClient, wanted: list[NewTopic]) -> list[str]:
+    """Make these; the names without those that somebody else has just made."""
+    if not wanted:
+        return []
+    made = []
+    for name, code, *rest in (await admin.create_topics(wanted)).topic_errors:
         error = for_code(code)
-        if code and error is not TopicAlreadyExistsError:
+        if not code:
+            made.append(name)
+        elif error is not TopicAlreadyExistsError:
             raise DependencyDown(f"expected to make topic {name}, found {error.__name__} {rest}; see the broker's log")
+    return made
 
 
 async def _wait_led(admin: AIOKafkaAdminClient, names: list[str]) -> None:
@@ -170,10 +174,7 @@ def _is_led(topic: dict[str, Any]) -> bool:
     return bool(places) and not topic["error_code"] and all(place["leader"] >= 0 for place in places)
 
 
-async def _set(admin: AIOKafkaAdminClient, there: dict[str, topics.Topic], settings: Settings) -> None:
-    resources: Iterable[ConfigResource] = [
-        ConfigResource(ConfigResourceType.TOPIC, name, configs=_configs(topic, settings))
-        for name, topic in there.items()
-    ]
+async def _set(admin: AIOKafkaAdminClient, there: Mapping[str, dict[str, str]]) -> None:
     if there:
-        await admin.alter_configs(list(resources))
+        topic = ConfigResourceType.TOPIC
+        await admin.alter_configs([ConfigResource(topic, name, configs=found) for name, found in there.items()])

@@ -1,0 +1,79 @@
+"""Topics as `sofia topics apply` makes and sets them on a real broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from sofia_streams import topics
+from sofia_streams.embedded.stack import Ports, Stack
+from sofia_streams.ops.stack import addressed
+from sofia_streams.ops.topics import apply_topics
+from sofia_streams.settings import Settings, load_settings
+
+pytestmark = pytest.mark.broker
+KEYS, ROW = 20, b"x" * 1_000
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    data_dir = tmp_path_factory.mktemp("topics") / "data"
+    with Stack(data_dir, questdb=False, redis=False, preferred_ports=Ports(0, 0, 0, 0)) as stack:
+        yield addressed(load_settings(None, {}), stack.addresses, data_dir)
+
+
+@pytest.fixture
+async def admin(servers: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=servers.broker_address())
+    await client.start()
+    yield client
+    await client.close()
+
+
+async def settings_on_the_broker(admin: AIOKafkaAdminClient, name: str) -> dict[str, str]:
+    [answer] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name)])
+    return {entry[0]: entry[1] for entry in answer.resources[0][4]}
+
+
+async def test_what_is_missing_is_made_once_with_its_settings(servers, admin):
+    settings = servers.model_copy(update={"namespace": "made"})
+    made = await apply_topics(settings)
+    wanted = [topics.wire_name(topic, "made") for topic in topics.TOPICS.values()]
+    assert made == [*wanted, *topics.changelog_names("made")]
+    assert await apply_topics(settings) == []
+    found = await settings_on_the_broker(admin, topics.wire_name(topics.TRADES, "made"))
+    assert topics.settings_of(topics.TRADES, retention_hours=settings.topic_retention_hours).items() <= found.items()
+
+
+async def test_a_changelog_of_an_earlier_version_gets_the_settings_and_is_compacted(servers, admin):
+    settings = servers.model_copy(update={"namespace": "older"})
+    [name] = topics.changelog_names("older")
+    older = {"cleanup.policy": "compact"}
+    await admin.create_topics([NewTopic(name, settings.topic_partitions, 1, topic_configs=older)])
+    await apply_topics(settings)
+    wanted = topics.changelog_settings().items()
+    async with asyncio.timeout(20):
+        while not wanted <= (await settings_on_the_broker(admin, name)).items():  # noqa: ASYNC110  the controller tells it
+            await asyncio.sleep(0.1)
+
+    place, rows = TopicPartition(name, 0), 8_000
+    async with AIOKafkaProducer(bootstrap_servers=servers.broker_address(), linger_ms=5) as producer:
+        sent = [await producer.send(name, ROW, key=b"%d" % (number % KEYS), partition=0) for number in range(rows)]
+        await asyncio.gather(*sent)
+    async with asyncio.timeout(90):
+        while await records(servers, place) > rows // 2:  # noqa: ASYNC110  the broker cleans when it likes
+            await asyncio.sleep(1)
+
+
+async def records(settings: Settings, place: TopicPartition) -> int:
+    """How many records of a partition are still there."""
+    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address()) as consumer:
+        consumer.assign([place])
+        await consumer.seek_to_beginning(place)
+        end, count = (await consumer.end_offsets([place]))[place], 0
+        while await consumer.position(place) < end:
+            count += sum(len(found) for found in (await consumer.getmany(timeout_ms=200)).values())
+    return count
