@@ -8,6 +8,7 @@ SofiaError
 ├── UnknownSymbol   a symbol a venue does not list, or a name nobody can split
 ├── LogChanged      the log under a running worker is another one: it stops, and begins from there (`worker.transport`)
 ├── MergeFull       an input of a merge is too far ahead of the others: it is read no further for now
+├── NotWritten      the system did not take a file of ours (full, too large, broken): exit code 1
 ├── DependencyDown  a broker, database or venue that does not answer: retried, then reported
 ├── BadJar          a jar that is not the listed one: it is not run (`embedded.jars`)
 ├── AlreadyRunning  the data directory has servers: exit code 3 (`embedded.lock`)
@@ -16,6 +17,8 @@ SofiaError
 """
 
 from __future__ import annotations
+
+from pathlib import Path
 
 SLEPT_EXIT_CODE = 75
 """Of a worker that was stopped from outside for so long that it ended when it woke (`worker.loop_watch`)."""
@@ -60,6 +63,16 @@ class LogChanged(SofiaError):
 
 class MergeFull(SofiaError, BufferError):
     """More records wait for a slower input than there is room for."""
+
+
+class NotWritten(SofiaError, OSError):
+    """The system did not take a file of ours; what stood there before is as it was, or its reader knows a cut end."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        super().__init__(
+            f"{path}: expected to write it, found: {error.strerror or error}. Give the folder room and rights, "
+            "or choose another place, and do it again."
+        )
 
 
 class DependencyDown(SofiaError, ConnectionError):

@@ -7,13 +7,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PURE = {"__future__", "bisect", "collections", "datetime", "decimal", "functools", "json", "re", "typing", "msgspec"}
-GROUND = ("capture", "codec", "crash_points", "errors", "limits", "model", "obs", "settings", "topics")
+GROUND = ("capture", "codec", "crash_points", "errors", "files", "limits", "model", "obs", "settings", "topics")
 ALLOWED = {
     "model": (),
     "errors": (),
     "core": ("model", "errors"),
     "venues": ("model", "errors"),
     "crash_points": (),
+    "files": ("errors",),
     "limits": ("errors",),
     "capture": ("model", "errors"),
     "obs": ("model", "errors"),
@@ -23,7 +24,7 @@ ALLOWED = {
     "logread": ("errors", "settings", "topics"),
     "logwrite": ("codec", "model", "settings", "topics"),
     "stores": ("model", "errors"),
-    "embedded": ("model", "errors"),
+    "embedded": ("model", "errors", "files"),
     "worker": (*GROUND, "logread", "logwrite", "core", "stores"),
     "app": (*GROUND, "worker"),
     "ingest": (*GROUND, "logread", "logwrite", "core", "venues", "embedded"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from sofia_streams.embedded.process import Record, create_time_s, find_process, read_record
-from sofia_streams.errors import SofiaError
+from sofia_streams.errors import NotWritten, SofiaError
 
 
 class Holder(NamedTuple):
@@ -42,7 +42,7 @@ class DataDirLock:
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        """Take the lock or raise AlreadyRunning."""
+        """Take the lock. Raises AlreadyRunning, and NotWritten where it cannot say who holds it."""
         path = _lock_path(self._data_dir)
         while True:
             file = path.open("a+")
@@ -55,10 +55,15 @@ class DataDirLock:
                 break
             file.close()  # its last holder removed it after we had opened it
         note = Record("stack", os.getpid(), create_time_s(os.getpid()), 0)
-        file.truncate(0)
-        file.write(json.dumps(note._asdict()))
-        file.flush()
         self._file = file
+        try:
+            file.truncate(0)
+            left = json.dumps(note._asdict()).encode()
+            while left:
+                left = left[os.write(file.fileno(), left) :]
+        except OSError as error:
+            self.release()
+            raise NotWritten(path, error) from error
 
     def release(self) -> None:
         """Give the directory up; harmless when it is not held."""

@@ -22,6 +22,7 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 
 from sofia_streams.embedded import launch
 from sofia_streams.errors import SofiaError
+from sofia_streams.files import write_whole
 
 _START_TIME_TOLERANCE_S = 1.0
 LOG_TAIL_BYTES = 4_000
@@ -79,7 +80,7 @@ def start(
     """Start `command` in a session of its own with its own log file, and record it under `data_dir`/run.
 
     `env` replaces the environment. Call it from the main thread: the kernel ends the child when the thread that
-    started it ends.
+    started it ends. Raises OSError where the system refuses: then it does not run.
     """
     if threading.current_thread() is not threading.main_thread():
         raise SofiaError(
@@ -171,6 +172,4 @@ def stop_leftovers(data_dir: Path, *, grace_s: float = 10.0) -> list[str]:
 
 
 def _write_record(path: Path, record: Record) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(record._asdict()))
-    partial.replace(path)
+    write_whole(path, json.dumps(record._asdict()).encode())

@@ -15,7 +15,7 @@ from websockets.asyncio.server import serve
 
 from sofia_streams.capture import merged_frames
 from sofia_streams.embedded.ports import HOST
-from sofia_streams.errors import BadCapture, ConfigError, DependencyDown
+from sofia_streams.errors import BadCapture, ConfigError, DependencyDown, NotWritten
 from sofia_streams.settings.values import unified_name
 from sofia_streams.simulator.control import SKEW_S_MAX
 from sofia_streams.simulator.faults import Fault
@@ -136,7 +136,7 @@ async def simulate(
     """Serve until the source ends, SIGINT or SIGTERM; the counts. `opened` is told the port.
 
     `control` lets clients make faults over HTTP; every trade of a made market is written to `ledger`. Raises
-    DependencyDown where the port is taken, BadCapture where a file changes meanwhile, ConfigError.
+    DependencyDown where the port is taken, BadCapture where a file changes meanwhile, NotWritten, ConfigError.
     """
     book = checked_ledger(ledger, source)
     exchanges = Exchanges(source.listed, faults, seed, source.skew_ns, source.rest, control=control, ledger=book)
@@ -150,6 +150,8 @@ async def simulate(
             opened(found)
             await _first(_run(exchanges, source, say), stop.wait())
             return exchanges.stats()
+    except NotWritten:
+        raise
     except OSError as error:
         raise DependencyDown(
             f"simulate: expected to listen on {host}:{port}, found {error.strerror or error}. Give another --port."

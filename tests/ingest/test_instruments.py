@@ -4,6 +4,7 @@ import asyncio
 import gc
 import json
 import os
+import resource
 import sys
 import time
 from decimal import Decimal
@@ -108,6 +109,23 @@ async def test_a_damaged_kept_file_is_as_none(tmp_path, damage):
     (tmp_path / "okx-spot.json").write_bytes(damage)
     with pytest.raises(DependencyDown, match="okx"):
         await listed("okx", "spot", at(1, tmp_path))
+
+
+async def test_an_answer_that_does_not_fit_is_still_an_answer_and_the_kept_one_stays(tmp_path):
+    said: list[str] = []
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with serving_rest(Rest(simulated())) as port:
+        place = at(port, tmp_path / "kept", said.append)
+        await load_instruments("okx", "spot", PAIRS, place=place)
+        (kept,) = (tmp_path / "kept").iterdir()
+        content = kept.read_bytes()
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(content) // 2, before[1]))
+        try:
+            found = await load_instruments("okx", "spot", PAIRS, place=place)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert len(found) == 3 and "could not be kept" in said[0] and "File too large" in said[0]
+    assert [one.read_bytes() for one in (tmp_path / "kept").iterdir()] == [content]
 
 
 async def test_an_answer_that_cannot_be_kept_is_still_an_answer(tmp_path):

@@ -6,9 +6,7 @@ The last answer of every venue is kept as JSON, for when the venue cannot be ask
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import difflib
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -19,6 +17,7 @@ import msgspec
 import structlog
 
 from sofia_streams.errors import DependencyDown, SofiaError, UnknownSymbol
+from sofia_streams.files import write_whole
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest.client import exact, open_rest
 from sofia_streams.model import Market
@@ -251,15 +250,11 @@ def _write(path: Path, found: list[Instrument], say: Callable[[str], None]) -> N
     """Whole or not at all; a full disk costs the kept answer, not the answer."""
     import ccxt
 
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(msgspec.json.encode(_Kept(_SCHEMA, found[0].as_of_ns, str(ccxt.__version__), found)))
-        partial.replace(path)
+        write_whole(path, msgspec.json.encode(_Kept(_SCHEMA, found[0].as_of_ns, str(ccxt.__version__), found)))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        say(f"{path}: the answer could not be kept: {error.strerror or error}")
+        say(f"the answer of {found[0].venue} could not be kept: {error}")
 
 
 def _age(age_ns: int) -> str:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from sofia_streams.files import whole
 from sofia_streams.ops.look.doctor import examine
 from sofia_streams.ops.look.log_files import last_lines
 from sofia_streams.ops.look.status import status
@@ -35,7 +36,7 @@ _SHORT = 4
 
 
 async def write_bundle(settings: Settings, path: Path) -> list[str]:
-    """Write the bundle; the names of what is in it. Raises OSError."""
+    """Write the bundle; the names of what is in it. Raises NotWritten."""
     found = await status(settings) if settings.broker_url else {"broker": "nothing runs"}
     checks = [finding._asdict() for finding in await examine(settings)]
     parts = {
@@ -52,7 +53,12 @@ async def write_bundle(settings: Settings, path: Path) -> list[str]:
 
 
 def _write(path: Path, parts: Mapping[str, str]) -> None:
-    path.touch(mode=0o600)
+    with whole(path) as partial:
+        partial.touch(mode=0o600)
+        _pack(partial, parts)
+
+
+def _pack(path: Path, parts: Mapping[str, str]) -> None:
     with tarfile.open(path, "w:gz") as bundle:
         for name, text in parts.items():
             data = text.encode()

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from sofia_streams.core.windows import SIZES_NS
 from sofia_streams.errors import ConfigError
+from sofia_streams.files import whole
 from sofia_streams.model import CONSOLIDATED, Bar, TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook
 from sofia_streams.ops.replay.trade_book import TradeBook
@@ -48,7 +49,7 @@ TRADES = pa.schema(
 def write_replay(folder: Path, book: BarBook, trades: TradeBook) -> dict[str, int]:
     """trades, bars_1s and bars_1m of single venues, consolidated_1s and consolidated_1m; rows by file name.
 
-    `folder` is made; files that are there are replaced. Raises OSError.
+    `folder` is made; files that are there are replaced, each by a whole one. Raises NotWritten.
     """
     folder.mkdir(parents=True, exist_ok=True)
     rows = {"trades.parquet": write_trades(folder / "trades.parquet", trades.batches())}
@@ -73,7 +74,7 @@ def write_trades(path: Path, batches: Iterable[TradeBatch]) -> int:
 
 
 def export_table(store: QuestDb, table: str, path: Path) -> int:
-    """Any table of QuestDB as it is, in pages; the rows written. Raises ConfigError for an unknown table."""
+    """A table of QuestDB as it is, in pages; the rows written. Raises NotWritten, ConfigError for an unknown table."""
     if table not in TABLES:
         raise ConfigError(f"export: expected one of {', '.join(TABLES)}, found {table!r}.")
     columns = [(str(row[0]), str(row[1])) for row in store.query(f"SHOW COLUMNS FROM '{store.table(table)}'")]
@@ -103,15 +104,13 @@ def _arrow_type(kind: str) -> pa.DataType:
 
 def _write(path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> int:
     written, waiting = 0, []
-    partial = path.with_name(f".{path.name}.partial")
-    with pq.ParquetWriter(partial, schema) as writer:
+    with whole(path) as partial, pq.ParquetWriter(partial, schema) as writer:
         for row in rows:
             waiting.append(row)
             if len(waiting) >= _ROWS_A_GROUP:
                 writer.write_table(pa.Table.from_pylist(waiting, schema=schema))
                 written, waiting = written + len(waiting), []
         writer.write_table(pa.Table.from_pylist(waiting, schema=schema))
-    partial.replace(path)
     return written + len(waiting)
 
 

@@ -6,13 +6,13 @@ The note may hold passwords of servers that the user configured, so only its own
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from sofia_streams.embedded.lock import holder
 from sofia_streams.errors import SofiaError
+from sofia_streams.files import write_whole
 from sofia_streams.settings import Settings, load_settings, worker_environment
 
 
@@ -25,8 +25,8 @@ def _note(data_dir: Path) -> Path:
 
 
 def note_given_up(data_dir: Path, why: Mapping[str, str]) -> None:
-    """Write down, by name, why something is not started again."""
-    _given_up(data_dir).write_text(json.dumps(dict(why)))
+    """Write down, by name, why something is not started again. Raises NotWritten."""
+    write_whole(_given_up(data_dir), json.dumps(dict(why)).encode())
 
 
 def given_up(data_dir: Path) -> dict[str, str]:
@@ -43,10 +43,9 @@ def _given_up(data_dir: Path) -> Path:
 
 @contextmanager
 def noted(data_dir: Path, settings: Settings) -> Iterator[None]:
-    """Inside, `running_settings` gives these settings to whoever asks."""
+    """Inside, `running_settings` gives these settings to whoever asks. Raises NotWritten."""
     path = _note(data_dir)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(json.dumps({"environment": worker_environment(settings)}))
+    write_whole(path, json.dumps({"environment": worker_environment(settings)}).encode(), mode=0o600)
     try:
         yield
     finally:

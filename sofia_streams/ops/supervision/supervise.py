@@ -16,7 +16,7 @@ from pathlib import Path
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import pick_ports
 from sofia_streams.embedded.stack import Stack
-from sofia_streams.errors import SLEPT_EXIT_CODE, SofiaError
+from sofia_streams.errors import SLEPT_EXIT_CODE, NotWritten, SofiaError
 from sofia_streams.obs import waits
 from sofia_streams.ops.supervision.alerts import Alerts
 from sofia_streams.ops.supervision.restarts import ENDS_MAX, WITHIN_S, Restarts
@@ -145,7 +145,10 @@ class Supervisor:
 
     def _give_up(self, name: str, why: str, last: str) -> None:
         self.given_up[name] = why
-        note_given_up(self._data_dir, self.given_up)
+        try:
+            note_given_up(self._data_dir, self.given_up)
+        except NotWritten as error:
+            self._alerts.say(str(error))  # `status` will not know; what runs goes on
         self._alerts.add(
             f"{name} was left down", "critical",
             f"{why}: it is not started again. Read its log, mend the cause, then `sofia down` and `sofia up`. "

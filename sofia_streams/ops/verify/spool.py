@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from sofia_streams.errors import NotWritten
 from sofia_streams.ops.verify.rows import Bucket
 
 _PENDING_MAX = 50_000
@@ -22,11 +23,14 @@ R = TypeVar("R")
 
 
 class Spool(Generic[R]):
-    """A context manager. `decoder` gives that of a list of rows, by table."""
+    """A context manager. `decoder` gives that of a list of rows, by table. Raises NotWritten where there is no room."""
 
     def __init__(self, folder: Path, decoder: Callable[[str], msgspec.msgpack.Decoder[list[R]]]) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = tempfile.TemporaryDirectory(prefix="verify-", dir=folder)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._folder = tempfile.TemporaryDirectory(prefix="verify-", dir=folder)
+        except OSError as error:
+            raise NotWritten(folder, error) from error
         self._decoder = decoder
         self._encode = msgspec.msgpack.Encoder().encode
         self._files: dict[Bucket, Path] = {}
@@ -42,7 +46,7 @@ class Spool(Generic[R]):
         self._folder.cleanup()
 
     def add(self, bucket: Bucket, row: R) -> None:
-        """Put a row aside. Raises OSError where the disk is full."""
+        """Put a row aside. Raises NotWritten, after which nothing here is to be read."""
         self._pending[bucket].append(row)
         self._waiting += 1
         self.rows_added += 1
@@ -54,7 +58,7 @@ class Spool(Generic[R]):
         return self._files.keys() | self._pending.keys()
 
     def rows(self, bucket: Bucket) -> list[R]:
-        """The rows of a bucket as they were added."""
+        """The rows of a bucket as they were added. Raises NotWritten."""
         self._flush()
         return [row for block in self._blocks(bucket) for row in block]
 
@@ -62,8 +66,11 @@ class Spool(Generic[R]):
         for bucket, rows in self._pending.items():
             path = self._files.setdefault(bucket, Path(self._folder.name) / f"{len(self._files)}.rows")
             block = self._encode(rows)
-            with path.open("ab") as file:
-                file.write(len(block).to_bytes(_LENGTH, "big") + block)
+            try:
+                with path.open("ab") as file:
+                    file.write(len(block).to_bytes(_LENGTH, "big") + block)
+            except OSError as error:
+                raise NotWritten(path, error) from error
         self._pending.clear()
         self._waiting = 0
 
