@@ -13,7 +13,7 @@ from websockets.asyncio.server import broadcast
 from sofia_streams.ingest.intake import Intake, Limits
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.sockets.live import run_live
-from sofia_streams.model import ParsedTrade, Trade
+from sofia_streams.model import ParsedTrade, Trade, TradeBatch
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
@@ -136,3 +136,9 @@ def missing_ids(log, symbol):
 def taken_ids(log, symbol, venue="okx"):
     """The ids of an instrument that are in the log, as often as they are."""
     return [number for found, number in log.ids(venue) if found == symbol]
+
+
+def live_ids(log, symbol, venue="okx"):
+    """As `taken_ids`, without what a connection had as history: that may come live from another as well."""
+    batches = [one for one in log.records if isinstance(one, TradeBatch) and (one.venue, one.symbol) == (venue, symbol)]
+    return [int(trade.trade_id) for batch in batches for trade in batch.trades if not trade.snapshot]

@@ -66,6 +66,12 @@ def recording(tmp_path_factory):
     return market_capture(tmp_path_factory.mktemp("market") / "market.jsonl.gz")
 
 
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """A third of it, for what is true of any recording."""
+    return market_capture(tmp_path_factory.mktemp("short") / "market.jsonl.gz", seconds=45)
+
+
 def test_the_bars_of_several_venues_are_the_same_for_every_order_of_venues(recording):
     found = verify_in_process([recording], Settings(), silent)
     assert found["equal"]
@@ -172,25 +178,25 @@ def test_one_lost_record_is_found_and_it_is_the_first_bar_that_differs(recording
     assert not found["equal"]
 
 
-def test_the_command_prints_what_it_found_and_ends_with_1_where_runs_differ(recording, monkeypatch, capsys):
-    monkeypatch.chdir(recording.parent)
+def test_the_command_prints_what_it_found_and_ends_with_1_where_runs_differ(short, monkeypatch, capsys):
+    monkeypatch.chdir(short.parent)
     with pytest.raises(SystemExit) as ended:
-        main(["replay", str(recording), "--verify", "--in-process", "--json"])
+        main(["replay", str(short), "--verify", "--in-process", "--json"])
     assert ended.value.code == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["schema"], found["equal"]) == (1, True)
     the_last_to_come_gives_the_close(monkeypatch)
     with pytest.raises(SystemExit) as ended:
-        main(["replay", str(recording), "--verify", "--in-process", "--json"])
+        main(["replay", str(short), "--verify", "--in-process", "--json"])
     assert ended.value.code == 1
     assert not json.loads(capsys.readouterr().out)["equal"]
 
 
 @pytest.mark.parametrize("others", [["--out", "x"], ["--speed", "10"]])
-def test_what_would_be_ignored_beside_verify_is_refused(recording, others, monkeypatch, tmp_path, capsys):
+def test_what_would_be_ignored_beside_verify_is_refused(short, others, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as ended:
-        main(["replay", str(recording), "--verify", *others])
+        main(["replay", str(short), "--verify", *others])
     assert ended.value.code == 2
     assert "--verify" in capsys.readouterr().err
 
