@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -46,6 +47,7 @@ def test_a_worker_that_stands_still_is_killed_and_one_that_cannot_run_is_left_do
             eventually(lambda name=name: f"{name} ended with code -9" in up.err.read_text(), 10)
             since = up.newest()
             eventually(lambda since=since: up.newest() > since, 90)
+        comes_back_on_another_port_where_its_own_was_taken(up, "timeseries_writer")
         pid = 0
         for _ in range(5):
             pid = kill_when_started(up, "redis_bridge", pid)
@@ -58,6 +60,23 @@ def test_a_worker_that_stands_still_is_killed_and_one_that_cannot_run_is_left_do
         assert "the 5th time" in rows["redis_bridge"]["why"]
         assert up.stop(signal.SIGINT) == 4
         assert list((data_dir / "run").iterdir()) == []
+
+
+def comes_back_on_another_port_where_its_own_was_taken(up: Up, name: str) -> None:
+    note = up.data_dir / "run" / f"{name}.json"
+    pid, port = pid_of(up.data_dir, name), json.loads(note.read_text())["port"]
+    psutil.Process(pid).kill()
+    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=0.2)
+    with socket.create_server(("127.0.0.1", port)):
+        eventually(lambda: note.exists() and pid_of(up.data_dir, name) != pid, 30)
+        there = json.loads(note.read_text())["port"]
+        assert there != port
+        eventually(lambda: answers(there), 60)
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as sock:
+        return sock.connect_ex(("127.0.0.1", port)) == 0
 
 
 def alerts(data_dir: Path) -> set[str]:

@@ -41,11 +41,17 @@ class GaveUp(SofiaError):
 
 
 class Kept:
-    """One worker: its process, its own settings, its restarts."""
+    """One worker: its process, which is started with it, its own settings, its restarts."""
 
-    def __init__(self, name: str, settings: Settings, child: process.Child) -> None:
-        self.name, self.settings, self.child = name, settings, child
+    def __init__(self, name: str, settings: Settings, data_dir: Path) -> None:
+        self.name, self.settings = name, settings
+        self.start(data_dir)
         self.again = Restarts(time.monotonic())
+
+    def start(self, data_dir: Path) -> None:
+        """A process of it, with its page on the port it had, or another one where somebody has taken that meanwhile."""
+        self.settings = self.settings.model_copy(update={"web_port": pick_ports([self.settings.web_port])[0]})
+        self.child = start_worker(self.name, self.settings, data_dir)
 
     @property
     def restarts(self) -> int:
@@ -82,8 +88,7 @@ class Supervisor:
         self.kept: list[Kept] = []
         try:
             for name, port in zip(names, ports, strict=True):
-                own = settings.model_copy(update={"web_port": port})
-                self.kept.append(Kept(name, own, start_worker(name, own, data_dir)))
+                self.kept.append(Kept(name, settings.model_copy(update={"web_port": port}), data_dir))
         except BaseException:
             self.stop()
             raise
@@ -94,7 +99,7 @@ class Supervisor:
             if self._may_start(kept.name, kept.child, kept.again):
                 process.stop([kept.child], grace_s=0)
                 with self._said(kept.name):
-                    kept.child = start_worker(kept.name, kept.settings, self._data_dir)
+                    kept.start(self._data_dir)
         if self._stack is not None:
             for name, child in self._stack.children().items():
                 if self._may_start(name, child, self.servers[name]):
