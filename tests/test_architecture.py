@@ -142,3 +142,8 @@ def test_files_and_functions_stay_small():
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 assert lines <= FUNCTION_LINES_MAX, f"{path.relative_to(ROOT)}: {node.name} has {lines} lines"
+
+
+def test_files_of_tests_stay_small_too():
+    for path in (ROOT / "tests").rglob("*.py"):
+        assert len(path.read_text().splitlines()) <= LINES_MAX, f"{path.relative_to(ROOT)} has over {LINES_MAX} lines"

@@ -9,7 +9,7 @@ import pytest
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.settings.messages import expected
 
-EXAMPLE = Path(__file__).parents[1] / ".env.example"
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
 PUBLISHED = [
     *("REDIS_URL", "QUESTDB_HOST", "QUESTDB_PORT", "CRYPTO_EXCHANGES", "CRYPTO_SYMBOLS", "AI_MODEL_TYPES"),
     *("AI_MIN_SIGNAL_CONFIDENCE", "PAPER_INITIAL_BALANCE", "PAPER_MAX_POSITION_SIZE_PCT", "WHALE_WEBHOOK_URL"),
