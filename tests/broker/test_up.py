@@ -9,7 +9,7 @@ import psutil
 import pytest
 from running_up import Up, eventually, sofia
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.alone]
 
 
 @pytest.fixture
