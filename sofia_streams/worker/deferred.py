@@ -5,17 +5,21 @@ What it does not do: decide when (`acks`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import faust
 import msgspec
+import structlog
 from faust.serializers import codecs
 
 from sofia_streams import codec
 from sofia_streams.core.windows import Feed
 from sofia_streams.crash_points import passing
 
+_log = structlog.get_logger("table")
+_SAY_EVERY_S = 5.0
 _ROW = "sofia-row"
 """The name by which Faust knows how our rows are written."""
 
@@ -39,6 +43,37 @@ class Change(NamedTuple):
     row: Any
 
 
+class ReadBack:
+    """Counts what is read back of a changelog, and says how far it is when that takes long."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._rows = self._bytes = 0
+        self._began_s = self._said_s = 0.0
+
+    def add(self, row: bytes | None, now_s: float, left: Callable[[], int]) -> None:
+        """One row, None for one that deletes; `left` is asked for the rows to come, when that is said."""
+        if self._rows == 0:
+            self._began_s = self._said_s = now_s
+        self._rows += 1
+        self._bytes += len(row or b"")
+        if now_s - self._said_s >= _SAY_EVERY_S:
+            self._said_s = now_s
+            _log.warning("reading the table back from its changelog", **self._seen(now_s), rows_left=left())
+
+    def end(self, now_s: float) -> None:
+        """All is read, which is said where it took long; what comes later is counted anew."""
+        if self._said_s > self._began_s:
+            _log.warning("the table is read back from its changelog", **self._seen(now_s))
+        self._rows = self._bytes = 0
+        self._began_s = self._said_s = now_s
+
+    def _seen(self, now_s: float) -> dict[str, Any]:
+        took_s, mb = now_s - self._began_s, self._bytes / 1e6
+        speed = {"mb_per_s": round(mb / took_s, 1)} if took_s > 0 else {}
+        return {"table": self._name, "rows": self._rows, "mb": round(mb, 1), "s": round(took_s, 1), **speed}
+
+
 class DeferredTable(faust.Table):
     """A table whose changelog is written by `write`, when what the rows follow from is in the log."""
 
@@ -46,6 +81,7 @@ class DeferredTable(faust.Table):
         super().__init__(*arguments, **options)
         self.value_serializer = _ROW
         self._changes: list[Change] = []
+        self._read_back = ReadBack(str(self.name))
 
     def on_key_set(self, key: str, value: Any) -> None:
         """Instead of Faust's, which sends at once."""
@@ -58,7 +94,14 @@ class DeferredTable(faust.Table):
     async def on_changelog_event(self, event: Any) -> None:
         """A row is read back."""
         passing("recovery")
+        left = self.app.tables.recovery.active_remaining_total
+        self._read_back.add(event.message.value, time.monotonic(), left)
         await super().on_changelog_event(event)
+
+    async def on_recovery_completed(self, active_tps: Any, standby_tps: Any) -> None:
+        """All rows are read back."""
+        self._read_back.end(time.monotonic())
+        await super().on_recovery_completed(active_tps, standby_tps)
 
     def take_changes(self) -> list[Change]:
         """All changes since the last call, in order; each must be given to `write`."""
