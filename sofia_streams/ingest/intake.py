@@ -8,7 +8,7 @@ goes to `quarantine` with its frame and the reason; the other trades of the fram
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +16,6 @@ import msgspec
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.tape import ArrivalOrder, History, Tape
-from sofia_streams.core.watermark import Watermark
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, UnknownSymbol
 from sofia_streams.ingest.belief import Belief, quarantined
@@ -24,6 +23,7 @@ from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.ingest.line import Connections, Line
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.outages import Outages
+from sofia_streams.ingest.punctuation import PUNCTUATE_AFTER_NS, Punctuator
 from sofia_streams.ingest.tickers import Tickers
 from sofia_streams.ingest.venue_changes import VenueChanges
 from sofia_streams.model import (
@@ -41,7 +41,6 @@ from sofia_streams.model import (
 from sofia_streams.venues.registry import VENUES
 
 Record = TradeBatch | Punctuation | Gap | Ticker | Quarantined
-_PUNCTUATE_AFTER_NS = 1_000_000_000
 
 
 class Limits(NamedTuple):
@@ -73,18 +72,17 @@ class Intake:
         self._limits, self._names = limits, names
         self._tapes: dict[str, Tape] = defaultdict(lambda: Tape(limits.ids_max))
         self._belief = Belief()
-        self._watermarks: dict[str, Watermark] = defaultdict(lambda: Watermark(limits.lateness_ns))
         self._arrivals: dict[str, ArrivalOrder] = {}
         self._histories: dict[Line, History] = {}
         self._tickers = Tickers()
         self.gaps = GapWatch()
         self.skews: dict[str, ClockSkew] = defaultdict(ClockSkew)
         self.outages = Outages(self.gaps, self.skews, limits.stale_after_ns)
-        self._feeds: dict[str, TradeBatch] = {}
-        self._lines: dict[str, Line] = {}
         self.connections = Connections(limits.silent_ns)
+        self._punctuator = Punctuator(
+            self.connections, self.skews, self.gaps, lag_ns=limits.lag_ns, lateness_ns=limits.lateness_ns
+        )
         self.changes = VenueChanges()
-        self._spoken_ns: dict[str, int] = {}
         self._ticked_ns = 0
         self._named: dict[str, None] = {}  # the instruments of the frame at hand, in its order
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -111,7 +109,7 @@ class Intake:
 
     def moved(self, by_ns: int) -> None:
         """The receiver's clock was set: what is remembered of its readings moves with it."""
-        self._spoken_ns = {name: at_ns + by_ns for name, at_ns in self._spoken_ns.items()}
+        self._punctuator.moved(by_ns)
         for skew in self.skews.values():
             skew.moved(by_ns)
         self.outages.moved(by_ns)
@@ -178,31 +176,20 @@ class Intake:
         self.connections.recorded(line, now_ns)
         return [*records, *self.tick(now_ns)]
 
-    def tick(self, now_ns: int) -> Iterator[Record]:
-        """Once a second or so: punctuation for quiet instruments, tickers that were held back."""
-        if abs(now_ns - self._ticked_ns) < _PUNCTUATE_AFTER_NS:
-            return
+    def tick(self, now_ns: int) -> list[Record]:
+        """Once a second or so: punctuation for quiet instruments, gaps that are due, tickers that were held back."""
+        if abs(now_ns - self._ticked_ns) < PUNCTUATE_AFTER_NS:
+            return []
         self._ticked_ns = now_ns
-        for name, feed in self._feeds.items():
-            is_quiet = now_ns - self._spoken_ns.get(name, 0) >= _PUNCTUATE_AFTER_NS
-            if is_quiet and self.connections.is_alive(self._lines[name], now_ns):
-                until_ns = self.skews[feed.venue].exchange_now_ns(now_ns) - self._limits.lag_ns
-                self._watermarks[name].reach(until_ns)
-                yield self._punctuation(feed, now_ns, until_ns, alive=True)
-        over = {name for name, line in self._lines.items() if self.connections.is_over(line, now_ns)}
-        self.outages.look(now_ns, over)
+        quiet = self._punctuator.quiet(now_ns)
+        self.outages.look(now_ns, self._punctuator.over(now_ns))
         self.gaps.forget(now_ns)
-        yield from self.gaps.due(now_ns)
-        yield from self._tickers.held()
+        return [*quiet, *self.gaps.due(now_ns), *self._tickers.held()]
 
     def ended(self, now_ns: int, line: Line | None = None) -> list[Record]:
         """The instruments (of a connection and those it replaced) are dead: windows close and nobody waits for them."""
-        feeds = {name: self._lines[name].feed() for name in self._feeds}
-        names = [name for name, feed in feeds.items() if line is None or feed == line.feed()]
-        records: list[Record] = [*self.tick(max(now_ns, self._ticked_ns + _PUNCTUATE_AFTER_NS))]
-        for name in names:
-            records.append(self._punctuation(self._feeds.pop(name), now_ns, now_ns, alive=False))
-        return records
+        records = self.tick(max(now_ns, self._ticked_ns + PUNCTUATE_AFTER_NS))
+        return [*records, *self._punctuator.ended(now_ns, line)]
 
     def summary(self) -> dict[str, dict[str, int]]:
         """All counts; those of an instrument by its name, the others under ""."""
@@ -233,12 +220,11 @@ class Intake:
             counts = self.counts[name]
             counts["duplicates"] += len(believed) - len(new)
             batch = TradeBatch(line.venue, line.market, symbol, received_ns, line.connection, [])
-            self._feeds[name], self._lines[name] = batch, line
+            self._punctuator.carried(name, batch, line)
             if new:
                 marked = [self._aged(trade, received_ns, counts) for trade in new]
                 self.gaps.saw(batch, marked, received_ns)
-                self._count_late(name, marked, received_ns, counts)
-                self._spoken_ns[name] = received_ns
+                counts["late"] += self._punctuator.spoke(name, marked, received_ns)
                 records.append(msgspec.structs.replace(batch, trades=marked))
         return records
 
@@ -259,14 +245,6 @@ class Intake:
         counts["stale"] += 1
         return msgspec.structs.replace(trade, stale=True)
 
-    def _count_late(self, name: str, trades: list[Trade], received_ns: int, counts: Counter[str]) -> None:
-        watermark = self._watermarks[name]
-        live = [trade.exchange_ns for trade in trades if not trade.snapshot]
-        counts["late"] += sum(map(watermark.is_late, live))
-        if live:
-            watermark.saw(max(live))
-            self.skews[name.partition("|")[0]].saw(max(live), received_ns)
-
     def _ticker(self, line: Line, found: ParsedTicker, received_ns: int) -> list[Record]:
         name, symbol = self._name(line, found.venue_symbol)
         if name is None:
@@ -276,10 +254,6 @@ class Intake:
         self.counts[name]["tickers"] += 1
         new = Ticker(line.venue, line.market, symbol, received_ns)
         return [*self._tickers.merge(name, new, found)]
-
-    def _punctuation(self, feed: TradeBatch, now_ns: int, until_ns: int, *, alive: bool) -> Punctuation:
-        last_id = self.gaps.newest_id(instrument_key(feed.venue, feed.market, feed.symbol))
-        return Punctuation(feed.venue, feed.market, feed.symbol, now_ns, feed.line, until_ns, alive, last_id)
 
     def _set_aside(self, line: Line, frame: bytes, received_ns: int, unread: str | None) -> list[Record]:
         """The frame, if anything in it could not be taken; what was good in it has been."""

@@ -91,6 +91,18 @@ def test_a_quiet_second_is_punctuated_and_what_comes_after_it_is_late():
     assert intake.summary()[BTC]["late"] == 1
 
 
+def test_an_instrument_whose_first_trade_comes_while_punctuation_is_written_disturbs_nothing():
+    """Writing waits for the log now and then, and frames are taken meanwhile."""
+    intake = live_intake()
+    took(intake, row(1), row(1, symbol="ETHUSDT"))
+    now_ns, said = NOW_NS + 10 * SECOND_NS, []
+    intake.take(LINE, b'{"op":"pong"}', now_ns)
+    for record in intake.tick(now_ns):
+        said.append(record.symbol)
+        assert took(intake, row(len(said), symbol="SOLUSDT", at_ns=now_ns), now_ns=now_ns)[0]
+    assert said == ["BTC/USDT", "ETH/USDT"]
+
+
 def test_a_silent_connection_says_nothing_about_quiet_seconds():
     intake = live_intake()
     took(intake, row(1))
