@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -20,8 +21,9 @@ from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.log_trades import Instrument, has_any, trades_between
 from sofia_streams.ingest.rest.backfill import LINE, TROUBLES, Backfill
+from sofia_streams.ingest.rest.client import Rest, open_rest
 from sofia_streams.ingest.rest.instruments import Place
-from sofia_streams.ingest.rest.klines import fetch_klines
+from sofia_streams.ingest.rest.klines import klines_over
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap
 from sofia_streams.settings import Settings
@@ -59,14 +61,27 @@ class KlineCheck:
             now_ns = time.time_ns()
             due_ns = window_start_ns(now_ns - _AFTER_NS, NS_PER_MINUTE) + NS_PER_MINUTE + _AFTER_NS
             await asyncio.sleep((due_ns - now_ns) / 1e9)
-            for one in list(self._volumes):
-                try:
-                    await self.compare(one, time.time_ns())
-                except TROUBLES as error:
-                    _log.warning("not compared with the venue's candles", instrument=one, error=str(error)[:300])
+            await self.compare_all(time.time_ns)
 
-    async def compare(self, one: Instrument, now_ns: int) -> None:
-        """Compare what has passed since the last time, and the minutes of open gaps. Raises as `fetch_klines`."""
+    async def compare_all(self, clock: Callable[[], int]) -> None:
+        """Every instrument, over one client of each venue and market. A venue's trouble is said, and ends nothing."""
+        place = Place.of(self._settings)
+        for venue, market in dict.fromkeys((one.venue, one.market) for one in self._volumes):
+            try:
+                async with open_rest(venue, market, place.rest_urls.get(venue)) as rest:
+                    await self._compare_over(rest, clock)
+            except TROUBLES as error:
+                _log.warning("not compared with the venue's candles", venue=venue, error=str(error)[:300])
+
+    async def _compare_over(self, rest: Rest, clock: Callable[[], int]) -> None:
+        for one in [one for one in self._volumes if (one.venue, one.market) == (rest.venue, rest.market)]:
+            try:
+                await self._compare(rest, one, clock())
+            except TROUBLES as error:
+                _log.warning("not compared with the venue's candles", instrument=one, error=str(error)[:300])
+
+    async def _compare(self, rest: Rest, one: Instrument, now_ns: int) -> None:
+        """Compare what has passed since the last time, and the minutes of open gaps. Raises as `klines_over`."""
         end_ns = window_start_ns(now_ns - _AFTER_NS, NS_PER_MINUTE)
         oldest_ns = end_ns - _BACK_MINUTES * NS_PER_MINUTE
         opened = self._backfill.open_gaps(instrument_key(*one))
@@ -77,7 +92,9 @@ class KlineCheck:
         if first_ns >= end_ns:
             return
         place, listings = Place.of(self._settings), self._settings.listings()
-        found = await fetch_klines(*one, "1m", first_ns, end_ns, listings=listings, place=place)
+        found = await klines_over(
+            rest, one.symbol, "1m", first_ns, end_ns, listings=listings, place=place, now_ns=now_ns
+        )
         short = {kline.start_ns: kline.volume - await self._ours(one, kline.start_ns) for kline in found}
         for start_ns, missing in short.items():
             is_known = any(_touches(gap, start_ns) for gap in known)

@@ -125,17 +125,34 @@ async def fetch_klines(
     Raises ConfigError for a size or span the venue cannot serve, DependencyDown, BadFrame, and UnknownSymbol with names
     near the one asked for.
     """
-    source, listing = _checked(venue, market, size, start_ns, end_ns), Names(listings).listing(venue, market, symbol)
+    _checked(venue, market, size, start_ns, end_ns)  # before a client is opened, which takes a second
+    async with open_rest(venue, market, place.rest_urls.get(venue)) as rest:
+        return await klines_over(rest, symbol, size, start_ns, end_ns, listings=listings, place=place, now_ns=now_ns)
+
+
+async def klines_over(
+    rest: Rest,
+    symbol: str,
+    size: Size,
+    start_ns: int,
+    end_ns: int,
+    *,
+    listings: Mapping[tuple[str, str], str] = {},
+    place: Place = REAL,
+    now_ns: int | None = None,
+) -> list[Kline]:
+    """As `fetch_klines`, over an open client: for who asks for several pairs."""
+    source = _checked(rest.venue, rest.market, size, start_ns, end_ns)
+    listing = Names(listings).listing(rest.venue, rest.market, symbol)
     step_ns, now_ns = SIZES_NS[size], time.time_ns() if now_ns is None else now_ns
     first_ns, last_ns = -(-start_ns // step_ns) * step_ns, min(end_ns - 1, now_ns - step_ns) // step_ns * step_ns
     found: dict[int, Kline] = {}
-    async with open_rest(venue, market, place.rest_urls.get(venue)) as rest:
-        for from_ns in range(first_ns, last_ns + 1, step_ns * source.rows_max):
-            to_ns = min(last_ns, from_ns + step_ns * (source.rows_max - 1))
-            page = _Page(listing, size, from_ns // NS_PER_MS, to_ns // NS_PER_MS, now_ns // NS_PER_MS)
-            for kline in await _ask(rest, source, page, symbol, listings, place):
-                if from_ns <= kline.start_ns <= to_ns:
-                    found[kline.start_ns] = kline
+    for from_ns in range(first_ns, last_ns + 1, step_ns * source.rows_max):
+        to_ns = min(last_ns, from_ns + step_ns * (source.rows_max - 1))
+        page = _Page(listing, size, from_ns // NS_PER_MS, to_ns // NS_PER_MS, now_ns // NS_PER_MS)
+        for kline in await _ask(rest, source, page, symbol, listings, place):
+            if from_ns <= kline.start_ns <= to_ns:
+                found[kline.start_ns] = kline
     return [found[at_ns] for at_ns in sorted(found)]
 
 

@@ -1,0 +1,95 @@
+"""Our minutes beside the venue's own candles: every pair is compared, over one client, and one's trouble is its own."""
+
+from contextlib import asynccontextmanager
+from decimal import Decimal
+
+import msgspec
+import pytest
+from rest_server import serving_rest
+
+from sofia_streams.core.ohlcv import bar_of, sums_of
+from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.rest import kline_check
+from sofia_streams.ingest.rest.backfill import Backfill
+from sofia_streams.ingest.rest.kline_check import KlineCheck
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Gap
+from sofia_streams.settings import Settings
+from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.rest import Rest
+
+START_NS = 1_767_225_600 * NS_PER_SECOND
+NOW_NS = START_NS + NS_PER_MINUTE + 10 * NS_PER_SECOND
+PAIRS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
+LOST = Decimal("0.000007")
+"""Seven lots of every pair were traded at the venue and did not reach us."""
+
+
+class Log(list):
+    async def put(self, record):
+        self.append(record)
+
+
+class Scene:
+    """A check of Bybit's pairs, whose last trade of the minute we lack; `opened` and `closed` count clients."""
+
+    def __init__(self, folder):
+        self.rest = Rest([Instrument("bybit", pair, START_NS) for pair in PAIRS])
+        self.log, self.bars, self.folder = Log(), [], folder
+        self.opened = self.closed = 0
+        for pair in PAIRS:
+            instrument, trades = Instrument("bybit", pair, START_NS), []
+            for second, lots in enumerate((5, 11, 7)):
+                said = instrument.print(START_NS + second * NS_PER_SECOND, instrument.last, lots, "buy")
+                self.rest.add("bybit", said)
+                trades.append(said.trade)
+            self.note(pair, trades[:2])
+
+    def note(self, pair, trades):
+        """A minute as our own log has it."""
+        place = {"venue": "bybit", "market": "spot", "symbol": pair, "size_ns": NS_PER_MINUTE, "start_ns": START_NS}
+        self.bars.append(bar_of(sums_of(trades, "bybit"), **place))
+
+    async def compare(self, port):
+        settings = Settings(simulator_url=f"ws://127.0.0.1:{port}", data_dir=self.folder)
+        check = KlineCheck(settings, Backfill(settings, Names(), self.log), self.log)
+        for bar in self.bars:
+            check.note(bar)
+        await check.compare_all(lambda: NOW_NS)
+        return {record.symbol: record.missing_volume for record in self.log if isinstance(record, Gap)}
+
+
+@pytest.fixture
+def scene(monkeypatch, tmp_path):
+    found, real = Scene(tmp_path), kline_check.open_rest
+
+    @asynccontextmanager
+    async def counted(*place):
+        found.opened += 1
+        async with real(*place) as rest:
+            yield rest
+        found.closed += 1
+
+    async def was_subscribed(*stretch):
+        return True
+
+    monkeypatch.setattr(kline_check, "open_rest", counted)
+    monkeypatch.setattr(kline_check, "has_any", was_subscribed)
+    return found
+
+
+async def test_every_pair_is_compared_over_one_client_that_is_closed(scene):
+    async with serving_rest(scene.rest) as port:
+        assert await scene.compare(port) == dict.fromkeys(PAIRS, LOST)
+    assert (scene.opened, scene.closed) == (1, 1)
+
+
+async def test_a_pair_that_the_venue_does_not_know_costs_only_itself(scene):
+    scene.bars.insert(0, msgspec.structs.replace(scene.bars[0], symbol="ZZZ/USDT"))
+    async with serving_rest(scene.rest) as port:
+        assert await scene.compare(port) == dict.fromkeys(PAIRS, LOST)
+    assert (scene.opened, scene.closed) == (1, 1)
+
+
+async def test_a_venue_that_is_down_ends_nothing(scene):
+    assert await scene.compare(1) == {}
+    assert (scene.opened, scene.closed) == (1, 1)
