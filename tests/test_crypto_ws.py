@@ -16,9 +16,10 @@ from websockets.asyncio.server import serve
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.sockets import connection, live
-from sofia_streams.ingest.sockets.connection import Feed, Shard
+from sofia_streams.ingest.sockets.connection import Feed
 from sofia_streams.ingest.sockets.live import LiveDesk, run_live
 from sofia_streams.ingest.sockets.pace import Pace
+from sofia_streams.ingest.sockets.shards import Shard
 from sofia_streams.model import Control, Punctuation, Quarantined
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings

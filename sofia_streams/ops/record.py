@@ -14,8 +14,8 @@ from sofia_streams.errors import BadFrame, DependencyDown
 from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.sockets.connection import Feed
-from sofia_streams.ingest.sockets.live import shards
 from sofia_streams.ingest.sockets.pace import Pace
+from sofia_streams.ingest.sockets.shards import shards
 from sofia_streams.model import Control
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES

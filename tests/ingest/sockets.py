@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 from websockets.asyncio.server import serve
 
 from sofia_streams.ingest.intake import Intake
-from sofia_streams.ingest.sockets.connection import Feed, Shard
+from sofia_streams.ingest.sockets.connection import Feed
 from sofia_streams.ingest.sockets.live import LiveDesk
 from sofia_streams.ingest.sockets.pace import Pace
+from sofia_streams.ingest.sockets.shards import Shard
 from sofia_streams.model import Gap, Quarantined, TradeBatch
 from sofia_streams.venues.registry import VENUES
 

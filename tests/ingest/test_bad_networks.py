@@ -11,8 +11,8 @@ from faulty_proxy import FaultyProxy
 from scripted import PAIRS, Scripted, hasten, ingesting, missing_ids, taken_ids
 from sockets import until
 
-from sofia_streams.ingest.sockets import connection
-from sofia_streams.ingest.sockets.connection import FRAMES_WAITING_MAX
+from sofia_streams.ingest.sockets import opening
+from sofia_streams.ingest.sockets.opening import FRAMES_WAITING_MAX
 from sofia_streams.model import TradeBatch
 
 pytestmark = pytest.mark.slow
@@ -22,9 +22,9 @@ BTC = PAIRS[0]
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """The same steps, closer together."""
-    monkeypatch.setattr(connection, "_OPEN_S", 1.0)
+    monkeypatch.setattr(opening, "_OPEN_S", 1.0)
     monkeypatch.setattr("sofia_streams.ingest.sockets.session.CLOSE_S", 0.2)
-    monkeypatch.setattr(connection, "CLOSE_S", 0.2)
+    monkeypatch.setattr(opening, "CLOSE_S", 0.2)
 
 
 def hurt(monkeypatch, name):

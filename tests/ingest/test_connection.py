@@ -13,9 +13,11 @@ from websockets.exceptions import InvalidStatus
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.sockets import connection, live
-from sofia_streams.ingest.sockets.connection import FRAMES_WAITING_MAX, Feed, Shard
+from sofia_streams.ingest.sockets.connection import Feed
 from sofia_streams.ingest.sockets.live import LiveDesk, progress
+from sofia_streams.ingest.sockets.opening import FRAMES_WAITING_MAX
 from sofia_streams.ingest.sockets.pace import Pace, pause_s, wait_s
+from sofia_streams.ingest.sockets.shards import Shard
 from sofia_streams.model import ParsedTrade, Trade
 from sofia_streams.ops.look.watch import Watcher
 from sofia_streams.settings import Settings

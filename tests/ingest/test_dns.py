@@ -55,7 +55,7 @@ async def test_a_name_that_does_not_resolve_stops_no_other_venue_and_heals(monke
 async def test_a_name_that_takes_an_age_is_given_up_and_asked_again(monkeypatch):
     hasten(monkeypatch, "okx")
     hasten(monkeypatch, "bybit")
-    monkeypatch.setattr("sofia_streams.ingest.sockets.connection._OPEN_S", 0.3)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.opening._OPEN_S", 0.3)
     asked = []
 
     async def of_venue():

@@ -12,7 +12,7 @@ from sockets import accept, listening, trade_frame
 from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
-from sofia_streams.ingest.sockets.connection import FRAME_BYTES_MAX
+from sofia_streams.ingest.sockets.opening import FRAME_BYTES_MAX
 
 ROOT = Path(__file__).parents[2]
 HAS_PROC = Path("/proc/self/status").exists()

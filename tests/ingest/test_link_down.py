@@ -75,7 +75,7 @@ class Distant(Scripted):
 
 async def test_a_link_that_goes_down_is_noticed_and_what_it_cost_is_a_gap(monkeypatch, link):
     hasten(monkeypatch, "okx", ping_every_s=0.4, silence_s=1.0)
-    monkeypatch.setattr("sofia_streams.ingest.sockets.connection._OPEN_S", 1.0)
+    monkeypatch.setattr("sofia_streams.ingest.sockets.opening._OPEN_S", 1.0)
     venue = Distant()
     venue.namespace = link
     async with ingesting(venue) as log:

@@ -19,8 +19,8 @@ from sofia_streams.codec import encode
 from sofia_streams.ingest.intake import Intake, Limits
 from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.sockets.connection import Shard
 from sofia_streams.ingest.sockets.live import LiveDesk, watch_feeds
+from sofia_streams.ingest.sockets.shards import Shard, listings_of
 from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.ops.simulate import checked_plan, generated
 from sofia_streams.simulator.faults import parse_faults
@@ -148,11 +148,16 @@ async def test_a_cut_connection_of_a_venue_whose_ids_do_not_count_is_one_hole_th
 
 
 async def watch(found, drops):
+    carried = carried_by(found.feeds)
     while True:
         now_ns = time.time_ns()
-        watch_feeds(found.feeds, drops, found.intake, Names(), now_ns)
+        watch_feeds(found.feeds, drops, found.intake, carried, now_ns)
         found.log.records += found.intake.gaps.due(now_ns)
         await asyncio.sleep(0.02)
+
+
+def carried_by(feeds):
+    return {feed.shard.name: listings_of(feed.shard, Names()) for feed in feeds}
 
 
 class StillFeed(NamedTuple):
@@ -176,7 +181,8 @@ def outages(*moments):
     intake, drops, found = Intake(Limits(lines=2)), {}, []
     intake.gaps.saw(TradeBatch("bybit", "spot", "BTC/USDT", NOW_NS, "1", []), [], NOW_NS)
     for second, states in enumerate(moments):
-        watch_feeds([*lines(*states)], drops, intake, Names(), NOW_NS + second * S)
+        feeds = [*lines(*states)]
+        watch_feeds(feeds, drops, intake, carried_by(feeds), NOW_NS + second * S)
         found += intake.gaps.due(NOW_NS + second * S)
     last = {gap.gap_id: gap for gap in found}
     return [None if gap.until_ns is None else (gap.until_ns - NOW_NS) // S for gap in last.values()]

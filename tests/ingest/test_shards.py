@@ -1,7 +1,7 @@
 """Which connection reads which instruments."""
 
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.sockets.live import shards
+from sofia_streams.ingest.sockets.shards import shards
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 

@@ -7,7 +7,7 @@ from sockets import accept, feeding, listening, trade_frame, until
 from websockets.exceptions import ConnectionClosed
 
 from sofia_streams.ingest.sockets import connection
-from sofia_streams.ingest.sockets.connection import FRAME_BYTES_MAX
+from sofia_streams.ingest.sockets.opening import FRAME_BYTES_MAX
 
 pytestmark = pytest.mark.slow
 

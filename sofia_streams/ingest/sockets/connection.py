@@ -11,49 +11,31 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import structlog
-import websockets
-from websockets.exceptions import ConnectionClosedError, WebSocketException
+from websockets.exceptions import WebSocketException
 
 from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.sockets.clock import CLOCK
+from sofia_streams.ingest.sockets.opening import open_socket, unreadable
 from sofia_streams.ingest.sockets.pace import Pace, wait_s, words_of
-from sofia_streams.ingest.sockets.session import CLOSE_S, Session, Silent, Unanswered
-from sofia_streams.model import Control, Market
+from sofia_streams.ingest.sockets.session import Session, Silent, Unanswered
+from sofia_streams.ingest.sockets.shards import Shard
+from sofia_streams.model import Control
 from sofia_streams.obs import metrics
 from sofia_streams.venues.base import cancelling
 from sofia_streams.venues.registry import VENUES
 
 _log = structlog.get_logger("connection")
-_OPEN_S, _HANDOVER_S, _LOOK_S = 10.0, 30.0, 1.0
+_HANDOVER_S, _LOOK_S = 30.0, 1.0
 _ANSWER_S = 10.0
 """A subscription that is not answered by then is as good as a dead connection."""
 _STEADY_S = 60.0
-FRAME_BYTES_MAX = 4 * 1024 * 1024
-FRAMES_WAITING_MAX = 64
-"""At most so many wait in memory, so never more than 256 MiB; the rest waits at the venue."""
-_UNREADABLE = {1002: "a frame as the protocol has it", 1007: "UTF-8", 1009: f"at most {FRAME_BYTES_MAX} bytes"}
-"""Close codes that we send when a frame cannot be taken, and what was expected."""
 
 Refuse = Callable[[Line, str, int], Awaitable[None]]
 _TROUBLES = (OSError, WebSocketException, TimeoutError)
-
-
-class Shard(NamedTuple):
-    """The instruments of a venue that share a connection, by the venue's own names, and where to connect.
-
-    Connections of one `group` carry the same instruments, as lines beside one another.
-    """
-
-    venue: str
-    market: Market
-    name: str
-    listings: Sequence[str]
-    url: str
-    group: str
 
 
 class Desk(Protocol):
@@ -151,18 +133,7 @@ class Feed:
     async def _open(self) -> Session:
         await self._connects.turn()
         shard, limits = self.shard, self._limits
-        by_protocol = limits.ping_every_s if limits.ping is None else None
-        socket = await websockets.connect(
-            shard.url,
-            open_timeout=_OPEN_S,
-            close_timeout=CLOSE_S,
-            ping_interval=by_protocol,
-            ping_timeout=by_protocol,
-            max_size=FRAME_BYTES_MAX,
-            max_queue=FRAMES_WAITING_MAX,
-            compression=None,
-            user_agent_header="sofia-streams",
-        )
+        socket = await open_socket(shard.url, limits.ping_every_s if limits.ping is None else None)
         self._opened += 1
         if self._opened > 1:
             metrics.RECONNECTS.labels(shard.venue).inc()
@@ -270,10 +241,9 @@ class Feed:
             live.cancel()
 
     async def _note_unreadable(self, error: Exception) -> None:
-        sent = error.sent if isinstance(error, ConnectionClosedError) else None
-        if sent is not None and sent.code in _UNREADABLE and self._refuse is not None and self._session is not None:
-            reason = f"{self.shard.venue}: expected {_UNREADABLE[sent.code]}, found a frame that is not: {sent.reason}"
-            await self._refuse(self._session.line, reason, CLOCK.now_ns())
+        found = unreadable(error)
+        if found is not None and self._refuse is not None and self._session is not None:
+            await self._refuse(self._session.line, f"{self.shard.venue}: {found}", CLOCK.now_ns())
 
     async def _drop(self) -> None:
         session, self._session = self._session, None

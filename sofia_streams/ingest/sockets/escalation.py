@@ -7,7 +7,7 @@ heartbeats), the connection is renewed first: to ask for each again would be a f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -24,7 +24,7 @@ class Escalation:
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
 
-    async def act(self, feed: Feed, listings: dict[str, str], levels: dict[str, int], now_ns: int) -> list[Alert]:
+    async def act(self, feed: Feed, listings: Mapping[str, str], levels: Mapping[str, int], now_ns: int) -> list[Alert]:
         """Take the next step for each of this feed's silent instruments; what a person must know.
 
         `listings` are the feed's own, by instrument; `levels` how many times its limit an instrument is silent.

@@ -19,10 +19,11 @@ from sofia_streams.ingest.intake import Intake, Record
 from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.sockets.clock import CLOCK
-from sofia_streams.ingest.sockets.connection import Feed, Shard
+from sofia_streams.ingest.sockets.connection import Feed
 from sofia_streams.ingest.sockets.escalation import Escalation
 from sofia_streams.ingest.sockets.measures import IngestMetrics
 from sofia_streams.ingest.sockets.pace import Pace
+from sofia_streams.ingest.sockets.shards import listings_of, shards
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import Alert, Control, Progress, TradeBatch
 from sofia_streams.obs import metrics
@@ -33,21 +34,8 @@ _log = structlog.get_logger("live")
 _OUTAGE_S = 10.0
 _TICK_S = 1.0
 _NO_DATA_S = 60.0
-
-
-def shards(settings: Settings, names: Names) -> list[Shard]:
-    """How the configured instruments are spread over connections. Raises UnknownSymbol."""
-    found = []
-    market = settings.crypto_market
-    for venue in settings.crypto_exchanges:
-        listings = [names.listing(venue, market, symbol) for symbol in settings.crypto_symbols]
-        url = f"{settings.simulator_url}/{venue}/{market}" if settings.simulator_url else VENUES[venue].url(market)
-        size = VENUES[venue].limits.symbols_max
-        for number, first in enumerate(range(0, len(listings), size)):
-            group, carried = f"{venue}-{number}", listings[first : first + size]
-            names_of_lines = [group, *(f"{group}-line{line}" for line in range(2, settings.crypto_lines + 1))]
-            found += [Shard(venue, market, name, carried, url, group) for name in names_of_lines]
-    return found
+Carried = Mapping[str, Mapping[str, str]]
+"""What each feed carries, by its name: the listing of each instrument."""
 
 
 class LiveDesk:
@@ -92,16 +80,19 @@ async def run_live(settings: Settings, intake: Intake, names: Names, log: TradeL
     desk = LiveDesk(intake, log)
     paces: dict[str, Pace] = {venue: Pace(VENUES[venue].limits.connects_per_s) for venue in settings.crypto_exchanges}
     feeds = [Feed(shard, desk, paces[shard.venue], desk.refuse) for shard in shards(settings, names)]
-    subscribed = {name for feed in feeds for name in instruments_of(feed.shard, names)}
+    carried = {feed.shard.name: listings_of(feed.shard, names) for feed in feeds}
+    subscribed = {name for listings in carried.values() for name in listings}
     for record in intake.begin(subscribed, CLOCK.now_ns()):
         await log.put(record)
     async with asyncio.TaskGroup() as group:
         for feed in feeds:
             group.create_task(feed.run())
-        group.create_task(_tick(feeds, desk, intake, names, log))
+        group.create_task(_tick(feeds, carried, desk, intake, names, log))
 
 
-async def _tick(feeds: Sequence[Feed], desk: LiveDesk, intake: Intake, names: Names, log: TradeLog) -> None:
+async def _tick(
+    feeds: Sequence[Feed], carried: Carried, desk: LiveDesk, intake: Intake, names: Names, log: TradeLog
+) -> None:
     """Each second: punctuation, venues that are out, progress."""
     declared: set[str] = set()
     drops: dict[str, int] = {}
@@ -119,10 +110,9 @@ async def _tick(feeds: Sequence[Feed], desk: LiveDesk, intake: Intake, names: Na
             await _end_outage(feeds, feed, declared, intake, log, now_s, now_ns)
             if feed.shard.name not in unheard and _has_had_time(feed, now_ns):
                 unheard[feed.shard.name] = _unheard(feed, intake, names)
-        watch_feeds(feeds, drops, intake, names, now_ns)
+        watch_feeds(feeds, drops, intake, carried, now_ns)
         for feed in feeds:
-            listings = dict(zip(instruments_of(feed.shard, names), feed.shard.listings, strict=True))
-            for alert in await escalation.act(feed, listings, intake.outages.levels, now_ns):
+            for alert in await escalation.act(feed, carried[feed.shard.name], intake.outages.levels, now_ns):
                 await log.alert(alert)
         for alert in intake.changes.alerts(now_ns):
             await log.alert(alert)
@@ -141,7 +131,7 @@ def _moved(feeds: Sequence[Feed], intake: Intake, by_ns: int) -> Alert:
     return Alert(f"clock:{CLOCK.now_ns()}", "warning", "crypto_ws", text, CLOCK.now_ns())
 
 
-def watch_feeds(feeds: Sequence[Feed], drops: dict[str, int], intake: Intake, names: Names, now_ns: int) -> None:
+def watch_feeds(feeds: Sequence[Feed], drops: dict[str, int], intake: Intake, carried: Carried, now_ns: int) -> None:
     """Tell the intake which feeds dropped and which are live; `drops` is what it was told before, by feed.
 
     A feed with a live line beside it was not interrupted.
@@ -149,7 +139,7 @@ def watch_feeds(feeds: Sequence[Feed], drops: dict[str, int], intake: Intake, na
     for feed in feeds:
         shard = feed.shard
         is_live = any(one.down_since_s is None for one in feeds if one.shard.group == shard.group)
-        instruments = instruments_of(shard, names)
+        instruments = carried[shard.name]
         if feed.drops != drops.get(shard.name, 0):
             drops[shard.name] = feed.drops
             beside = [one for one in feeds if one.shard.group == shard.group and one is not feed]
@@ -158,13 +148,6 @@ def watch_feeds(feeds: Sequence[Feed], drops: dict[str, int], intake: Intake, na
                 intake.outages.dropped(heads, feed.dropped_ns, now_ns)
         if is_live:
             intake.outages.resumed(instruments, now_ns)
-
-
-def instruments_of(shard: Shard, names: Names) -> list[str]:
-    """The instruments of a connection, by the names under which their data comes."""
-    venue, market = shard.venue, shard.market
-    symbols = [names.unified(venue, market, VENUES[venue].sent_as(listing)) for listing in shard.listings]
-    return [instrument_key(venue, market, symbol) for symbol in symbols]
 
 
 async def _end_outage(

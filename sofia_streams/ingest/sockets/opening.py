@@ -1,0 +1,39 @@
+"""A venue's WebSocket, opened with our limits; and what it means when we close it because of them. Reads no frame."""
+
+from __future__ import annotations
+
+import websockets
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosedError
+
+from sofia_streams.ingest.sockets.session import CLOSE_S
+
+_OPEN_S = 10.0
+FRAME_BYTES_MAX = 4 * 1024 * 1024
+FRAMES_WAITING_MAX = 64
+"""At most so many wait in memory, so never more than 256 MiB; the rest waits at the venue."""
+_UNREADABLE = {1002: "a frame as the protocol has it", 1007: "UTF-8", 1009: f"at most {FRAME_BYTES_MAX} bytes"}
+"""Close codes that we send when a frame cannot be taken, and what was expected."""
+
+
+async def open_socket(url: str, ping_every_s: float | None) -> ClientConnection:
+    """A connection, pinged by the protocol where `ping_every_s` is given. Raises OSError, WebSocketException."""
+    return await websockets.connect(
+        url,
+        open_timeout=_OPEN_S,
+        close_timeout=CLOSE_S,
+        ping_interval=ping_every_s,
+        ping_timeout=ping_every_s,
+        max_size=FRAME_BYTES_MAX,
+        max_queue=FRAMES_WAITING_MAX,
+        compression=None,
+        user_agent_header="sofia-streams",
+    )
+
+
+def unreadable(error: Exception) -> str | None:
+    """What was expected and found, where a connection ended because a frame could not even be taken."""
+    sent = error.sent if isinstance(error, ConnectionClosedError) else None
+    if sent is None or sent.code not in _UNREADABLE:
+        return None
+    return f"expected {_UNREADABLE[sent.code]}, found a frame that is not: {sent.reason}"
