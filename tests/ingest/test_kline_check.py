@@ -17,6 +17,7 @@ from sofia_streams.settings import Settings
 from sofia_streams.simulator.instrument import Instrument
 from sofia_streams.simulator.rest import Rest
 
+pytestmark = pytest.mark.slow
 START_NS = 1_767_225_600 * NS_PER_SECOND
 NOW_NS = START_NS + NS_PER_MINUTE + 10 * NS_PER_SECOND
 PAIRS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
