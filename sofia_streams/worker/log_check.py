@@ -58,6 +58,11 @@ class LogCheck:
 
     def __init__(self, settings: Settings, group: str) -> None:
         self._settings, self._group = settings, group
+        self._at_work_ms: int | None = None
+
+    def was_at_work_ns(self) -> int | None:
+        """The time of the newest record that was committed before this process began; None where none was."""
+        return self._at_work_ms and self._at_work_ms * NS_PER_MS
 
     async def topics_fit(self) -> None:
         """Raise ConfigError where a topic has other partitions than configured, DependencyDown where there is none."""
@@ -78,6 +83,8 @@ class LogCheck:
             answered = await admin.list_consumer_group_offsets(self._group, partitions=places)
         committed = {place: found.offset for place, found in answered.items() if found.offset >= 0}
         marks = {place: from_text(answered[place].metadata or "") for place in committed}
+        if self._at_work_ms is None:
+            self._at_work_ms = max((time_of(found[0][1]) for found in marks.values() if found), default=None)
         newest = {place: [offset for offset, _ in marks[place][:1]] for place in committed}
         logs = await stretches(self._settings, newest)
         strange = [place for place in committed if judge(committed[place], marks[place], logs[place])]

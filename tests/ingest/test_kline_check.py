@@ -37,12 +37,14 @@ class Scene:
         self.rest = Rest([Instrument("bybit", pair, START_NS) for pair in PAIRS])
         self.log, self.bars, self.folder = Log(), [], folder
         self.opened = self.closed = 0
+        self.was_at_work_ns, self.ours = None, {}
         for pair in PAIRS:
             instrument, trades = Instrument("bybit", pair, START_NS), []
             for second, lots in enumerate((5, 11, 7)):
                 said = instrument.print(START_NS + second * NS_PER_SECOND, instrument.last, lots, "buy")
                 self.rest.add("bybit", said)
                 trades.append(said.trade)
+            self.ours[pair] = trades[:2]
             self.note(pair, trades[:2])
 
     def note(self, pair, trades):
@@ -50,12 +52,12 @@ class Scene:
         place = {"venue": "bybit", "market": "spot", "symbol": pair, "size_ns": NS_PER_MINUTE, "start_ns": START_NS}
         self.bars.append(bar_of(sums_of(trades, "bybit"), **place))
 
-    async def compare(self, port):
+    async def compare(self, port, now_ns=NOW_NS):
         settings = Settings(simulator_url=f"ws://127.0.0.1:{port}", data_dir=self.folder)
-        check = KlineCheck(settings, Backfill(settings, Names(), self.log), self.log)
+        check = KlineCheck(settings, Backfill(settings, Names(), self.log), self.log, lambda: self.was_at_work_ns)
         for bar in self.bars:
             check.note(bar)
-        await check.compare_all(lambda: NOW_NS)
+        await check.compare_all(lambda: now_ns)
         return {record.symbol: record.missing_volume for record in self.log if isinstance(record, Gap)}
 
 
@@ -94,3 +96,30 @@ async def test_a_pair_that_the_venue_does_not_know_costs_only_itself(scene):
 async def test_a_venue_that_is_down_ends_nothing(scene):
     assert await scene.compare(1) == {}
     assert (scene.opened, scene.closed) == (1, 1)
+
+
+@pytest.fixture
+def only_the_log(scene, monkeypatch):
+    """A process that has only begun: it has seen the bar of a later minute; the one before is in the log alone."""
+    asked = []
+
+    async def trades_between(settings, one, from_ns, until_ns):
+        asked.append((one.symbol, from_ns, until_ns))
+        return scene.ours[one.symbol]
+
+    monkeypatch.setattr(kline_check, "trades_between", trades_between)
+    scene.bars = [msgspec.structs.replace(bar, start_ns=START_NS + 3 * NS_PER_MINUTE) for bar in scene.bars]
+    return asked
+
+
+async def test_what_a_process_before_this_one_did_not_come_to_is_compared_after_the_start(scene, only_the_log):
+    scene.was_at_work_ns = START_NS + 90 * NS_PER_SECOND
+    async with serving_rest(scene.rest) as port:
+        assert await scene.compare(port, NOW_NS + 3 * NS_PER_MINUTE) == dict.fromkeys(PAIRS, LOST)
+    assert {symbol for symbol, *_ in only_the_log} == set(PAIRS)
+    assert len(only_the_log) == len(PAIRS), "one reading an instrument, however many minutes"
+
+
+async def test_the_very_first_process_compares_nothing_of_before_it(scene, only_the_log):
+    async with serving_rest(scene.rest) as port:
+        assert await scene.compare(port, NOW_NS + 3 * NS_PER_MINUTE) == {}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -35,14 +35,22 @@ _AFTER_NS = 8 * NS_PER_SECOND
 _BEFORE_NS = 30 * NS_PER_MINUTE
 _KEPT_MINUTES = 240
 _BACK_MINUTES = 120
-"""An open gap is compared this far back; the venue keeps its candles for years, we ask for little."""
+"""What has passed is compared this far back; the venue keeps its candles for years, we ask for little."""
+_AGAIN_NS = 15 * NS_PER_MINUTE
+"""So long before its end a worker may have failed to compare, with REST in trouble."""
+_SETTLED_NS = 5 * NS_PER_MINUTE
+"""What the log has of an older minute is remembered; if that is revised, its bar says so."""
 
 
 class KlineCheck:
     """Our own volume of each minute, from the bars of the log. One object a process."""
 
-    def __init__(self, settings: Settings, backfill: Backfill, log: TradeLog) -> None:
+    def __init__(
+        self, settings: Settings, backfill: Backfill, log: TradeLog, was_at_work_ns: Callable[[], int | None]
+    ) -> None:
+        """`was_at_work_ns`: when an earlier process of this worker was last known to be at work, if one was."""
         self._settings, self._backfill, self._log = settings, backfill, log
+        self._was_at_work_ns = was_at_work_ns
         self._volumes: dict[Instrument, dict[int, Decimal]] = defaultdict(dict)
         self._agreed_ns: dict[Instrument, int] = {}
 
@@ -86,7 +94,7 @@ class KlineCheck:
         oldest_ns = end_ns - _BACK_MINUTES * NS_PER_MINUTE
         opened = self._backfill.open_gaps(instrument_key(*one))
         known = [gap for gap in opened if gap.until_ns is not None and gap.until_ns >= oldest_ns]
-        starts = [self._agreed_ns.get(one, end_ns - NS_PER_MINUTE)]
+        starts = [self._agreed_ns.get(one) or self._begins_ns(end_ns)]
         starts += [window_start_ns(gap.from_ns, NS_PER_MINUTE) for gap in known]
         first_ns = max(min(starts), oldest_ns)
         if first_ns >= end_ns:
@@ -95,7 +103,8 @@ class KlineCheck:
         found = await klines_over(
             rest, one.symbol, "1m", first_ns, end_ns, listings=listings, place=place, now_ns=now_ns
         )
-        short = {kline.start_ns: kline.volume - await self._ours(one, kline.start_ns) for kline in found}
+        ours = await self._ours(one, [kline.start_ns for kline in found], end_ns)
+        short = {kline.start_ns: kline.volume - ours[kline.start_ns] for kline in found}
         for start_ns, missing in short.items():
             is_known = any(_touches(gap, start_ns) for gap in known)
             if missing > 0 and not is_known and await self._was_subscribed(one, start_ns):
@@ -106,12 +115,23 @@ class KlineCheck:
             await self._judge(gap, short, now_ns)
         self._agreed_ns[one] = end_ns
 
-    async def _ours(self, one: Instrument, start_ns: int) -> Decimal:
-        known = self._volumes[one].get(start_ns)
-        if known is None:  # from before we began, or not closed yet: nothing newer has come
-            trades = await trades_between(self._settings, one, start_ns, start_ns + NS_PER_MINUTE - 1)
-            known = sum((trade.quantity for trade in trades), Decimal(0))
-        return known
+    def _begins_ns(self, end_ns: int) -> int:
+        """The first minute that is compared after a start: what a process before this one may not have come to."""
+        was_ns = self._was_at_work_ns()
+        last_ns = end_ns - NS_PER_MINUTE
+        return last_ns if was_ns is None else min(last_ns, window_start_ns(was_ns - _AGAIN_NS, NS_PER_MINUTE))
+
+    async def _ours(self, one: Instrument, starts_ns: Sequence[int], end_ns: int) -> dict[int, Decimal]:
+        """Our volume of each of these minutes: of its bar, else of its trades in the log."""
+        known = self._volumes[one]
+        sums = {start_ns: Decimal(0) for start_ns in starts_ns if start_ns not in known}
+        if sums:  # from before we began, or not closed yet: nothing newer has come
+            for trade in await trades_between(self._settings, one, min(sums), max(sums) + NS_PER_MINUTE - 1):
+                start_ns = window_start_ns(trade.exchange_ns, NS_PER_MINUTE)
+                sums[start_ns] = sums.get(start_ns, Decimal(0)) + trade.quantity
+        ours = {start_ns: known[start_ns] if start_ns in known else sums[start_ns] for start_ns in starts_ns}
+        known |= {start_ns: found for start_ns, found in ours.items() if start_ns < end_ns - _SETTLED_NS}
+        return ours
 
     async def _was_subscribed(self, one: Instrument, start_ns: int) -> bool:
         """Whether the minute began after we did: the log has trades from before it."""

@@ -38,6 +38,8 @@ _LOOK_S = 0.05
 _SHUTDOWN_S, _STARVED_S = 1.0, 0.4
 _COMMITTED_S = 0.7
 """Workers commit within this time what they had done."""
+_ONE_AT_A_TIME = frozenset({*PROCESSES, "stall"})
+"""Of one target."""
 _OVER_S = 15.0
 """A connection that was cut is back by then."""
 
@@ -79,7 +81,7 @@ class Hurting:
         self.exchange, self.probe, self._say = exchange, probe, say
         self._began_s, self._copies = 0.0, 0
         self._hurts: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        """One fault of a process at a time."""
+        """Of a process or a venue."""
         self._whole_ns = -(-time.time_ns() // NS_PER_MINUTE) * NS_PER_MINUTE
         """From then on minutes are whole: where ids do not count, only those tell what is missing."""
 
@@ -113,9 +115,12 @@ class Hurting:
         if fault.kind == "drop" and not registry.VENUES[fault.target].ids_count:
             await asyncio.sleep(max(0.0, (self._whole_ns - time.time_ns()) / 1e9))
         began_ns = time.time_ns()
-        async with self._hurts[fault.target] if fault.kind in PROCESSES else contextlib.nullcontext():
+        async with self._hurts[fault.target] if fault.kind in _ONE_AT_A_TIME else contextlib.nullcontext():
             outcome = await self._one(fault)
-        lasts_s = fault.seconds + _OVER_S if fault.target in VENUES else 0.0
+            if fault.kind == "stall":
+                await asyncio.sleep(fault.seconds)
+        left_s = 0.0 if fault.kind == "stall" else fault.seconds
+        lasts_s = left_s + _OVER_S if fault.target in VENUES else 0.0
         return outcome._replace(span_ns=(began_ns, time.time_ns() + round(lasts_s * 1e9)))
 
     async def _one(self, fault: Fault) -> Outcome:
