@@ -10,7 +10,7 @@ from rest_server import serving_rest
 from sofia_streams.core.ohlcv import bar_of, sums_of
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest import kline_check
-from sofia_streams.ingest.rest.backfill import Backfill
+from sofia_streams.ingest.rest.backfill import LINE, Backfill
 from sofia_streams.ingest.rest.kline_check import KlineCheck
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Gap
 from sofia_streams.settings import Settings
@@ -37,7 +37,7 @@ class Scene:
         self.rest = Rest([Instrument("bybit", pair, START_NS) for pair in PAIRS])
         self.log, self.bars, self.folder = Log(), [], folder
         self.opened = self.closed = 0
-        self.was_at_work_ns, self.ours = None, {}
+        self.was_at_work_ns, self.ours, self.known = None, {}, []
         for pair in PAIRS:
             instrument, trades = Instrument("bybit", pair, START_NS), []
             for second, lots in enumerate((5, 11, 7)):
@@ -54,7 +54,10 @@ class Scene:
 
     async def compare(self, port, now_ns=NOW_NS):
         settings = Settings(simulator_url=f"ws://127.0.0.1:{port}", data_dir=self.folder)
-        check = KlineCheck(settings, Backfill(settings, Names(), self.log), self.log, lambda: self.was_at_work_ns)
+        backfill = Backfill(settings, Names(), self.log)
+        for gap in self.known:
+            backfill.note(gap)
+        check = KlineCheck(settings, backfill, self.log, lambda: self.was_at_work_ns)
         for bar in self.bars:
             check.note(bar)
         await check.compare_all(lambda: now_ns)
@@ -96,6 +99,22 @@ async def test_a_pair_that_the_venue_does_not_know_costs_only_itself(scene):
 async def test_a_venue_that_is_down_ends_nothing(scene):
     assert await scene.compare(1) == {}
     assert (scene.opened, scene.closed) == (1, 1)
+
+
+async def test_a_gap_of_a_part_of_a_minute_does_not_speak_for_the_rest_of_it(scene, monkeypatch):
+    """An outage of its last second, of which the venue gives no more, and seven lots that are lacking somewhere."""
+    outage = Gap(
+        "bybit", "spot", "BTC/USDT", received_ns=NOW_NS, line=LINE, gap_id="outage:1", cause="outage", state="open",
+        from_ns=START_NS + 59 * NS_PER_SECOND, until_ns=START_NS + 61 * NS_PER_SECOND, opened_ns=NOW_NS,
+    )  # fmt: skip
+    async with serving_rest(scene.rest) as port:
+        scene.known = [outage]
+        assert "BTC/USDT" not in await scene.compare(port), "it is still being filled"
+        scene.known = [msgspec.structs.replace(outage, detail="the venue gives only its last 60 trades")]
+        await scene.compare(port)
+    [found] = [record for record in scene.log if record.symbol == "BTC/USDT" and record.cause == "klines"]
+    assert (found.from_ns, found.until_ns) == (START_NS, START_NS + NS_PER_MINUTE - 1)
+    assert found.missing_volume == LOST
 
 
 @pytest.fixture

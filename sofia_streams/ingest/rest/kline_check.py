@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -105,15 +105,31 @@ class KlineCheck:
         )
         ours = await self._ours(one, [kline.start_ns for kline in found], end_ns)
         short = {kline.start_ns: kline.volume - ours[kline.start_ns] for kline in found}
-        for start_ns, missing in short.items():
-            is_known = any(_touches(gap, start_ns) for gap in known)
-            if missing > 0 and not is_known and await self._was_subscribed(one, start_ns):
-                await self._open(one, start_ns, missing, now_ns)
-            if missing < 0:
-                _log.warning("more than the venue's own candle has", instrument=one, minute_ns=start_ns, by=-missing)
+        undecided = await self._open_gaps(one, short, known, now_ns)
         for gap in known:
             await self._judge(gap, short, now_ns)
-        self._agreed_ns[one] = end_ns
+        self._agreed_ns[one] = min([end_ns, *undecided])
+
+    async def _open_gaps(
+        self, one: Instrument, short: Mapping[int, Decimal], known: Sequence[Gap], now_ns: int
+    ) -> list[int]:
+        """A gap for each minute in which we lack something; those that cannot be judged yet.
+
+        Where in a minute it is lacking nobody says. So a gap that is about a part of it does not speak for the rest;
+        but while such a gap is being filled, the minute waits.
+        """
+        undecided = []
+        for start_ns, missing in short.items():
+            if missing < 0:
+                _log.warning("more than the venue's own candle has", instrument=one, minute_ns=start_ns, by=-missing)
+            touching = [gap for gap in known if _touches(gap, start_ns)]
+            if missing <= 0 or any(_covers(gap, start_ns) for gap in touching):
+                continue
+            if any(gap.missing_volume is None and not gap.detail for gap in touching):
+                undecided.append(start_ns)
+            elif await self._was_subscribed(one, start_ns):
+                await self._open(one, start_ns, missing, now_ns)
+        return undecided
 
     def _begins_ns(self, end_ns: int) -> int:
         """The first minute that is compared after a start: what a process before this one may not have come to."""
@@ -163,6 +179,10 @@ class KlineCheck:
         gap = msgspec.structs.replace(gap, received_ns=now_ns, line=LINE, **changes)
         await self._log.put(gap)
         self._backfill.note(gap)
+
+
+def _covers(gap: Gap, start_ns: int) -> bool:
+    return gap.from_ns <= start_ns and gap.until_ns is not None and gap.until_ns >= start_ns + NS_PER_MINUTE - 1
 
 
 def _touches(gap: Gap, start_ns: int) -> bool:
