@@ -37,7 +37,7 @@ _BUSY_WITHIN_S, _DIES_WITHIN_S, _RETURNS_WITHIN_S = 45.0, 10.0, 90.0
 _LOOK_S = 0.05
 _SHUTDOWN_S, _STARVED_S = 1.0, 0.4
 _COMMITTED_S = 0.7
-"""Workers commit within this time what they had done."""
+"""Workers commit within this time what they had done, and it is seen; one that was killed is not back by then."""
 _ONE_AT_A_TIME = frozenset({*PROCESSES, "stall"})
 """Of one target."""
 _OVER_S = 15.0
@@ -171,7 +171,7 @@ class Hurting:
                 await asyncio.sleep(outcome.fault.seconds)
                 kills += await self._kill(target)
         over_s = time.monotonic()
-        if target in SERVERS:
+        if target in SERVERS or kills:
             await asyncio.sleep(_COMMITTED_S)
         reached = max(reached, self.probe.reached(target))  # what came of work done before does not count
         recovery_s = await self.probe.moved(target, reached, over_s, _RETURNS_WITHIN_S)
