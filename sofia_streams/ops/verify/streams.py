@@ -63,7 +63,7 @@ class StreamsSide:
         store = RedisStreams(self._settings.redis_address(), self._settings.redis_maxlen)
         try:
             prefix = self._settings.stream_prefix()
-            positions = await store.read_hash(f"{prefix}bridge")
+            positions, count = await store.read_hash(f"{prefix}bridge"), 0
             for name in await store.counts(prefix):
                 topic, _, symbol = name.partition(":")
                 if topic not in (topics.TRADES.name, topics.BARS.name, topics.TICKERS.name, topics.GAPS.name):
@@ -71,8 +71,9 @@ class StreamsSide:
                 base = self._base(positions, topic, symbol)
                 async for entry_id, fields in store.read(f"{prefix}{name}"):
                     self._take(topic, symbol, base, entry_id, fields)
-                    if self._spool.rows_added % _SAY_EVERY == 1:
-                        say(f"read {self._spool.rows_added:,} entries of Redis")
+                    count += 1
+                    if count % _SAY_EVERY == 0:
+                        say(f"read {count:,} entries of Redis")
         finally:
             await store.close()
 
