@@ -12,8 +12,8 @@ from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest.backfill import Backfill
 from sofia_streams.ingest.rest.kline_check import KlineCheck
 from sofia_streams.ingest.trade_log import TradeLog
+from sofia_streams.logread import read_gaps
 from sofia_streams.settings import load_settings
-from sofia_streams.worker.logtail import read_gaps
 
 settings = load_settings()
 app = create_app("backfill", settings)

@@ -1,4 +1,4 @@
-"""Exchange sockets in, the log out.   in WebSockets (or a replay)   out trades, tickers, quarantine, health"""
+"""Exchange sockets into the log.   in WebSockets or a replay   out trades, gaps, tickers, quarantine, alerts, health"""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ from sofia_streams.ingest.rest.listing_check import check_listings
 from sofia_streams.ingest.sockets.live import run_live
 from sofia_streams.ingest.sockets.replayed import replay
 from sofia_streams.ingest.trade_log import TradeLog
-from sofia_streams.model import NS_PER_SECOND
+from sofia_streams.logread import read_gaps
 from sofia_streams.settings import load_settings
-from sofia_streams.worker.logtail import read_gaps, read_tail
+from sofia_streams.worker.logtail import read_tail
 
 settings = load_settings()
 app = create_app("crypto_ws", settings, reads_log=False)
 names = Names(settings.listings(), guesses=settings.replay_url is not None)
-limits = Limits(
-    stale_after_ns=settings.stale_after_s * NS_PER_SECOND,
-    ids_max=settings.dedup_ids_max,
-    lines=settings.crypto_lines,
-)
-intake = Intake(limits, names)
+intake = Intake(Limits.of(settings), names)
 
 
 @app.task

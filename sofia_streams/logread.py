@@ -7,8 +7,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from sofia_streams import topics
-from sofia_streams.errors import ConfigError, DependencyDown
+from sofia_streams import codec, topics
+from sofia_streams.errors import BadRecord, ConfigError, DependencyDown
+from sofia_streams.model import Gap
 from sofia_streams.settings import Settings
 
 _WAIT_MS = 500
@@ -67,3 +68,12 @@ async def whole_topic(settings: Settings, topic: topics.Topic) -> AsyncIterator[
         first, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
         async for message in records_between(consumer, first, ends):
             yield message.value
+
+
+async def read_gaps(settings: Settings) -> AsyncIterator[Gap]:
+    """Every record of `gaps`, those of an instrument in order. Raises KafkaError."""
+    async for value in whole_topic(settings, topics.GAPS):
+        try:
+            yield codec.decode_gap(value)
+        except BadRecord:
+            continue  # its readers have quarantined it

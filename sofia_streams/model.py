@@ -128,7 +128,7 @@ class Gap(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):
     opened_ns: int = 0
     """Receiver's clock when it was found; a closed one's `received_ns` is when it was closed."""
     detail: str = ""
-    """Why it is open, in words."""
+    """In words, why it is as it is."""
 
 
 class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -21,7 +21,7 @@ ALLOWED = {
     "topics": (),
     "codec": ("model", "errors", "core"),
     "settings": ("model", "errors", "venues"),
-    "logread": ("errors", "settings", "topics"),
+    "logread": ("codec", "errors", "model", "settings", "topics"),
     "logwrite": ("codec", "model", "settings", "topics"),
     "stores": ("model", "errors"),
     "embedded": ("model", "errors", "files"),
@@ -31,7 +31,7 @@ ALLOWED = {
     "simulator": ("capture", "errors", "model", "venues"),
     "ops": (*GROUND, "logread", "logwrite", "core", "venues", "stores", "embedded", "ingest", "simulator"),
     "tables": ("app", "topics", "model", "codec", "core"),
-    "agents": (*GROUND, "core", "venues", "stores", "embedded", "worker", "app", "ingest", "tables"),
+    "agents": (*GROUND, "logread", "core", "venues", "stores", "embedded", "worker", "app", "ingest", "tables"),
     "bench": (*GROUND, "logwrite", "core", "venues", "stores", "embedded", "ingest", "simulator", "ops"),
     "cli": (*GROUND, "core", "venues", "stores", "embedded", "ingest", "simulator", "ops", "bench"),
 }

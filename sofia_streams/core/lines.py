@@ -5,22 +5,18 @@ The first arrival of a trade is taken by whoever deduplicates (`tape`); here the
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 
 from sofia_streams.model import Trade
 
 _IDS_MAX = 5_000
-_LEADS_KEPT = 1_000
 
 
 class LineRace:
-    """The race of the lines of one instrument. `wins` by line; `leads_ns` the latest leads of each line."""
+    """The race of the lines of one instrument."""
 
     def __init__(self) -> None:
         self._first: dict[str, tuple[str, int] | None] = {}  # None once it is decided
-        self.wins: Counter[str] = Counter()
-        self.leads_ns: dict[str, deque[int]] = defaultdict(lambda: deque(maxlen=_LEADS_KEPT))
 
     def saw(self, line: str, trades: Sequence[Trade], received_ns: int) -> list[tuple[str, int]]:
         """Trades as a line delivered them, repeated ones included; the (line, lead) of those that two lines had."""
@@ -30,8 +26,6 @@ class LineRace:
             if known is not None and known[0] != line:
                 self._first[trade.trade_id] = None
                 leader, first_ns = known
-                self.wins[leader] += 1
-                self.leads_ns[leader].append(received_ns - first_ns)
                 decided.append((leader, received_ns - first_ns))
         while len(self._first) > _IDS_MAX:
             del self._first[next(iter(self._first))]

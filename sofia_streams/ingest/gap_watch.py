@@ -20,7 +20,7 @@ from sofia_streams.venues.registry import VENUES
 
 _OWN_NS = 60 * NS_PER_SECOND
 """So long a late print may still close its gap here."""
-Cause = Literal["outage", "stale", "klines"]
+Cause = Literal["outage", "stale"]
 
 
 class OpenGap:
@@ -136,8 +136,8 @@ class GapWatch:
             self._said.append(gap)
         return gap
 
-    def change(self, gap: Gap) -> None:
-        """A gap is known better now (its end, its missing volume, why it stays open): say so."""
+    def ended(self, gap: Gap) -> None:
+        """The end of a gap that lasted is known now: say so."""
         name = instrument_key(gap.venue, gap.market, gap.symbol)
         known = self.open[name].get(gap.gap_id)
         if known is not None and known.gap != gap:
@@ -189,7 +189,7 @@ class GapWatch:
 def _gap(
     head: TradeBatch,
     gap_id: str,
-    cause: Literal["ids", "outage", "stale", "klines"],
+    cause: Cause | Literal["ids"],
     from_ns: int,
     until_ns: int | None,
     now_ns: int,

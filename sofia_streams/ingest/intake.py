@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -27,6 +27,8 @@ from sofia_streams.ingest.punctuation import PUNCTUATE_AFTER_NS, Punctuator
 from sofia_streams.ingest.tickers import Tickers
 from sofia_streams.ingest.venue_changes import VenueChanges
 from sofia_streams.model import (
+    NS_PER_MS,
+    NS_PER_SECOND,
     Control,
     Gap,
     ParsedTicker,
@@ -38,6 +40,7 @@ from sofia_streams.model import (
     Trade,
     TradeBatch,
 )
+from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
 Record = TradeBatch | Punctuation | Gap | Ticker | Quarantined
@@ -46,10 +49,12 @@ Record = TradeBatch | Punctuation | Gap | Ticker | Quarantined
 class Limits(NamedTuple):
     """Times in ns of the receiver's clock.
 
-    lag_ns       how far punctuation stays behind it
-    lateness_ns  how far trades may be behind the newest one before their second counts as passed
-    lines        how many connections carry the same instruments
-    silent_ns    a connection that was silent for so long says nothing about quiet instruments
+    stale_after_ns  a trade that comes so long after its time is stale
+    silent_ns       a connection that was silent for so long says nothing about quiet instruments
+    lag_ns          how far punctuation stays behind it
+    lateness_ns     how far trades may be behind the newest one before their second counts as passed
+    ids_max         how many trades of an instrument are remembered, to know one that comes again
+    lines           how many connections carry the same instruments
     """
 
     stale_after_ns: int = 15_000_000_000
@@ -58,6 +63,16 @@ class Limits(NamedTuple):
     lateness_ns: int = 1_000_000_000
     ids_max: int = 50_000
     lines: int = 1
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As they are set."""
+        return cls(
+            stale_after_ns=settings.stale_after_s * NS_PER_SECOND,
+            lateness_ns=settings.lateness_ms * NS_PER_MS,
+            ids_max=settings.dedup_ids_max,
+            lines=settings.crypto_lines,
+        )
 
 
 class Intake:

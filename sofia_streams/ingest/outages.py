@@ -118,4 +118,4 @@ class Outages:
         if known is not None:
             until_ns = self._skews[name.partition("|")[0]].exchange_now_ns(now_ns) + _EDGE_NS
             ended = msgspec.structs.replace(known.gap, until_ns=max(until_ns, known.gap.from_ns), received_ns=now_ns)
-            self._gaps.change(ended)
+            self._gaps.ended(ended)

@@ -70,17 +70,6 @@ async def describe_topics(settings: Settings) -> list[dict[str, object]]:
         await admin.close()
 
 
-async def count_records(settings: Settings, topic: topics.Topic) -> int:
-    """How many records of a topic the broker has. Raises DependencyDown."""
-    consumer = await _consumer(settings)
-    try:
-        chosen = places(settings, topic)
-        first, last = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
-        return int(sum(last[place] - first[place] for place in chosen))
-    finally:
-        await consumer.stop()
-
-
 async def _consumer(settings: Settings) -> AIOKafkaConsumer:
     consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker_address())
     try:

@@ -1,1 +1,1 @@
-"""QuestDB and Redis: schema, write and read."""
+"""QuestDB, PostgreSQL and Redis: schema, write and read."""

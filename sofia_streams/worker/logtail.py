@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
 from sofia_streams.errors import BadRecord, DependencyDown
-from sofia_streams.logread import places, records_between, whole_topic
+from sofia_streams.logread import places, records_between
 from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.settings import Settings
 from sofia_streams.worker.trail import Stretch, mark_of
@@ -46,15 +46,6 @@ async def read_tail(
                 continue  # its reader has quarantined it
     finally:
         await consumer.stop()
-
-
-async def read_gaps(settings: Settings) -> AsyncIterator[Gap]:
-    """Every record of `gaps`, those of an instrument in order."""
-    async for value in whole_topic(settings, topics.GAPS):
-        try:
-            yield codec.decode_gap(value)
-        except BadRecord:
-            continue  # nobody else can write there but us; a torn one is nobody's gap
 
 
 async def marks_at(settings: Settings, wanted: Mapping[TopicPartition, int]) -> dict[TopicPartition, str | None]:

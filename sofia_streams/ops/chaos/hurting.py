@@ -100,7 +100,7 @@ class Hurting:
             self.heal()
 
     def heal(self) -> None:
-        """Whatever is stopped goes on; the exchanges' clocks are right again."""
+        """Whatever is stopped goes on; `Exchange.heal` does the same at the exchanges."""
         for child in self._children().values():
             child.signal(signal.SIGCONT)
 

@@ -17,7 +17,7 @@ from redis.asyncio import Redis
 from sofia_streams import codec, topics
 from sofia_streams.core.gaps import newest
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.logread import whole_topic
+from sofia_streams.logread import read_gaps, whole_topic
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, TradeBatch
 from sofia_streams.ops.chaos.verdict import Held, Window
 from sofia_streams.settings import Settings
@@ -62,13 +62,8 @@ async def read_log(settings: Settings) -> Log:
     async for value in whole_topic(settings, topics.BARS):
         bar = codec.decode_bar(value)
         log.bars[window_of(bar)] = bar
-    log.gaps = newest(await read_gaps(settings))
+    log.gaps = newest([gap async for gap in read_gaps(settings)])
     return log
-
-
-async def read_gaps(settings: Settings) -> list[Gap]:
-    """Every record of `gaps`."""
-    return [codec.decode_gap(value) async for value in whole_topic(settings, topics.GAPS)]
 
 
 def _add(log: Log, batch: TradeBatch) -> None:

@@ -15,7 +15,7 @@ from sofia_streams.core import candles
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.ingest.intake import Intake, Limits, Record
 from sofia_streams.ingest.names import Names
-from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Gap, Punctuation, TradeBatch
+from sofia_streams.model import NS_PER_MS, Gap, Punctuation, TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook
 from sofia_streams.ops.replay.trade_book import TradeBook
 from sofia_streams.settings import Settings
@@ -98,8 +98,7 @@ def summarised(counts: Mapping[str, Mapping[str, int]], book: BarBook, trades: T
 
 
 def _intake(settings: Settings) -> Intake:
-    limits = Limits(stale_after_ns=settings.stale_after_s * NS_PER_SECOND, ids_max=2**62)
-    return Intake(limits, Names(settings.listings()))
+    return Intake(Limits.of(settings)._replace(ids_max=2**62, lines=1), Names(settings.listings()))
 
 
 def records_of(paths: Sequence[Path], settings: Settings) -> Iterator[Record]:
