@@ -16,7 +16,7 @@ from sofia_streams.core.gaps import Missing, without
 from sofia_streams.errors import ConfigError
 from sofia_streams.ingest.log_trades import Instrument, ids_between, not_in_log
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.rest.backfill import LINE
+from sofia_streams.ingest.rest.backfill import LINE, SETTLED_NS
 from sofia_streams.ingest.rest.client import Rest, open_rest
 from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.ingest.rest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind, reaches_back
@@ -69,12 +69,13 @@ async def _by_ids(
             await _put(log, wanted, page)
             fetched, covered = fetched + len(page), covered + sum(trade.count for trade in page)
             say(f"{covered} of {total} fetched")
+    is_whole = total == covered or time.time_ns() - to_ns >= SETTLED_NS
     closed = 0
-    for gap in await _open_gaps(settings, wanted):
+    for gap in await _open_gaps(settings, wanted) if is_whole else []:
         if gap.first_id and gap.id_kind == kind and first <= int(gap.first_id) and int(gap.last_id) <= last:
             await _close(log, gap)
             closed += 1
-    return Done(fetched, total - covered, closed, is_whole=True)
+    return Done(fetched, total - covered, closed, is_whole)
 
 
 async def _recent(

@@ -35,7 +35,7 @@ _log = structlog.get_logger("backfill")
 LINE = "backfill"
 """The `line` of trades and gaps that come from here."""
 _PAUSE_S_FIRST, _PAUSE_S_MAX = 1.0, 300.0
-_SETTLED_NS = 20 * NS_PER_SECOND
+SETTLED_NS = 20 * NS_PER_SECOND
 """A venue's REST may be behind its own sockets: what it does not have within so long it will not have."""
 TROUBLES = (DependencyDown, BadFrame, UnknownSymbol, ConfigError)
 """What a venue's REST may do to us; none of it ends the work."""
@@ -159,7 +159,7 @@ class Backfill:
         absent = last - first + 1 - covered
         if not absent:
             return Fetched(trades, is_whole=True)
-        is_settled = time.time_ns() - gap.opened_ns >= _SETTLED_NS
+        is_settled = time.time_ns() - gap.opened_ns >= SETTLED_NS
         return Fetched(trades, is_settled, f"the venue has no trades of {absent} of these ids")
 
     async def _fill_recent(self, rest: Rest, gap: Gap) -> Fetched:

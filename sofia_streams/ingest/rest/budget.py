@@ -15,11 +15,11 @@ from sofia_streams.errors import DependencyDown
 
 RATES = {
     "binance": Rate(2_500, 500),  # weight; 6,000 a minute are allowed
-    "okx": Rate(480, 4),  # requests; 20 in 2 s are allowed on history-trades and on instruments
-    "coinbase": Rate(480, 5),  # requests; 10 a second, 15 at once are allowed
+    "okx": Rate(300, 4),  # requests; 20 in 2 s are allowed on history-trades and on instruments
+    "coinbase": Rate(300, 5),  # requests; 10 a second, 15 at once are allowed
     "bybit": Rate(1_200, 20),  # requests; 600 in 5 s are allowed
 }
-"""Below half of what the venues document wherever that is enough: other programs may share the address."""
+"""At most half of what the venues document: other programs may share the address."""
 WAIT_S_MAX = 20.0
 """A pause of a busy venue that is longer is an error for who asks, rather than a wait."""
 
