@@ -213,8 +213,8 @@ class Failover:
         for table in sorted(set(self.suspended) - set(suspended)):
             _log.warning("the table applies its rows again", store=name, table=table)
             alerts.append(Alert(f"suspended:{table}", "info", _SOURCE, f"{name}: table {table} is resumed", now_ns))
-        self.suspended = suspended
         await self._say(*alerts)
+        self.suspended = suspended  # not before: where the log is away, it is said at the next look
 
 
 def place_of(event: Any) -> tuple[str, int]:

@@ -37,14 +37,14 @@ class Scene:
         self.rest = Rest([Instrument("bybit", pair, START_NS) for pair in PAIRS])
         self.log, self.bars, self.folder = Log(), [], folder
         self.opened = self.closed = 0
-        self.was_at_work_ns, self.ours, self.known = None, {}, []
+        self.was_at_work_ns, self.all, self.ours, self.known = None, {}, {}, []
         for pair in PAIRS:
             instrument, trades = Instrument("bybit", pair, START_NS), []
             for second, lots in enumerate((5, 11, 7)):
                 said = instrument.print(START_NS + second * NS_PER_SECOND, instrument.last, lots, "buy")
                 self.rest.add("bybit", said)
                 trades.append(said.trade)
-            self.ours[pair] = trades[:2]
+            self.all[pair], self.ours[pair] = trades, trades[:2]
             self.note(pair, trades[:2])
 
     def note(self, pair, trades):
@@ -115,6 +115,22 @@ async def test_a_gap_of_a_part_of_a_minute_does_not_speak_for_the_rest_of_it(sce
     [found] = [record for record in scene.log if record.symbol == "BTC/USDT" and record.cause == "klines"]
     assert (found.from_ns, found.until_ns) == (START_NS, START_NS + NS_PER_MINUTE - 1)
     assert found.missing_volume == LOST
+
+
+async def test_a_gap_that_reaches_back_beyond_what_is_compared_is_left_open(scene, monkeypatch):
+    """Its newest minutes agree; what its oldest one lacked is still lacking."""
+    monkeypatch.setattr(kline_check, "_BACK_MINUTES", 1)
+    long_ago = Gap(
+        "bybit", "spot", "BTC/USDT", received_ns=NOW_NS, line=LINE, gap_id="outage:1", cause="outage", state="open",
+        from_ns=START_NS - 3 * NS_PER_MINUTE, until_ns=START_NS + NS_PER_SECOND, opened_ns=NOW_NS,
+        missing_volume=Decimal(9), detail="the venue gives only its last 60 trades",
+    )  # fmt: skip
+    scene.known, scene.bars = [long_ago], []
+    for pair in PAIRS:
+        scene.note(pair, scene.all[pair])
+    async with serving_rest(scene.rest) as port:
+        await scene.compare(port)
+    assert scene.log == []
 
 
 @pytest.fixture

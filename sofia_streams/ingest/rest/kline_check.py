@@ -105,7 +105,8 @@ class KlineCheck:
         )
         ours = await self._ours(one, [kline.start_ns for kline in found], end_ns)
         short = {kline.start_ns: kline.volume - ours[kline.start_ns] for kline in found}
-        undecided = await self._open_gaps(one, short, known, now_ns)
+        undecided = [start_ns for start_ns in range(first_ns, end_ns, NS_PER_MINUTE) if start_ns not in short]
+        undecided += await self._open_gaps(one, short, known, now_ns)
         for gap in known:
             await self._judge(gap, short, now_ns)
         self._agreed_ns[one] = min([end_ns, *undecided])
@@ -163,11 +164,14 @@ class KlineCheck:
         self._backfill.note(gap)
 
     async def _judge(self, gap: Gap, short: dict[int, Decimal], now_ns: int) -> None:
-        """Close a gap whose minutes agree; else say how much is missing, where that is news."""
-        minutes = [start_ns for start_ns in short if _touches(gap, start_ns)]
+        """Close a gap whose minutes all agree; else say how much is missing, where that is news.
+
+        One that is not over, or reaches back beyond what is compared, is left as it is.
+        """
         last_ns = window_start_ns(gap.until_ns or gap.from_ns, NS_PER_MINUTE)
-        if last_ns not in short:
-            return  # not over, or older than is compared
+        minutes = range(window_start_ns(gap.from_ns, NS_PER_MINUTE), last_ns + 1, NS_PER_MINUTE)
+        if any(start_ns not in short for start_ns in minutes):
+            return
         missing = sum((max(short[start_ns], Decimal(0)) for start_ns in minutes), Decimal(0))
         if not missing:
             detail = "the venue's own candles agree"

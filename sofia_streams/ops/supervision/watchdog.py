@@ -110,7 +110,9 @@ class Watchdog:
                 self._pids[worker.name] = worker.running_pid
                 watch.begin()
                 continue
-            seen: Mapping[str, tuple[int, int]] = found.get(worker.name) or _reported(at_ns.get(worker.name, 0))
+            seen: Mapping[str, tuple[int, int]] = (
+                found[worker.name] if worker.name in found else _reported(at_ns.get(worker.name, 0))
+            )
             stall = watch.look(now_s, seen)
             if stall is None:
                 continue
