@@ -25,11 +25,15 @@ prefix = settings.stream_prefix()
 tapes: dict[str, Tape] = defaultdict(lambda: Tape(settings.dedup_ids_max))
 
 
+def new_trades(batch: TradeBatch) -> Sequence[Trade]:
+    """Those that have not come before, which are remembered."""
+    return tapes[instrument_key(batch.venue, batch.market, batch.symbol)].distinct(batch.trades)
+
+
 def entries(record: object, offset: int) -> list[Entry]:
     """What one record becomes; a trade that stands in the log twice becomes one entry."""
     if isinstance(record, TradeBatch):
-        tape = tapes[instrument_key(record.venue, record.market, record.symbol)]
-        return trade_entries(record, numbered(record.trades, tape.distinct(record.trades)), offset, prefix)
+        return trade_entries(record, numbered(record.trades, new_trades(record)), offset, prefix)
     if isinstance(record, Bar):
         return [bar_entry(record, offset, prefix)]
     return [ticker_entry(record, offset, prefix)] if isinstance(record, Ticker) else []
@@ -55,8 +59,9 @@ sink = Sink("redis", bridge.publish, rows_max=settings.writer_rows_max, wait_s_m
 async def run() -> None:
     """Remember the trades before the committed offsets, then publish for ever, into a Redis that keeps what it took."""
     await bridge.refuse_eviction()
-    async for offset, record in read_tail(settings, topics.TRADES, group=app.conf.id):
-        entries(record, offset)
+    async for _, record in read_tail(settings, topics.TRADES, group=app.conf.id):
+        if isinstance(record, TradeBatch):
+            new_trades(record)
     await sink.run()
 
 

@@ -156,8 +156,8 @@ class RedisStreams:
         """Those whose id has other fields in Redis, or is not there. Raises DependencyDown."""
         commands = []
         for entry, base in entries:
-            place = packed(f"{entry.offset + base}-{entry.nth}")
-            commands.append(f"*4\r\n{packed('XRANGE')}{packed(entry.stream)}{place}{place}")
+            place = f"{entry.offset + base}-{entry.nth}"
+            commands.append(_packed_command("XRANGE", entry.stream, place, place))
         answers = await self._asked(self._send(commands))
         return [
             entry

@@ -1,8 +1,5 @@
 """Shared by the tests of the Redis bridge: records, the log as the bridge's sink gets it, and what Redis then holds."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from types import SimpleNamespace
 
@@ -63,13 +60,6 @@ async def items(settings: Settings) -> list[Item]:
                 )  # fmt: skip
                 found.append(Item(SimpleNamespace(message=seen), 0, entries, len(entries)))
     return found
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 60.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not await holds():
-        assert time.monotonic() < deadline_s, "it did not come to hold in time"
-        await asyncio.sleep(0.1)
 
 
 async def published(settings: Settings) -> dict[str, list[str]]:

@@ -3,9 +3,10 @@
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from functools import partial
 
+import waiting
 from aiokafka import AIOKafkaProducer
 
 from sofia_streams import codec, topics
@@ -22,6 +23,7 @@ from sofia_streams.stores.questdb import QuestDb
 WRITER = "timeseries_writer"
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 BEGAN_NS = 1_754_000_000 * NS_PER_SECOND
+eventually = partial(waiting.eventually, within_s=120.0)
 
 
 class Scene:
@@ -134,13 +136,6 @@ async def answers(scene: Scene) -> bool:
     except DependencyDown:
         return False
     return True
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 120.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not await holds():
-        assert time.monotonic() < deadline_s, "it did not come to hold in time"
-        await asyncio.sleep(0.2)
 
 
 async def ended(child: process.Child) -> bool:

@@ -6,12 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
 import psutil
+from waiting import blocking_eventually as eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 SOFIA = [sys.executable, "-m", "sofia_streams.cli"]
@@ -27,13 +26,6 @@ def sofia(data_dir: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         [*SOFIA, *arguments], cwd=data_dir.parent, env=environment(data_dir), capture_output=True, text=True,
         check=False, timeout=120,
     )  # fmt: skip
-
-
-def eventually(holds: Callable[[], bool], within_s: float) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline_s, "it did not come to hold in time"
-        time.sleep(0.1)
 
 
 class Up:

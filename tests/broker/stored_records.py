@@ -1,7 +1,5 @@
 """Shared by the tests of PostgreSQL: records of every table with the numbers that are hardest to keep."""
 
-import time
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -41,10 +39,3 @@ RECORDS = [
         4, opened_ns=BEGAN_NS + 8, missing_volume=Decimal("2.5")),
     Gap("okx", "spot", "BTC/USDT", BEGAN_NS + 9, "a", "o-1", "outage", "open", BEGAN_NS),
 ]  # fmt: skip
-
-
-def eventually(holds: Callable[[], bool], within_s: float = 60.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline_s, "it did not come to hold in time"
-        time.sleep(0.05)

@@ -1,6 +1,5 @@
 """Workers that come back to a log that is not as they left it: overtaken by retention, made anew, repartitioned."""
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
@@ -10,6 +9,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.records_to_delete import RecordsToDelete
+from waiting import eventually
 
 from sofia_streams import codec, topics
 from sofia_streams.embedded import process
@@ -61,13 +61,6 @@ def seconds(first: int, count: int) -> list[TradeBatch | Punctuation]:
 async def produce(settings: Settings, records: list[TradeBatch | Punctuation]) -> None:
     now_ns = time.time_ns()  # the records' own times are years ago: retention would drop them
     await write_records(settings, [Written(topics.TRADES, one.symbol, one, now_ns) for one in records])
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 60.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not await holds():
-        assert time.monotonic() < deadline_s, "it did not come to hold in time"
-        await asyncio.sleep(0.2)
 
 
 async def drained(settings: Settings) -> bool:

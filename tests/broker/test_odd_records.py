@@ -1,17 +1,17 @@
 """What one record can do to a worker: be impossible to handle, want all memory, hold the event loop, be too large."""
 
-import asyncio
 import os
 import re
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from waiting import eventually
 
 from sofia_streams import codec, topics
 from sofia_streams.embedded import process
@@ -53,13 +53,6 @@ def batch(number: int, line: str = "", trades: int = 1) -> TradeBatch:
 
 async def produce(settings: Settings, *records: TradeBatch) -> None:
     await write_records(settings, [Written(topics.TRADES, one.symbol, one, time.time_ns()) for one in records])
-
-
-async def eventually(holds: Callable[[], Awaitable[bool]], within_s: float = 60.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not await holds():
-        assert time.monotonic() < deadline_s, "it did not come to hold in time"
-        await asyncio.sleep(0.1)
 
 
 @pytest.fixture

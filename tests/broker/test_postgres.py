@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from stored_records import ANY_PORTS, BEGAN_NS, RECORDS, bar, batch, eventually, trade
+from stored_records import ANY_PORTS, BEGAN_NS, RECORDS, bar, batch, trade
+from waiting import blocking_eventually as eventually
 
 from sofia_streams.embedded.stack import Stack
 from sofia_streams.errors import BadRecord, DependencyDown

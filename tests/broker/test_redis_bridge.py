@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from bridge_scene import SYMBOLS, TRADES, batches, eventually, expected, items, produce, publish, published
+from bridge_scene import SYMBOLS, TRADES, batches, expected, items, produce, publish, published
 from redis.asyncio import Redis
+from waiting import eventually
 
 from sofia_streams import topics
 from sofia_streams.embedded import process

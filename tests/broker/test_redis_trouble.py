@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bridge_scene import batches, eventually, expected, items, produce, publish, published
+from bridge_scene import batches, expected, items, produce, publish, published
 from pydantic import SecretStr
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from waiting import eventually
 
 from sofia_streams.embedded import process
 from sofia_streams.embedded.redis import find_server

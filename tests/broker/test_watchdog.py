@@ -8,7 +8,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from running_up import Up, eventually, sofia
+from running_up import Up, sofia
+from waiting import blocking_eventually as eventually
 
 pytestmark = [pytest.mark.broker, pytest.mark.alone]
 

@@ -9,15 +9,14 @@ from typing import NamedTuple, Self
 
 from aiokafka.errors import KafkaError
 
-from sofia_streams.core.gaps import newest
 from sofia_streams.errors import DependencyDown
-from sofia_streams.logread import read_gaps
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
 from sofia_streams.ops.chaos.exchange import Exchange
 from sofia_streams.ops.chaos.hurting import Outcome
 from sofia_streams.ops.chaos.keeper import Keeper
 from sofia_streams.ops.chaos.plan import Plan
 from sofia_streams.ops.chaos.probe import Probe
+from sofia_streams.ops.gaps import open_gaps
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
@@ -92,10 +91,10 @@ async def _awaited(settings: Settings, probe: Probe, keeper: Keeper, known_ns: i
         sample = probe.newest()
         return f"the workers to keep up, lag {dict(sample.lag)}" if sample else "the broker to answer"
     try:
-        gaps = newest([gap async for gap in read_gaps(settings)])
+        gaps = await open_gaps(settings)
     except (KafkaError, OSError) as error:
         return f"the broker to answer, found {error!r}"
-    fillable = [gap for gap in gaps if gap.state == "open" and VENUES[gap.venue].ids_count]
+    fillable = [gap for gap in gaps if VENUES[gap.venue].ids_count]
     if fillable:
         one = fillable[0]
         return f"{len(fillable)} gaps to close, the first {one.venue} {one.symbol} {one.gap_id} {one.detail}".strip()
