@@ -19,7 +19,7 @@ settings = load_settings()
 app = create_app("backfill", settings)
 log = TradeLog(settings)
 backfill = Backfill(settings, Names(settings.listings()), log)
-check = KlineCheck(settings, backfill, log, app.log_check.was_at_work_ns)
+check = KlineCheck(settings, backfill, app.log_check.was_at_work_ns)
 
 
 @app.task

@@ -57,7 +57,7 @@ class Scene:
         backfill = Backfill(settings, Names(), self.log)
         for gap in self.known:
             backfill.note(gap)
-        check = KlineCheck(settings, backfill, self.log, lambda: self.was_at_work_ns)
+        check = KlineCheck(settings, backfill, lambda: self.was_at_work_ns)
         for bar in self.bars:
             check.note(bar)
         await check.compare_all(lambda: now_ns)

@@ -88,6 +88,12 @@ class Backfill:
         metrics.GAPS_OPEN.labels(gap.venue).set(len(todo))
         self._news[gap.venue].set()
 
+    async def say(self, gap: Gap) -> None:
+        """Put into the log what is known of a gap now, and go by it. Raises what the log raises."""
+        gap = msgspec.structs.replace(gap, received_ns=time.time_ns(), line=LINE)
+        await self._log.put(gap)
+        self.note(gap)
+
     def open_gaps(self, name: str) -> list[Gap]:
         """Those of one instrument."""
         return [todo.gap for (one, _), todo in self._todo[name.partition("|")[0]].items() if one == name]
@@ -139,13 +145,13 @@ class Backfill:
             return
         metrics.BACKFILLED.labels(gap.venue).inc(found.trades)
         if found.is_whole:
-            await self._say(msgspec.structs.replace(gap, state="closed", filled=found.trades, detail=found.detail))
+            await self.say(msgspec.structs.replace(gap, state="closed", filled=found.trades, detail=found.detail))
             _log.info("gap filled", instrument=name, gap=gap.gap_id, trades=found.trades, detail=found.detail)
         elif VENUES[gap.venue].ids_count:
             todo.later(time.monotonic())
         else:
             todo.at_s = None
-            await self._say(msgspec.structs.replace(gap, filled=found.trades, detail=found.detail))
+            await self.say(msgspec.structs.replace(gap, filled=found.trades, detail=found.detail))
             _log.warning("gap stays open", instrument=name, gap=gap.gap_id, detail=found.detail)
 
     async def _fill_ids(self, rest: Rest, gap: Gap) -> Fetched:
@@ -176,8 +182,3 @@ class Backfill:
         now_ns = time.time_ns()
         await self._log.put(TradeBatch(gap.venue, gap.market, gap.symbol, now_ns, LINE, list(trades)))
         await self._log.drain()  # the next look at the log sees them
-
-    async def _say(self, gap: Gap) -> None:
-        gap = msgspec.structs.replace(gap, received_ns=time.time_ns(), line=LINE)
-        await self._log.put(gap)
-        self.note(gap)

@@ -24,7 +24,6 @@ from sofia_streams.ingest.rest.backfill import LINE, TROUBLES, Backfill
 from sofia_streams.ingest.rest.client import Rest, open_rest
 from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.ingest.rest.klines import klines_over
-from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
@@ -45,11 +44,9 @@ _SETTLED_NS = 5 * NS_PER_MINUTE
 class KlineCheck:
     """Our own volume of each minute, from the bars of the log. One object a process."""
 
-    def __init__(
-        self, settings: Settings, backfill: Backfill, log: TradeLog, was_at_work_ns: Callable[[], int | None]
-    ) -> None:
+    def __init__(self, settings: Settings, backfill: Backfill, was_at_work_ns: Callable[[], int | None]) -> None:
         """`was_at_work_ns`: when an earlier process of this worker was last known to be at work, if one was."""
-        self._settings, self._backfill, self._log = settings, backfill, log
+        self._settings, self._backfill = settings, backfill
         self._was_at_work_ns = was_at_work_ns
         self._volumes: dict[Instrument, dict[int, Decimal]] = defaultdict(dict)
         self._agreed_ns: dict[Instrument, int] = {}
@@ -108,7 +105,7 @@ class KlineCheck:
         undecided = [start_ns for start_ns in range(first_ns, end_ns, NS_PER_MINUTE) if start_ns not in short]
         undecided += await self._open_gaps(one, short, known, now_ns)
         for gap in known:
-            await self._judge(gap, short, now_ns)
+            await self._judge(gap, short)
         self._agreed_ns[one] = min([end_ns, *undecided])
 
     async def _open_gaps(
@@ -160,10 +157,9 @@ class KlineCheck:
             from_ns=start_ns, until_ns=start_ns + NS_PER_MINUTE - 1, missing_volume=missing, opened_ns=now_ns,
             detail="the venue's own candle has more",
         )  # fmt: skip
-        await self._log.put(gap)
-        self._backfill.note(gap)
+        await self._backfill.say(gap)
 
-    async def _judge(self, gap: Gap, short: dict[int, Decimal], now_ns: int) -> None:
+    async def _judge(self, gap: Gap, short: dict[int, Decimal]) -> None:
         """Close a gap whose minutes all agree; else say how much is missing, where that is news.
 
         One that is not over, or reaches back beyond what is compared, is left as it is.
@@ -180,9 +176,7 @@ class KlineCheck:
             changes = {"missing_volume": missing}
         else:
             return
-        gap = msgspec.structs.replace(gap, received_ns=now_ns, line=LINE, **changes)
-        await self._log.put(gap)
-        self._backfill.note(gap)
+        await self._backfill.say(msgspec.structs.replace(gap, **changes))
 
 
 def _covers(gap: Gap, start_ns: int) -> bool:
