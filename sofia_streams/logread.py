@@ -1,4 +1,7 @@
-"""Reads a stretch of the log once: the partitions of a topic, their records up to a known end. Commits nothing."""
+"""Reads a stretch of the log once: the partitions of a topic, their records up to a known end. Commits nothing.
+
+Where the records that speak of a moment begin in the log is said here once, for all readers (`since_ms`).
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,21 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sofia_streams import codec, topics
 from sofia_streams.errors import BadRecord, ConfigError, DependencyDown
-from sofia_streams.model import Gap
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap
 from sofia_streams.settings import Settings
 
 _WAIT_MS = 500
+EARLY_NS = 5 * NS_PER_MINUTE
+"""A record stands in the log at most so long before the moments that it speaks of, by the record's own time.
+
+That time is the receiver's clock, the moments are the venue's. A trade is taken in from up to a minute ahead of the
+receiver's clock (`core.plausible`); the rest is room for a clock that is set. How late one may stand has no bound.
+"""
+
+
+def since_ms(moment_ns: int) -> int:
+    """From which record time on to read, ms, so that everything is found that speaks of `moment_ns` or later."""
+    return max(0, moment_ns - EARLY_NS) // NS_PER_MS
 
 
 def places(settings: Settings, topic: topics.Topic) -> list[TopicPartition]:

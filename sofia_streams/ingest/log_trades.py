@@ -1,9 +1,14 @@
-"""The trades of one instrument that the log has around a moment, each once. Reads a stretch of one partition."""
+"""What the log has of instruments around a moment: their trades, each once. Reads a stretch of their partitions.
+
+One pass serves every instrument that is asked for; records of others are not decoded. Sums are kept where sums are
+asked for. What it does not do: follow the log, decide what is missing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping, Sequence
 from contextlib import aclosing
+from decimal import Decimal
 from typing import NamedTuple, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -12,14 +17,12 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from sofia_streams import codec, topics
 from sofia_streams.core.ids import IdSet
+from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.tape import identity_of
 from sofia_streams.errors import BadRecord, DependencyDown
-from sofia_streams.logread import records_between
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, IdKind, Market, Trade, TradeBatch
+from sofia_streams.logread import EARLY_NS, records_between, since_ms
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, IdKind, Market, Punctuation, Trade, TradeBatch
 from sofia_streams.settings import Settings
-
-_AROUND_NS = NS_PER_MINUTE
-"""A record is logged so long before or after its trades at most, but for what comes late; clocks differ."""
 
 
 class Named(Protocol):
@@ -47,68 +50,105 @@ def partition_of(symbol: str, partitions: int) -> int:
     return int(DefaultPartitioner()(symbol.encode(), numbers, numbers))
 
 
-async def trades_between(settings: Settings, named: Named, from_ns: int, until_ns: int) -> list[Trade]:
-    """Trades of an instrument with exchange times from `from_ns` to `until_ns`, history left out.
-
-    Raises DependencyDown.
-    """
-    found: dict[tuple[str, str, int], Trade] = {}
-    async for trade in _each(settings, named, from_ns, until_ns):
-        found.setdefault(identity_of(trade), trade)
-    return list(found.values())
-
-
 async def not_in_log(
     settings: Settings, named: Named, page: Sequence[Trade], from_ns: int, until_ns: int
 ) -> list[Trade]:
     """Those trades of a page, from `from_ns` to `until_ns`, that the log does not have. Raises DependencyDown."""
-    known = {trade.trade_id for trade in await trades_between(settings, named, from_ns, until_ns)}
+    async with aclosing(_trades(settings, [named], from_ns, until_ns)) as trades:
+        known = {trade.trade_id async for _, trade in trades}
     return [one for one in page if from_ns <= one.exchange_ns <= until_ns and one.trade_id not in known]
 
 
-async def has_any(settings: Settings, named: Named, from_ns: int, until_ns: int) -> bool:
-    """Whether the log has a trade of that time; reads no further than the first. Raises DependencyDown."""
-    async with aclosing(_each(settings, named, from_ns, until_ns)) as trades:
-        async for _ in trades:
-            return True
+async def volumes_of(
+    settings: Settings, wanted: Mapping[Instrument, Collection[int]]
+) -> dict[Instrument, dict[int, Decimal]]:
+    """The volume of these minutes (their starts, ns) of each instrument, history left out. Raises DependencyDown."""
+    found = {one: dict.fromkeys(starts_ns, Decimal(0)) for one, starts_ns in wanted.items() if starts_ns}
+    if not found:
+        return {}
+    seen: dict[Instrument, set[tuple[str, str, int]]] = {one: set() for one in found}
+    from_ns, last_ns = min(map(min, found.values())), max(map(max, found.values()))
+    async with aclosing(_trades(settings, found, from_ns, last_ns + NS_PER_MINUTE - 1)) as trades:
+        async for one, trade in trades:
+            start_ns, identity = window_start_ns(trade.exchange_ns, NS_PER_MINUTE), identity_of(trade)
+            if start_ns in found[one] and identity not in seen[one]:
+                seen[one].add(identity)
+                found[one][start_ns] += trade.quantity
+    return found
+
+
+async def was_heard(settings: Settings, named: Named, from_ns: int, until_ns: int) -> bool:
+    """Whether the log speaks of the instrument in that time: a trade, or that it was quiet.
+
+    Reads no further than the first that does; what came much later than that time is not looked for. Raises
+    DependencyDown.
+    """
+    async with aclosing(_records(settings, [named], from_ns, until_ns + EARLY_NS)) as records:
+        async for _, record in records:
+            if isinstance(record, TradeBatch):
+                times_ns = [trade.exchange_ns for trade in record.trades if not trade.snapshot]
+            else:
+                times_ns = [record.exchange_ns] if isinstance(record, Punctuation) and record.alive else []
+            if any(from_ns <= at_ns <= until_ns for at_ns in times_ns):
+                return True
     return False
 
 
 async def ids_between(settings: Settings, named: Named, kind: IdKind, from_ns: int, until_ns: int) -> IdSet:
     """The ids of those trades, where ids count. Raises DependencyDown."""
     found = IdSet()
-    async for trade in _each(settings, named, from_ns, until_ns):
-        if trade.id_kind == kind:
-            found = found.union_range(trade.order - trade.count + 1, trade.order)
+    async with aclosing(_trades(settings, [named], from_ns, until_ns)) as trades:
+        async for _, trade in trades:
+            if trade.id_kind == kind:
+                found = found.union_range(trade.order - trade.count + 1, trade.order)
     return found
 
 
-async def _each(settings: Settings, named: Named, from_ns: int, until_ns: int) -> AsyncGenerator[Trade, None]:
-    number = partition_of(named.symbol, topics.partitions(topics.TRADES, settings.topic_partitions))
-    place = TopicPartition(topics.wire_name(topics.TRADES, settings.namespace), number)
-    start_ms = max(0, (from_ns - _AROUND_NS) // NS_PER_MS)
+async def _trades(
+    settings: Settings, wanted: Iterable[Named], from_ns: int, until_ns: int
+) -> AsyncGenerator[tuple[Instrument, Trade], None]:
+    """Every trade as often as it stands in the log, history left out."""
+    async with aclosing(_records(settings, wanted, from_ns)) as records:
+        async for one, record in records:
+            for trade in record.trades if isinstance(record, TradeBatch) else ():
+                if from_ns <= trade.exchange_ns <= until_ns and not trade.snapshot:
+                    yield one, trade
+
+
+async def _records(
+    settings: Settings, wanted: Iterable[Named], from_ns: int, logged_until_ns: int | None = None
+) -> AsyncGenerator[tuple[Instrument, TradeBatch | Punctuation | Gap], None]:
+    """The records of these instruments that may speak of `from_ns` or later, up to the present end of the log.
+
+    With `logged_until_ns` only up to the first that was logged so late.
+    """
+    chosen = {Instrument(one.venue, one.market, one.symbol) for one in wanted}
+    keys = {one.symbol.encode() for one in chosen}
+    count = topics.partitions(topics.TRADES, settings.topic_partitions)
+    name = topics.wire_name(topics.TRADES, settings.namespace)
+    places = [TopicPartition(name, number) for number in sorted({partition_of(one.symbol, count) for one in chosen})]
     try:
         async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), enable_auto_commit=False) as consumer:
-            consumer.assign([place])
-            start = (await consumer.offsets_for_times({place: start_ms}))[place]
-            if start is None:
-                return
-            ends = await consumer.end_offsets([place])
-            async for message in records_between(consumer, {place: start.offset}, ends):
-                for trade in _trades(message.value, named):
-                    if from_ns <= trade.exchange_ns <= until_ns and not trade.snapshot:
-                        yield trade
+            consumer.assign(places)
+            begins = await consumer.offsets_for_times(dict.fromkeys(places, since_ms(from_ns)))
+            starts = {place: found.offset for place, found in begins.items() if found is not None}
+            ends = dict(await consumer.end_offsets(places))
+            if logged_until_ns is not None:
+                late = await consumer.offsets_for_times(dict.fromkeys(places, logged_until_ns // NS_PER_MS))
+                ends |= {place: found.offset for place, found in late.items() if found is not None}
+            async for message in records_between(consumer, starts, ends):
+                record = _decoded(message.value) if message.key in keys else None
+                if record is not None:
+                    one = Instrument(record.venue, record.market, record.symbol)
+                    if one in chosen:
+                        yield one, record
     except KafkaError as error:
         address = settings.broker_address()
         raise DependencyDown(f"expected the broker at {address} to answer, found {error!r}. Is it up?") from error
 
 
-def _trades(data: bytes, named: Named) -> list[Trade]:
+def _decoded(data: bytes) -> TradeBatch | Punctuation | Gap | None:
     try:
-        record = codec.decode_trades(data)
+        return codec.decode_trades(data)
     except BadRecord:
-        return []  # its reader has quarantined it
-    is_of = isinstance(record, TradeBatch) and (record.venue, record.market, record.symbol) == (
-        named.venue, named.market, named.symbol,
-    )  # fmt: skip
-    return record.trades if isinstance(record, TradeBatch) and is_of else []
+        return None  # its reader has quarantined it

@@ -16,14 +16,12 @@ from sofia_streams import codec, topics
 from sofia_streams.core.rebuild import MinuteTrades, Place, changed_bars, place_of
 from sofia_streams.core.windows import Minute
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import records_between
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar
+from sofia_streams.logread import records_between, since_ms
+from sofia_streams.model import Bar
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 
 _log = structlog.get_logger("rebuilding")
-_EARLY_NS = 5 * NS_PER_MINUTE
-"""A record of a minute's trades stands in the log at most so long before that minute by the record's own time."""
 
 
 class Rebuilder:
@@ -42,20 +40,20 @@ class Rebuilder:
 
     async def _rebuild(self, wanted: list[Minute], partition: int) -> None:
         trades, bars = (self._place(topic, partition) for topic in (topics.TRADES, topics.BARS))
-        since_ms = (min(minute.start_ns for minute in wanted) - _EARLY_NS) // NS_PER_MS
+        begin_ms = since_ms(min(minute.start_ns for minute in wanted))
         address = self._settings.broker_address()
         async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer:
             consumer.assign([trades, bars])
             ends = await consumer.end_offsets([trades, bars])
-            if not await self._is_whole(consumer, trades, since_ms):
+            if not await self._is_whole(consumer, trades, begin_ms):
                 _log.error("too late to revise: the log no longer holds those minutes", minutes=wanted[:5])
                 metrics.BARS_NOT_REBUILT.inc(len(wanted))
                 return
             collected = MinuteTrades(wanted)
-            async for data in _between(consumer, trades, since_ms, ends[trades]):
+            async for data in _between(consumer, trades, begin_ms, ends[trades]):
                 _add(collected, data)
             published: dict[Place, Bar] = {}
-            async for data in _between(consumer, bars, since_ms, ends[bars]):
+            async for data in _between(consumer, bars, begin_ms, ends[bars]):
                 _remember(published, data)
         sent = [await self._publish(bar) for bar in changed_bars(collected.windows(published), published)]
         for future in sent:
@@ -66,18 +64,18 @@ class Rebuilder:
     def _place(self, topic: topics.Topic, partition: int) -> TopicPartition:
         return TopicPartition(topics.wire_name(topic, self._settings.namespace), partition)
 
-    async def _is_whole(self, consumer: AIOKafkaConsumer, trades: TopicPartition, since_ms: int) -> bool:
-        """Whether nothing as new as `since_ms` was dropped by retention."""
+    async def _is_whole(self, consumer: AIOKafkaConsumer, trades: TopicPartition, begin_ms: int) -> bool:
+        """Whether nothing as new as `begin_ms` was dropped by retention."""
         first = (await consumer.beginning_offsets([trades]))[trades]
         if first == 0:
             return True
-        found = (await consumer.offsets_for_times({trades: max(0, since_ms)}))[trades]
+        found = (await consumer.offsets_for_times({trades: begin_ms}))[trades]
         return found is not None and found.offset > first
 
 
-async def _between(consumer: AIOKafkaConsumer, place: TopicPartition, since_ms: int, end: int) -> Any:
-    """The values of a partition from about `since_ms` to before `end`."""
-    found = (await consumer.offsets_for_times({place: max(0, since_ms)}))[place]
+async def _between(consumer: AIOKafkaConsumer, place: TopicPartition, begin_ms: int, end: int) -> Any:
+    """The values of a partition from about `begin_ms` to before `end`."""
+    found = (await consumer.offsets_for_times({place: begin_ms}))[place]
     if found is None:
         return
     async for message in records_between(consumer, {place: found.offset}, {place: end}):

@@ -2,17 +2,18 @@
 
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 import pytest
 from rest_server import serving_rest
 
-from sofia_streams.core.ohlcv import bar_of, sums_of
+from sofia_streams.core.ohlcv import bar_of, sums_of, window_start_ns
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest import kline_check
 from sofia_streams.ingest.rest.backfill import LINE, Backfill
 from sofia_streams.ingest.rest.kline_check import KlineCheck
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Gap
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Gap
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.instrument import Instrument
 from sofia_streams.simulator.rest import Rest
@@ -23,6 +24,13 @@ NOW_NS = START_NS + NS_PER_MINUTE + 10 * NS_PER_SECOND
 PAIRS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 LOST = Decimal("0.000007")
 """Seven lots of every pair were traded at the venue and did not reach us."""
+
+
+def minute_of(pair, trades):
+    """The bar of the minute of these trades."""
+    start_ns = window_start_ns(trades[0].exchange_ns, NS_PER_MINUTE)
+    place = {"venue": "bybit", "market": "spot", "symbol": pair, "size_ns": NS_PER_MINUTE, "start_ns": start_ns}
+    return bar_of(sums_of(trades, "bybit"), **place)
 
 
 class Log(list):
@@ -38,6 +46,7 @@ class Scene:
         self.log, self.bars, self.folder = Log(), [], folder
         self.opened = self.closed = 0
         self.was_at_work_ns, self.all, self.ours, self.known = None, {}, {}, []
+        self.heard_ns, self.read = [START_NS - NS_PER_SECOND], []
         for pair in PAIRS:
             instrument, trades = Instrument("bybit", pair, START_NS), []
             for second, lots in enumerate((5, 11, 7)):
@@ -49,10 +58,14 @@ class Scene:
 
     def note(self, pair, trades):
         """A minute as our own log has it."""
-        place = {"venue": "bybit", "market": "spot", "symbol": pair, "size_ns": NS_PER_MINUTE, "start_ns": START_NS}
-        self.bars.append(bar_of(sums_of(trades, "bybit"), **place))
+        self.bars.append(minute_of(pair, trades))
 
-    async def compare(self, port, now_ns=NOW_NS):
+    def logged(self, one, starts_ns):
+        """What the log has of these minutes."""
+        return {START_NS: sum(trade.quantity for trade in self.ours[one.symbol])} if START_NS in starts_ns else {}
+
+    async def compare(self, port, *times_ns):
+        """Once at each of these times, by one process."""
         settings = Settings(simulator_url=f"ws://127.0.0.1:{port}", data_dir=self.folder)
         backfill = Backfill(settings, Names(), self.log)
         for gap in self.known:
@@ -60,7 +73,9 @@ class Scene:
         check = KlineCheck(settings, backfill, lambda: self.was_at_work_ns)
         for bar in self.bars:
             check.note(bar)
-        await check.compare_all(lambda: now_ns)
+        async with check.clients() as clients:
+            for now_ns in times_ns or [NOW_NS]:
+                await check.compare_all(clients, lambda now_ns=now_ns: now_ns)
         return {record.symbol: record.missing_volume for record in self.log if isinstance(record, Gap)}
 
 
@@ -75,11 +90,19 @@ def scene(monkeypatch, tmp_path):
             yield rest
         found.closed += 1
 
-    async def was_subscribed(*stretch):
-        return True
+    async def was_heard(settings, one, from_ns, until_ns):
+        return any(from_ns <= at_ns <= until_ns for at_ns in found.heard_ns)
+
+    async def volumes_of(settings, wanted):
+        found.read.append(wanted)
+        return {
+            one: dict.fromkeys(starts_ns, Decimal(0)) | found.logged(one, starts_ns)
+            for one, starts_ns in wanted.items()
+        }
 
     monkeypatch.setattr(kline_check, "open_rest", counted)
-    monkeypatch.setattr(kline_check, "has_any", was_subscribed)
+    monkeypatch.setattr(kline_check, "was_heard", was_heard)
+    monkeypatch.setattr(kline_check, "volumes_of", volumes_of)
     return found
 
 
@@ -119,7 +142,7 @@ async def test_a_gap_of_a_part_of_a_minute_does_not_speak_for_the_rest_of_it(sce
 
 async def test_a_gap_that_reaches_back_beyond_what_is_compared_is_left_open(scene, monkeypatch):
     """Its newest minutes agree; what its oldest one lacked is still lacking."""
-    monkeypatch.setattr(kline_check, "_BACK_MINUTES", 1)
+    monkeypatch.setattr(kline_check, "_PAGE_MINUTES", 1)
     long_ago = Gap(
         "bybit", "spot", "BTC/USDT", received_ns=NOW_NS, line=LINE, gap_id="outage:1", cause="outage", state="open",
         from_ns=START_NS - 3 * NS_PER_MINUTE, until_ns=START_NS + NS_PER_SECOND, opened_ns=NOW_NS,
@@ -134,27 +157,94 @@ async def test_a_gap_that_reaches_back_beyond_what_is_compared_is_left_open(scen
 
 
 @pytest.fixture
-def only_the_log(scene, monkeypatch):
+def only_the_log(scene):
     """A process that has only begun: it has seen the bar of a later minute; the one before is in the log alone."""
-    asked = []
-
-    async def trades_between(settings, one, from_ns, until_ns):
-        asked.append((one.symbol, from_ns, until_ns))
-        return scene.ours[one.symbol]
-
-    monkeypatch.setattr(kline_check, "trades_between", trades_between)
     scene.bars = [msgspec.structs.replace(bar, start_ns=START_NS + 3 * NS_PER_MINUTE) for bar in scene.bars]
-    return asked
 
 
-async def test_what_a_process_before_this_one_did_not_come_to_is_compared_after_the_start(scene, only_the_log):
+@pytest.mark.usefixtures("only_the_log")
+async def test_what_a_process_before_this_one_did_not_come_to_is_compared_after_the_start(scene):
     scene.was_at_work_ns = START_NS + 90 * NS_PER_SECOND
     async with serving_rest(scene.rest) as port:
         assert await scene.compare(port, NOW_NS + 3 * NS_PER_MINUTE) == dict.fromkeys(PAIRS, LOST)
-    assert {symbol for symbol, *_ in only_the_log} == set(PAIRS)
-    assert len(only_the_log) == len(PAIRS), "one reading an instrument, however many minutes"
+    (wanted,) = scene.read
+    assert {one.symbol for one in wanted} == set(PAIRS), "one reading, however many instruments and minutes"
 
 
-async def test_the_very_first_process_compares_nothing_of_before_it(scene, only_the_log):
+@pytest.mark.usefixtures("only_the_log")
+async def test_the_very_first_process_compares_nothing_of_before_it(scene):
     async with serving_rest(scene.rest) as port:
         assert await scene.compare(port, NOW_NS + 3 * NS_PER_MINUTE) == {}
+
+
+@pytest.mark.usefixtures("only_the_log")
+async def test_an_instrument_that_is_new_is_not_compared_with_what_was_before_it(scene):
+    """Nor is the log read for it from where an earlier process ended."""
+    scene.was_at_work_ns, scene.heard_ns = START_NS + 90 * NS_PER_SECOND, []
+    async with serving_rest(scene.rest) as port:
+        assert await scene.compare(port, NOW_NS + 3 * NS_PER_MINUTE) == {}
+    assert not any(starts_ns for wanted in scene.read for starts_ns in wanted.values())
+
+
+async def test_the_first_minute_of_a_subscription_is_no_loss(scene):
+    scene.heard_ns = []
+    async with serving_rest(scene.rest) as port:
+        assert await scene.compare(port) == {}
+
+
+QUIET_MINUTES = 200
+
+
+def be_quiet(scene, minutes):
+    """So many minutes before START_NS in which the feed was alive and had no trade; the log has nothing older."""
+    scene.heard_ns = []
+    for pair in PAIRS:
+        quiet = msgspec.structs.replace(minute_of(pair, scene.all[pair]), volume=Decimal(0), trade_count=0)
+        for minute in range(1, minutes + 1):
+            scene.bars.append(msgspec.structs.replace(quiet, start_ns=START_NS - minute * NS_PER_MINUTE))
+
+
+async def test_what_is_lost_after_a_long_quiet_time_is_found(scene):
+    be_quiet(scene, QUIET_MINUTES)
+    async with serving_rest(scene.rest) as port:
+        assert await scene.compare(port) == dict.fromkeys(PAIRS, LOST)
+
+
+@pytest.mark.parametrize("hours", [3, 12, 30])
+async def test_every_minute_since_the_last_compared_one_is_compared_in_pages(scene, hours):
+    """The venue's REST was in trouble for hours, and the loss was in the first of these minutes."""
+    later_ns = NOW_NS + hours * 60 * NS_PER_MINUTE
+    for pair in PAIRS:  # the market goes on, and a minute of it is as the venue has it
+        instrument = Instrument("bybit", pair, START_NS)
+        said = instrument.print(later_ns - NS_PER_MINUTE, instrument.last, 3, "buy")
+        scene.rest.add("bybit", said)
+        scene.bars.append(minute_of(pair, [said.trade]))
+    be_quiet(scene, 2)
+    async with serving_rest(scene.rest) as port:
+        found = await scene.compare(port, NOW_NS - NS_PER_MINUTE, *[later_ns] * 3)
+        assert found == dict.fromkeys(PAIRS, LOST)
+        assert scene.rest.asked["bybit"] <= len(PAIRS) * 4, "a request a minute and instrument"
+
+
+async def test_minutes_that_the_venue_does_not_list_are_passed_once_a_later_one_is(scene):
+    """A venue may have no candle of a minute without a trade: else all of them are asked for again for ever."""
+    be_quiet(scene, 30)
+    scene.was_at_work_ns, scene.heard_ns = START_NS - 10 * NS_PER_MINUTE, [START_NS - 10 * NS_PER_MINUTE]
+    asked, answer = [], scene.rest.answer
+
+    def noted(target):
+        asked.append(int(parse_qs(urlsplit(target).query)["start"][0]) * NS_PER_MS)
+        return answer(target)
+
+    scene.rest.answer = noted
+    async with serving_rest(scene.rest) as port:
+        await scene.compare(port, NOW_NS - NS_PER_MINUTE, NOW_NS, NOW_NS + NS_PER_MINUTE)
+    first, again, last = (set(asked[at : at + len(PAIRS)]) for at in range(0, len(asked), len(PAIRS)))
+    assert first == again == {START_NS - 25 * NS_PER_MINUTE}, "nothing is listed yet"
+    assert last == {START_NS}, "its gap is open; nothing before it is asked for"
+
+
+async def test_a_client_is_opened_once_for_all_minutes(scene):
+    async with serving_rest(scene.rest) as port:
+        await scene.compare(port, NOW_NS, NOW_NS + NS_PER_MINUTE, NOW_NS + 2 * NS_PER_MINUTE)
+    assert (scene.opened, scene.closed) == (1, 1)
