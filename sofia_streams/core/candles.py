@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from sofia_streams.core.closing import joint_closed_ns, stopped_ns, waits_after
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.ohlcv import merge, sums_of, window_start_ns
 from sofia_streams.core.step_rows import StepRows
@@ -33,7 +34,6 @@ from sofia_streams.core.windows import (
     Rules,
     Window,
     instrument_key,
-    is_live,
     joins_consolidated,
 )
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, Trade, TradeBatch
@@ -70,7 +70,7 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, 
     elif isinstance(record, Gap):
         taken, horizon_ns = _note_gap(work, feed, record), feed.closed_ns
     else:
-        horizon_ns = record.exchange_ns if record.alive else _end_ns(feed)
+        horizon_ns = record.exchange_ns if record.alive else stopped_ns(feed.closed_ns, max(feed.open, default=-1))
         taken = _hear(feed, horizon_ns, rules) if record.alive else _end(feed, horizon_ns)
     closed = _close(work, taken, horizon_ns)
     floor_ns = closed.closed_ns
@@ -185,12 +185,6 @@ def _end(feed: Feed, end_ns: int) -> Feed:
     return _replace(feed, unsure=[*feed.unsure, (feed.reached_ns, end_ns)])
 
 
-def _end_ns(feed: Feed) -> int:
-    """The end of the minute a feed stopped in: nothing of it stays open."""
-    reached_ns = max([feed.closed_ns, *(start_ns + NS_PER_SECOND for start_ns in feed.open)])
-    return -(-reached_ns // NS_PER_MINUTE) * NS_PER_MINUTE
-
-
 def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
     """A gap opened, closed or is known better: closed windows that it touches are worth something else now."""
     gaps = {name: hole for name, hole in feed.gaps.items() if name != gap.gap_id}
@@ -245,14 +239,10 @@ def _consolidate(work: StepRows, feed: Feed, record: TradeBatch | Punctuation | 
     key = instrument_key(CONSOLIDATED, work.market, work.symbol)
     row = work.get(key)
     joint = row if isinstance(row, Joint) else Joint()
-    waits_for = {venue: closed_ns for venue, closed_ns in joint.waits_for.items() if venue != work.venue}
-    has_ended = isinstance(record, Punctuation) and not record.alive
-    if is_live(record) or (work.venue in joint.waits_for and not has_ended):
-        waits_for[work.venue] = feed.closed_ns
+    waits_for = waits_after(joint, record, feed.closed_ns)
     venues = joint.venues if work.venue in joint.venues else sorted([*joint.venues, work.venue])
     reached_ns = max(joint.reached_ns, feed.closed_ns)
-    slowest_ns = max(min(waits_for.values()), max(waits_for.values()) - work.rules.wait_max_ns) if waits_for else 0
-    closed_ns = max(joint.closed_ns, slowest_ns if waits_for else reached_ns)
+    closed_ns = joint_closed_ns(joint.closed_ns, reached_ns, waits_for, work.rules)
     waiting = {*joint.pending, *(start_ns for start_ns in work.touched if start_ns >= joint.closed_ns)}
     late = {start_ns for start_ns in work.touched if start_ns < joint.closed_ns}
     due = sorted(start_ns for start_ns in waiting | late if start_ns < closed_ns)

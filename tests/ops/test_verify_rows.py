@@ -222,6 +222,19 @@ def test_windows_that_may_be_open_or_whose_trades_are_gone_are_not_judged():
         assert all(found.is_equal for found in fold([], trades, judged).values())
 
 
+def test_bars_lost_from_the_end_are_missing_as_soon_as_the_log_says_that_their_windows_are_closed():
+    replay = replay_in_process(CAPTURES, keep_trades=True)
+    trades = rows_of(list(replay.trades.batches()))
+    bars = sorted(replay.book.bars(NS_PER_SECOND), key=lambda bar: bar.start_ns)
+    chosen = [bar for bar in bars if (bar.venue, bar.symbol) == (bars[-1].venue, bars[-1].symbol)]
+    lost = chosen[-3:]
+    kept = [bar for bar in bars if bar not in lost] + list(replay.book.bars(NS_PER_MINUTE))
+    for place, closed_ns in enumerate([*(bar.start_ns for bar in lost), 2**63]):
+        found = fold(kept, trades, Judged(0, frozenset(), lambda _, at_ns=closed_ns: at_ns)).values()
+        named = {item.at_ns for result in found for item in result.missing}
+        assert named == {bar.start_ns for bar in lost[:place]}
+
+
 def test_a_stretch_of_time_is_whole_minutes_by_moments_or_how_long_ago():
     now_ns = 1_760_000_000 * NS_PER_SECOND
     assert span_of(None, None) == Span(None, None)

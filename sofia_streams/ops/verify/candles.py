@@ -1,7 +1,8 @@
 """Bars folded anew from the log's trades, beside the last revision of each in `bars`. Pure; one hour of a symbol.
 
-An independent check: nothing of the worker's state, windows or revisions is used, only the trades and the sums of
-`core.ohlcv`. What it does not do: judge what a bar is worth (`quality`), or windows that may still be open.
+An independent check: nothing of the worker's state, windows or revisions is used, only the trades, the sums of
+`core.ohlcv` and the rule by which windows close (`core.closing`). What it does not do: judge what a bar is worth
+(`quality`), or windows that the log does not close yet.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sofia_streams.core.windows import Minute, joins_consolidated
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Bar, TradeBatch
 from sofia_streams.ops.verify.ledger import Comparison, compare
 from sofia_streams.ops.verify.logged import Logged
-from sofia_streams.ops.verify.rows import Bucket, Item, bar_item, bucket_of, table_of
+from sofia_streams.ops.verify.rows import Bucket, Item, bar_item, bucket_of, size_of, table_of
 
 
 class Judged(NamedTuple):
@@ -26,8 +27,8 @@ class Judged(NamedTuple):
     """From when on the log has every trade."""
     open_minutes: frozenset[int]
     """Starts of minutes whose trades `ohlcv` may not have done."""
-    newest_bar_ns: Callable[[Bucket], int]
-    """The start of the newest bar of an instrument and size: an earlier window is closed."""
+    closed_ns: Callable[[Bucket], int]
+    """By what the log says of an instrument: a window that ends at or before it is closed, and must have its bar."""
 
 
 class HourOfBars:
@@ -82,10 +83,10 @@ class HourOfBars:
         return found
 
     def _compared(self, bucket: Bucket, expected: dict[str, Item], items: list[Item], judged: Judged) -> Comparison:
-        newest_ns = judged.newest_bar_ns(bucket)
+        size_ns, closed_ns = size_of(bucket.table), judged.closed_ns(bucket)
         every = {*expected.values(), *items}
         ignored = {item.identity for item in every if window_start_ns(item.at_ns, NS_PER_MINUTE) in judged.open_minutes}
-        optional = {item.identity for item in expected.values() if item.at_ns >= newest_ns}
+        optional = {item.identity for item in expected.values() if item.at_ns + size_ns > closed_ns}
         return compare(
             expected,
             items,

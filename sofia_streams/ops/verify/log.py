@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -17,10 +17,12 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
+from sofia_streams.core.closing import Closing
 from sofia_streams.core.ohlcv import window_start_ns
+from sofia_streams.core.windows import Rules
 from sofia_streams.errors import BadRecord, DependencyDown
 from sofia_streams.logread import places, records_between, since_ms
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, Trade
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, Punctuation, Trade, TradeBatch
 from sofia_streams.ops.verify.logged import Logged, item_of, logged_rows, place_of
 from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket
 from sofia_streams.ops.verify.spool import Spool
@@ -87,8 +89,9 @@ class LogSide:
         """Identities of rows appended since the end that was read, so far as `advance` has come."""
         self.open_minutes: dict[tuple[str, str], set[int]] = defaultdict(set)
         """By market and symbol: minutes with trades that `ohlcv` had perhaps not done when `bars` ended."""
-        self.newest_bar_ns: dict[tuple[str, str, str, str], int] = {}
-        """By table, venue, market and symbol: the start of the newest bar; every one before it is closed."""
+        self._newest_bar_ns: dict[tuple[str, str, str, str], int] = {}
+        self._closing = Closing(Rules(lateness_ns=settings.lateness_ms * NS_PER_MS))
+        self._saw_all = True
         self.records: dict[str, int] = defaultdict(int)
         self.unreadable = 0
         self.left: dict[str, int] = {}
@@ -134,6 +137,7 @@ class LogSide:
         """Put every row of the span aside. Raises KafkaError, OSError."""
         begins = self._begins = await self._consumer.beginning_offsets(self._places)
         starts = await self._starts(begins)
+        self._saw_all = not any(start for place, start in starts.items() if _topic(place) == topics.TRADES.name)
         for place, begin in begins.items():
             self._first_ns[place] = None if begin == 0 else await self._time_at(place, begin)
         async for message in records_between(self._consumer, starts, self._ends):
@@ -146,7 +150,7 @@ class LogSide:
         """Note what has been appended since: those rows are on their way."""
         ends = await self._consumer.end_offsets(self._places)
         async for message in records_between(self._consumer, self._next, ends):
-            for bucket, at_ns, row in self._rows(message):
+            for bucket, at_ns, row in _rows(message, self._record(message)):
                 self.recent[bucket].add(item_of(row.record).identity)
                 self.recent[bucket].add(place_of(row.offset, row.nth))
                 if isinstance(row.record, Trade):
@@ -179,6 +183,15 @@ class LogSide:
         found = [first_ns for first_ns in known if first_ns is not None]
         return max((-(-first_ns // NS_PER_HOUR) * NS_PER_HOUR for first_ns in found), default=0)
 
+    def closed_ns(self, bucket: Bucket) -> int:
+        """A window of a bucket's instrument that ends at or before this must have its bar by now.
+
+        By the trades and punctuation that `ohlcv` has done, and by bars: every window before one is closed.
+        """
+        instrument = f"{bucket.venue}|{bucket.market}|{bucket.symbol}"
+        closed_ns = self._closing.closed_ns(instrument, saw_all=self._saw_all)
+        return max(closed_ns, self._newest_bar_ns.get(bucket[:4], 0))
+
     def summary(self) -> dict[str, Any]:
         """How much was read, as it is printed."""
         return {"records": dict(self.records), "rows": self._spool.rows_added, "unreadable": self.unreadable}
@@ -186,27 +199,27 @@ class LogSide:
     def _take(self, message: Any) -> None:
         topic = _topic(message)
         self.records[topic] += 1
+        record = self._record(message)
         undone = topic == topics.TRADES.name and message.offset >= self._done["ohlcv"].get(_at(message), 0)
-        for bucket, at_ns, row in self._rows(message):
+        if topic == topics.TRADES.name and not undone and isinstance(record, TradeBatch | Punctuation | Gap):
+            self._closing.add(record)
+        for bucket, at_ns, row in _rows(message, record):
             self.streams.add((topic, bucket.symbol), message.offset)
             self._partition.setdefault((topic, bucket.symbol), message.partition)
             if undone:
                 self.open_minutes[bucket.market, bucket.symbol].add(window_start_ns(at_ns, NS_PER_MINUTE))
             if topic == topics.BARS.name:
                 name = bucket[:4]
-                self.newest_bar_ns[name] = max(at_ns, self.newest_bar_ns.get(name, 0))
+                self._newest_bar_ns[name] = max(at_ns, self._newest_bar_ns.get(name, 0))
             if self.span.holds(at_ns):
                 self._spool.add(bucket, row)
 
-    def _rows(self, message: Any) -> list[tuple[Bucket, int, Logged]]:
+    def _record(self, message: Any) -> object:
         try:
-            record = _DECODE[_topic(message)](message.value)
+            return _DECODE[_topic(message)](message.value)
         except BadRecord:
             self.unreadable += 1  # its readers have quarantined it
-            return []
-        if isinstance(record, Gap) and _topic(message) == topics.TRADES.name:
-            return []  # its rows are those of `gaps`
-        return list(logged_rows(record, message.offset))
+            return None
 
     async def _starts(self, begins: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         starts = dict(begins)
@@ -230,6 +243,12 @@ class LogSide:
 
     def _of(self, table: str) -> list[TopicPartition]:
         return places(self._settings, _topic_of(table))
+
+
+def _rows(message: Any, record: object) -> Iterable[tuple[Bucket, int, Logged]]:
+    if isinstance(record, Gap) and _topic(message) == topics.TRADES.name:
+        return ()  # its rows are those of `gaps`
+    return logged_rows(record, message.offset)
 
 
 async def _reached(

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sofia_streams.core.tape import identity_of
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar, Gap, Ticker, Trade
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Bar, Gap, Ticker, Trade
 
 NS_PER_HOUR = 60 * NS_PER_MINUTE
 _BETWEEN = "\t"
@@ -65,6 +65,11 @@ def bucket_of(table: str, venue: str, market: str, symbol: str, at_ns: int) -> B
 def table_of(bar: Bar) -> str:
     """The table of a bar."""
     return "bars_1m" if bar.size_ns == NS_PER_MINUTE else "bars_1s"
+
+
+def size_of(table: str) -> int:
+    """The width of the windows of a table of bars, ns."""
+    return NS_PER_MINUTE if table == "bars_1m" else NS_PER_SECOND
 
 
 def trade_item(trade: Trade, *, extras: bool = False) -> Item:

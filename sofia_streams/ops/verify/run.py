@@ -232,7 +232,7 @@ class _Run:
         """What of an hour of a symbol can be folded."""
         begins_ns = self._log.begins_ns(bucket._replace(table="trades"))
         minutes = frozenset(self._log.open_minutes[bucket.market, bucket.symbol])
-        return Judged(begins_ns, minutes, lambda one: self._log.newest_bar_ns.get(one[:4], 0))
+        return Judged(begins_ns, minutes, self._log.closed_ns)
 
     def _advice(self) -> list[str]:
         """What to do about what differs, by store."""
