@@ -3,7 +3,7 @@
 do=drop&venue=V&listing=L&trades=N          lose the next N trades of a listing, for every client
 do=stall&venue=V[&listing=L]&seconds=S      send nothing (of a listing) for so long, then everything; one at a time
 do=disconnect&venue=V                       cut every client of a venue off
-do=rest&venue=V&trouble=T&requests=N        T of 429, 418, 403, 500, html, cut; or &seconds=S; [&retry_after=S]
+do=rest&venue=V&trouble=T&requests=N        T: 429, 418, 403, 500, html, cut, empty; or &seconds=S; [&retry_after=S]
 do=skew&venue=V&seconds=S                   set its clock ahead (behind when negative)
 """
 

@@ -9,13 +9,17 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
+from typing import Any
+
+import msgspec
 
 from sofia_streams.simulator.faults import BUSY, GAP, Fault
 from sofia_streams.simulator.rest import Reply, too_many
 from sofia_streams.simulator.rest.replies import json_reply
 from sofia_streams.simulator.sent import Sent
 
-TROUBLES = ("429", "418", "403", "500", "html", "cut")
+TROUBLES = ("429", "418", "403", "500", "html", "cut", "empty")
+"""Statuses; a page that is no JSON; half a body; a good answer in which there is nothing."""
 _HELD_MAX = 100_000
 _CUT_BYTES = 100
 
@@ -123,6 +127,15 @@ def _troubled(trouble: Trouble, reply: Reply) -> Reply:
         return Reply(200, "<html><body>Sign in to the network</body></html>", {"Content-Type": "text/html"})
     if trouble.kind == "cut":
         return reply._replace(body=reply.body + " " * _CUT_BYTES, cut=_CUT_BYTES + len(reply.body.encode()) // 2)
+    if trouble.kind == "empty":
+        return json_reply(_emptied(msgspec.json.decode(reply.body)), reply.status)
     after_s = trouble.retry_after_s
     headers = {} if after_s is None else {"Retry-After": str(after_s)}
     return json_reply({"code": -1003, "msg": f"simulated trouble {trouble.kind}"}, int(trouble.kind), headers)
+
+
+def _emptied(answer: Any) -> Any:
+    """An answer of the same shape without its rows."""
+    if isinstance(answer, dict):
+        return {name: _emptied(value) for name, value in answer.items()}
+    return [] if isinstance(answer, list) else answer

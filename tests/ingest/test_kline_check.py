@@ -11,7 +11,8 @@ from rest_server import serving_rest
 from sofia_streams.core.ohlcv import bar_of, sums_of, window_start_ns
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest import kline_check
-from sofia_streams.ingest.rest.backfill import LINE, Backfill
+from sofia_streams.ingest.rest.backfill import Backfill
+from sofia_streams.ingest.rest.fill import LINE
 from sofia_streams.ingest.rest.kline_check import KlineCheck
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Gap
 from sofia_streams.settings import Settings

@@ -1,13 +1,14 @@
 """Trades over a simulated venue's REST, asked without a client: pages, their order and limits, and refusals."""
 
 import json
-from collections import deque
+from collections import Counter, deque
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.outages import Outages, Trouble
 from sofia_streams.simulator.rest import Rest, memory
 from sofia_streams.simulator.rest.memory import Memory
 from sofia_streams.venues.registry import VENUES
@@ -53,6 +54,25 @@ def test_the_newest_page_has_the_venues_own_size_and_order(venue, path, count, i
     rest, said = printed(venue, 1_200)
     expected = [one.trade.trade_id for one in said[-count:]]
     assert ids(venue, rest.answer(f"/{venue}/{path}")) == (expected[::-1] if is_newest_first else expected)
+
+
+NOTHING = {
+    "okx": {"code": "0", "msg": "", "data": []},
+    "bybit": {"category": "spot", "symbol": "BTCUSDT", "list": []},
+}
+
+
+@pytest.mark.parametrize(("venue", "path"), [("okx", PAGES[4][1]), *(one[:2] for one in PAGES[::9] + PAGES[7:8])])
+def test_a_venue_in_trouble_can_answer_well_and_with_nothing(venue, path):
+    rest, _ = printed(venue, 10)
+    fired = Counter()
+    outages, full = Outages({}, 1, fired), rest.answer(f"/{venue}/{path}")
+    outages.trouble(venue, Trouble("empty", 1, 0.0))
+    found = outages.answered(venue, full, 0.0)
+    left = body(found)["result"] if venue == "bybit" else body(found)
+    assert (found.status, left) == (200, NOTHING.get(venue, []))
+    assert outages.answered(venue, full, 0.0) == full
+    assert fired == {"rest_empty": 1}
 
 
 def test_pages_go_on_where_the_venue_says():

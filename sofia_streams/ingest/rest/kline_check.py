@@ -22,8 +22,9 @@ import structlog
 from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.log_trades import Instrument, volumes_of, was_heard
-from sofia_streams.ingest.rest.backfill import LINE, TROUBLES, Backfill
+from sofia_streams.ingest.rest.backfill import TROUBLES, Backfill
 from sofia_streams.ingest.rest.client import Rest, open_rest
+from sofia_streams.ingest.rest.fill import LINE
 from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.ingest.rest.klines import Kline, klines_over
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap

@@ -21,7 +21,7 @@ SERVERS = ("kafka", "questdb", "redis")
 COPIED = ("ohlcv", "timeseries_writer", "redis_bridge")
 """Workers of which a second copy may run."""
 VENUES: tuple[str, ...] = get_args(Exchange)
-TROUBLES = ("429", "418", "403", "500", "html", "cut")
+TROUBLES = ("429", "418", "403", "500", "html", "cut", "empty")
 HEAL_S = 150.0
 """So long everything may take to be as if nothing had been, once the faults have stopped: a worker that hangs from
 its start is ended by the watch after two minutes (four times WATCHDOG_STALL_S)."""

@@ -183,7 +183,7 @@ SCENARIOS = {
                                _venues("disconnect", 4, every_s=15.0), 60,
                                {"duplicate": 0.05, "reorder": 0.05, "late": 0.002}),
     "drops": Scenario("31", "1 to 500 trades in a row lost by every venue", _drops, 60),
-    "rest-trouble": Scenario("35, 36", "trades lost while REST answers 429, 418, 403, 500, HTML or half a body",
+    "rest-trouble": Scenario("35, 36", "trades lost while REST answers 429, 418, 403, 500, HTML, half a body, nothing",
                              _both(_venues("rest", 8, every_s=7.0), _drops), 70),
     "all-venues-down": Scenario("40", "every venue silent for 40 s, then back at once", _all_down, 60),
     "skewed-clocks": Scenario("44", "every venue's clock five seconds wrong, then right", _skews, 60),

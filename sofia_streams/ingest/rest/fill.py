@@ -1,0 +1,215 @@
+"""Fills a stretch of one instrument's trades over its venue's REST, as far as that answers. One way for all who fill.
+
+Where ids count, the ids that are wanted are asked for together with some around them: that a venue has no trade of an
+id is taken for true only where its answer shows trades on both sides, so that no answer, or one that ends too early, is
+never taken for "there are none". Where they do not (Bybit), the venue's last trades are asked for.
+
+What it does not do: say when to try again, or what becomes of a gap (`backfill`, `ops.backfill`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from typing import Literal, NamedTuple
+
+from sofia_streams.core.gaps import Missing, without
+from sofia_streams.core.ids import IdSet
+from sofia_streams.ingest.log_trades import Instrument, not_in_log
+from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.rest.client import Rest
+from sofia_streams.ingest.rest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind, reaches_back
+from sofia_streams.ingest.trade_log import TradeLog
+from sofia_streams.model import NS_PER_SECOND, Gap, IdKind, Trade, TradeBatch
+from sofia_streams.settings import Settings
+from sofia_streams.venues.registry import VENUES
+
+LINE = "backfill"
+"""The `line` of trades and gaps that come from here."""
+SETTLED_NS = 20 * NS_PER_SECOND
+"""A venue's REST may be behind its own sockets: what it does not have within so long it will not have."""
+_AROUND = (10, 1_000)
+"""So many ids on each side are asked for as well; the second where the venue shows none of the first."""
+
+
+class Fetched(NamedTuple):
+    """What a try brought: trades put into the log; how it stands; why, in words.
+
+    state  whole: nothing more is missing, or the venue says that it has no more; later: ask again; never: the venue
+           cannot give all of it any more
+    """
+
+    trades: int
+    state: Literal["whole", "later", "never"]
+    detail: str = ""
+
+
+class Stretch:
+    """Trades of one instrument that are wanted, both ends inside, and what of them is done. It outlives a try.
+
+    passed_ns  since when it is over, and known to be
+    ids        the first and last id; None until they are found by time (`find_ids`)
+    """
+
+    def __init__(
+        self,
+        instrument: Instrument,
+        from_ns: int,
+        until_ns: int,
+        passed_ns: int,
+        ids: tuple[int, int] | None = None,
+        id_kind: IdKind | None = None,
+    ) -> None:
+        self.instrument, self.from_ns, self.until_ns, self.passed_ns = instrument, from_ns, until_ns, passed_ns
+        self.ids, self.id_kind = ids, id_kind
+        self.begins = self.ends = ids is not None
+        """Whether nothing of it is before the first id, and after the last."""
+        self.done = IdSet()
+        """Ids that came, or that the venue has no trades of, or that were known before."""
+        self.reached_ns = 0
+        """Up to when it is whole, where ids do not count."""
+        self.trades = self.absent = 0
+
+    @classmethod
+    def of_gap(cls, gap: Gap) -> Stretch:
+        """What is missing of a gap that has ended."""
+        ids = (int(gap.first_id), int(gap.last_id)) if gap.first_id else None
+        until_ns = gap.from_ns if gap.until_ns is None else gap.until_ns
+        kind = gap.id_kind if ids else None
+        passed_ns = max(gap.opened_ns, until_ns)
+        return cls(Instrument(gap.venue, gap.market, gap.symbol), gap.from_ns, until_ns, passed_ns, ids, kind)
+
+    def is_settled(self) -> bool:
+        """Whether its venue's REST has had the time to have all of it."""
+        return time.time_ns() - self.passed_ns >= SETTLED_NS
+
+    @property
+    def left(self) -> list[Missing]:
+        """The ids that are still to be asked for, once they are known."""
+        if self.ids is None or self.ids[0] > self.ids[1]:
+            return []
+        return without(Missing(*self.ids, self.from_ns, self.until_ns), self.done)
+
+
+class Answer:
+    """What a venue's pages say of a run of ids: which it has, and how far down and up it showed any."""
+
+    def __init__(self, wanted: Missing) -> None:
+        self._wanted = wanted
+        self.came = IdSet()
+        self.lowest: int | None = None
+        self.highest: int | None = None
+
+    def take(self, page: Iterable[Trade]) -> list[Trade]:
+        """The trades of a page that were wanted."""
+        taken = []
+        for trade in page:
+            first = trade.order - trade.count + 1
+            self.lowest = first if self.lowest is None else min(self.lowest, first)
+            self.highest = trade.order if self.highest is None else max(self.highest, trade.order)
+            if first <= self._wanted.last_id and trade.order >= self._wanted.first_id:
+                self.came = self.came.union_range(first, trade.order)
+                taken.append(trade)
+        return taken
+
+    def is_enclosed(self) -> bool:
+        """Whether it showed trades on both sides."""
+        below = self.lowest is not None and self.lowest < self._wanted.first_id
+        return below and self.highest is not None and self.highest > self._wanted.last_id
+
+    def absent(self) -> list[Missing]:
+        """What the venue has no trades of: it showed one before and one after."""
+        if self.lowest is None or self.highest is None:
+            return []
+        left = without(self._wanted, self.came)
+        return [one for one in left if self.lowest < one.first_id and one.last_id < self.highest]
+
+
+async def find_ids(rest: Rest, listing: str, wanted: Stretch) -> None:
+    """The ids of a stretch that is known by its times, where ids count. Raises as `find_id`."""
+    kind = wanted.id_kind = live_id_kind(rest)
+    first, end = await find_id(rest, listing, wanted.from_ns), await find_id(rest, listing, wanted.until_ns + 1)
+    wanted.ids = first, end - 1
+    before = fetch_ids(rest, listing, max(0, first - _AROUND[1]), max(0, first - 1), id_kind=kind)
+    wanted.begins = first <= 1 or await _any(before, lambda trade: trade.exchange_ns < wanted.from_ns)
+    after = fetch_ids(rest, listing, end, end + _AROUND[0], id_kind=kind)
+    wanted.ends = wanted.is_settled() or await _any(after, lambda trade: trade.exchange_ns > wanted.until_ns)
+
+
+async def fill(
+    rest: Rest, settings: Settings, names: Names, log: TradeLog, wanted: Stretch, say: Callable[[], None] = lambda: None
+) -> Fetched:
+    """Try once; `say` is called after each page. What has come is in the log, and done, whatever is raised.
+
+    Raises ConfigError, BadFrame, DependencyDown, KafkaError, UnknownSymbol.
+    """
+    listing = names.listing(*wanted.instrument)
+    if not VENUES[wanted.instrument.venue].ids_count:
+        return await _fill_recent(rest, settings, listing, log, wanted)
+    before = wanted.trades
+    if not (wanted.begins and wanted.ends):
+        await find_ids(rest, listing, wanted)
+    for around in _AROUND:
+        for run in wanted.left:
+            await _fill_run(rest, listing, log, wanted, run, around, say)
+        if not wanted.is_settled():
+            break
+    trades, left = wanted.trades - before, sum(one.ids() for one in wanted.left)
+    if left:
+        return Fetched(trades, "later", f"the venue did not answer for {left} of these ids")
+    if not (wanted.begins and wanted.ends):
+        return Fetched(trades, "later", f"the venue shows no trade from {'after' if wanted.begins else 'before'} it")
+    return Fetched(trades, "whole", f"the venue has no trades of {wanted.absent} of these ids" * bool(wanted.absent))
+
+
+async def _fill_run(
+    rest: Rest, listing: str, log: TradeLog, wanted: Stretch, run: Missing, around: int, say: Callable[[], None]
+) -> None:
+    answer = Answer(run)
+    low, high = max(0, run.first_id - around), run.last_id + around
+    async for page in fetch_ids(rest, listing, low, high, id_kind=wanted.id_kind or "trade"):
+        taken = answer.take(page)
+        if taken:
+            await _put(log, wanted, taken)
+            wanted.done = _joined(wanted.done, answer.came)
+            say()
+        if answer.is_enclosed():
+            break
+    if wanted.is_settled():
+        for one in answer.absent():
+            wanted.done = wanted.done.union_range(one.first_id, one.last_id)
+            wanted.absent += one.ids()
+
+
+async def _fill_recent(rest: Rest, settings: Settings, listing: str, log: TradeLog, wanted: Stretch) -> Fetched:
+    page = await fetch_recent(rest, listing)
+    missing = await not_in_log(settings, wanted.instrument, page, wanted.from_ns, wanted.until_ns)
+    if missing:
+        await _put(log, wanted, missing)
+    joins = reaches_back(page, max(wanted.from_ns, wanted.reached_ns - 1))
+    if joins:
+        wanted.reached_ns = max(wanted.reached_ns, page[-1].exchange_ns)
+    if not page or not (page[-1].exchange_ns >= wanted.until_ns or wanted.is_settled()):
+        return Fetched(len(missing), "later", "the venue's last trades do not go as far yet")
+    if joins:
+        return Fetched(len(missing), "whole")
+    return Fetched(len(missing), "never", f"the venue gives only its last {len(page)} trades")
+
+
+async def _put(log: TradeLog, wanted: Stretch, trades: Sequence[Trade]) -> None:
+    await log.put(TradeBatch(*wanted.instrument, time.time_ns(), LINE, list(trades)))
+    await log.drain()  # the next look at the log sees them
+    wanted.trades += len(trades)
+
+
+async def _any(pages: AsyncIterator[list[Trade]], holds: Callable[[Trade], bool]) -> bool:
+    async for page in pages:
+        if any(holds(trade) for trade in page):
+            return True
+    return False
+
+
+def _joined(ids: IdSet, more: IdSet) -> IdSet:
+    for first, last in zip(more.ranges[::2], more.ranges[1::2], strict=True):
+        ids = ids.union_range(first, last)
+    return ids
