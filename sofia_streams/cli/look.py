@@ -53,6 +53,8 @@ def show_status(
 
 def _print_status(found: dict[str, Any]) -> None:
     print(f"namespace: {found['namespace'] or '(live)'}   broker: {found['broker']}")
+    if found.get("blind"):
+        print(f"BLIND: {found['blind']}")
     for name in ("processes", "connections", "silent", "instruments", "alerts"):
         if name in found:
             show_rows(name, found[name], as_json=False, title=name)

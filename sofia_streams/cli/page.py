@@ -22,6 +22,7 @@ from sofia_streams.embedded.jars import Progress
 from sofia_streams.embedded.ports import HOST
 from sofia_streams.model import NS_PER_SECOND, Bar
 from sofia_streams.ops.look.watch import InstrumentState, Watcher
+from sofia_streams.ops.supervision.running import blind
 from sofia_streams.ops.supervision.supervise import Supervisor
 from sofia_streams.ops.supervision.up import DEMO
 from sofia_streams.settings import Settings
@@ -101,6 +102,7 @@ def describe(settings: Settings, watcher: Watcher, supervisor: Supervisor) -> di
             "questdb": f"http://{settings.questdb_address()}",
             "redis": _without_password(settings.redis_address()),
             "candles": _candles_page(supervisor),
+            "metrics": f"http://{HOST}:{supervisor.page_port}/metrics",
         },
     }
 
@@ -150,6 +152,7 @@ def _page(settings: Settings, supervisor: Supervisor, watcher: Watcher, began_s:
     title = f"{demo}Sofia Streams, up {time.monotonic() - began_s:.0f} s, Ctrl-C stops all"
     said = [workers, addresses, *([f"[red]{again}"] if again else [])]
     said += [f"[white on red]{why}; it was left down" for why in supervisor.given_up.values()]
+    said += [f"[white on red]{text}" for text in [blind(settings.data_dir)] if text]
     return Panel(Group(venues, candles, *said), title=title)
 
 

@@ -25,8 +25,8 @@ def up(
 ) -> None:
     """Servers, workers and live venues, until Ctrl-C.  Example: sofia up --demo.
 
-    Exit code 0 after Ctrl-C or `sofia down`, 1 when something could not be started, 3 when it runs already. With
-    --json: one object every few seconds, one a line.
+    Exit code 0 after Ctrl-C or `sofia down`, 4 where a worker or server had been left down, 1 when something could not
+    be started, 3 when it runs already. With --json: one object every few seconds, one a line.
     """
     try:
         with jar_bar() as progress:

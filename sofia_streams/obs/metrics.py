@@ -1,8 +1,14 @@
-"""The Prometheus metrics of every worker: the only list. One process is one worker, so the default registry serves."""
+"""The Prometheus metrics of every worker, and of `sofia up`: the only list.
+
+One process is one worker, so the default registry serves; `sofia up` has a registry and a page of its own.
+"""
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge, Histogram, generate_latest
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, start_http_server
 
 _MS = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 250, 500, 1_000, 2_500, 5_000, 15_000, 60_000)
 _FINE_MS = tuple(round(0.5 * 1.2**step, 3) for step in range(70))
@@ -58,6 +64,25 @@ PASSED_OVER = Counter("sofia_passed_over", "Records that the client passed over,
 LOG_OVERTAKEN = Counter("sofia_log_overtaken", "Records that retention dropped before they were read", ["topic"])
 SINK_WRITE_SECONDS = Histogram("sofia_sink_write_seconds", "One write to a sink until its ack", ["sink"])
 BUS_LAG_MS = Gauge("sofia_bus_lag_ms", "Age of the record just written, from its receipt", ["sink"])
+
+_UP = CollectorRegistry()
+UNWATCHED_SECONDS = Gauge(
+    "sofia_unwatched_seconds", "Since the watch last saw how far a worker is", ["worker"], registry=_UP
+)
+RESTARTS = Gauge("sofia_restarts", "Times that a process was started again", ["process"], registry=_UP)
+LEFT_DOWN = Gauge("sofia_left_down", "1 where a process is not started again", ["process"], registry=_UP)
+
+
+@contextmanager
+def up_page(host: str, port: int) -> Iterator[None]:
+    """Inside, the metrics of `sofia up` are served at /metrics there. Raises OSError where the port is taken."""
+    server, thread = start_http_server(port, addr=host, registry=_UP)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def text() -> bytes:

@@ -1,9 +1,10 @@
 """When a worker counts as standing still, and when one that ends again and again is left down. The time is given."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.ops.supervision.restarts import ENDS_MAX, WITHIN_S, Restarts
+from sofia_streams.ops.supervision.restarts import ENDS_MAX, SLOW_ENDS_MAX, SLOW_WITHIN_S, WITHIN_S, Restarts
 from sofia_streams.ops.supervision.stall import StallWatch
 
 STALL_S = 30.0
@@ -76,13 +77,38 @@ def test_what_ends_again_and_again_is_left_down():
     assert not again.is_due(10**6)
 
 
-def test_a_steady_minute_is_a_new_beginning():
+@pytest.mark.parametrize("run_s", [30.0, 31.0, 61.0, 110.0, 169.0])
+def test_what_ends_after_running_for_a_while_each_time_is_left_down_too(run_s):
+    """A run of half a minute, or of one or two, is no proof of health."""
     again = Restarts(0.0)
-    assert not any(ends_after(again, [*[1.0] * (ENDS_MAX - 1), 61.0, *[1.0] * (ENDS_MAX - 2)]))
+    assert ends_after(again, [run_s] * SLOW_ENDS_MAX)[-1]
+    assert again.why_gave_up == f"the {SLOW_ENDS_MAX}th time within {SLOW_WITHIN_S:.0f} s"
+
+
+@given(st.lists(st.floats(0.0, 1_000.0), max_size=60))
+def test_it_is_left_down_by_how_many_ends_there_were_lately_and_nothing_else(runs_s):
+    again, now_s, ends_s = Restarts(0.0), 0.0, []
+    for run_s in runs_s:
+        now_s += run_s
+        ends_s.append(now_s)
+        pause_s = again.ended(now_s)
+        lately = [sum(now_s - at_s <= within_s for at_s in ends_s) for within_s in (WITHIN_S, SLOW_WITHIN_S)]
+        assert again.gave_up == (lately[0] >= ENDS_MAX or lately[1] >= SLOW_ENDS_MAX)
+        if again.gave_up:
+            return
+        now_s += pause_s
+        again.started(now_s)
+
+
+def test_a_steady_minute_makes_the_pause_short_again():
+    again = Restarts(0.0)
+    assert [again.ended(1.0), again.ended(2.0)] == [0.5, 1.0]
+    again.started(3.0)
+    assert again.ended(64.0) == 0.5
 
 
 def test_ends_far_apart_are_started_again_for_ever():
-    assert not any(ends_after(Restarts(0.0), [WITHIN_S / 4] * 50))
+    assert not any(ends_after(Restarts(0.0), [SLOW_WITHIN_S / (SLOW_ENDS_MAX - 1) + 1] * 50))
 
 
 def test_ends_for_a_reason_that_passes_do_not_count():

@@ -15,7 +15,7 @@ from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.ops.gaps import open_gaps
 from sofia_streams.ops.look.watch import ConnectionState, Watcher
 from sofia_streams.ops.supervision.alerts import open_alerts
-from sofia_streams.ops.supervision.running import given_up
+from sofia_streams.ops.supervision.running import blind, given_up
 from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
 
@@ -39,7 +39,10 @@ async def status(settings: Settings, *, listen_s: float = 2.5) -> dict[str, Any]
 
     Listens for `listen_s` to know the rates. `broker` says why the rest is missing where it does not answer.
     """
-    found: dict[str, Any] = {"namespace": settings.namespace, "processes": processes(settings.data_dir), "broker": "ok"}
+    found: dict[str, Any] = {
+        "namespace": settings.namespace, "processes": processes(settings.data_dir), "broker": "ok",
+        "blind": blind(settings.data_dir) or None,
+    }  # fmt: skip
     try:
         async with Watcher(settings) as watcher:
             await watcher.listen(listen_s)
@@ -71,12 +74,13 @@ def _rounded(line: ConnectionState) -> dict[str, Any]:
 
 
 def is_well(found: dict[str, Any]) -> bool:
-    """Whether every process runs, the broker answers, every connection is live, no instrument stays away.
+    """Whether every process runs and is seen by the watch, the broker answers, every connection and instrument is live.
 
     And nothing critical was said in the last 24 hours.
     """
     return (
         found["broker"] == "ok"
+        and not found.get("blind")
         and bool(found["processes"])
         and all(one["runs"] for one in found["processes"])
         and all(line["connected"] for line in found.get("connections", []))

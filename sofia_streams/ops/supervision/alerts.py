@@ -6,15 +6,18 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
-from sofia_streams.errors import BadRecord
+from sofia_streams.errors import BadRecord, NotWritten
 from sofia_streams.logread import whole_topic
 from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import Alert
+from sofia_streams.ops.supervision.running import note_blind
+from sofia_streams.ops.supervision.sight import Blind
 from sofia_streams.settings import Settings
 
 _WAITING_MAX, _ANSWER_S, _EVERY_S = 100, 10.0, 0.5
@@ -52,6 +55,30 @@ class Alerts:
         for alert in sent:
             if alert in self._waiting:
                 self._waiting.remove(alert)
+
+
+class BlindnessTold:
+    """Tells where the watch of `sofia up` does not see: on the terminal, in `alerts`, in a note for `sofia status`."""
+
+    def __init__(self, alerts: Alerts, data_dir: Path) -> None:
+        self._alerts, self._data_dir = alerts, data_dir
+
+    def __call__(self, blind: Blind | None) -> None:
+        """None: it sees all again."""
+        text = ""
+        if blind is None:
+            self._alerts.add("the watch is blind", "info", "the watch sees how far all workers are again")
+        else:
+            text = (
+                f"the watch has not seen for {blind.seconds:.0f} s how far {', '.join(blind.workers)} is: {blind.why}. "
+                "Until it does, nobody notices a worker that stands still, and none is killed. Is the machine or the "
+                "broker overloaded, and are all topics there? `sofia doctor` and `sofia logs kafka` say more."
+            )
+            self._alerts.add("the watch is blind", "warning", text)
+        try:
+            note_blind(self._data_dir, text)
+        except NotWritten as error:
+            self._alerts.say(str(error))  # `status` will not know
 
 
 async def open_alerts(settings: Settings, now_ns: int) -> list[Alert]:

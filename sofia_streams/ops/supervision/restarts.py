@@ -6,17 +6,27 @@ from collections import deque
 
 _PAUSE_S_FIRST, _PAUSE_S_MAX, _STEADY_S = 0.5, 30.0, 60.0
 ENDS_MAX, WITHIN_S = 5, 120.0
+SLOW_ENDS_MAX, SLOW_WITHIN_S = 10, 1_800.0
+"""The second limit is for what runs for a while each time: ends that are 200 s apart or less."""
+_LIMITS = ((ENDS_MAX, WITHIN_S), (SLOW_ENDS_MAX, SLOW_WITHIN_S))
 
 
 class Restarts:
-    """After a pause that doubles until it has run for a minute; not after ENDS_MAX ends within WITHIN_S."""
+    """After a pause that doubles, up to half a minute, until it has run for a minute; not any more after ENDS_MAX ends
+    within WITHIN_S, or SLOW_ENDS_MAX within SLOW_WITHIN_S. How long it ran between does not matter for that.
+    """
 
     def __init__(self, now_s: float) -> None:
         self.count = 0
-        self.gave_up = False
+        self.why_gave_up = ""
         self._started_s, self._pause_s = now_s, _PAUSE_S_FIRST
         self._again_s: float | None = None
-        self._ends_s: deque[float] = deque(maxlen=ENDS_MAX)
+        self._ends_s: deque[float] = deque(maxlen=max(most for most, _ in _LIMITS))
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether it is left down."""
+        return bool(self.why_gave_up)
 
     @property
     def is_waiting(self) -> bool:
@@ -27,10 +37,9 @@ class Restarts:
         """The process has ended; how many seconds the pause is. An end that does not count is no sign of a fault."""
         if now_s - self._started_s >= _STEADY_S:
             self._pause_s = _PAUSE_S_FIRST
-            self._ends_s.clear()
         if counts:
             self._ends_s.append(now_s)
-            self.gave_up = len(self._ends_s) == ENDS_MAX and now_s - self._ends_s[0] <= WITHIN_S
+            self.why_gave_up = self._too_often()
         pause_s, self._again_s = self._pause_s, now_s + self._pause_s
         self._pause_s = min(2 * pause_s, _PAUSE_S_MAX)
         return pause_s
@@ -47,3 +56,10 @@ class Restarts:
         """It was started again."""
         self._started_s, self._again_s = now_s, None
         self.count += 1
+
+    def _too_often(self) -> str:
+        ends_s = list(self._ends_s)
+        for most, within_s in _LIMITS:
+            if len(ends_s) >= most and ends_s[-1] - ends_s[-most] <= within_s:
+                return f"the {most}th time within {within_s:.0f} s"
+        return ""

@@ -37,6 +37,26 @@ def given_up(data_dir: Path) -> dict[str, str]:
         return {}
 
 
+def note_blind(data_dir: Path, text: str) -> None:
+    """Write down what the watch cannot see, and why; "" where it sees all. Raises NotWritten."""
+    if text:
+        write_whole(_blind(data_dir), text.encode())
+    else:
+        _blind(data_dir).unlink(missing_ok=True)
+
+
+def blind(data_dir: Path) -> str:
+    """What the watch of `sofia up` cannot see, and why; "" where it sees all."""
+    try:
+        return _blind(data_dir).read_text()
+    except (OSError, ValueError):
+        return ""
+
+
+def _blind(data_dir: Path) -> Path:
+    return data_dir.resolve() / "run" / "blind.note"
+
+
 def _given_up(data_dir: Path) -> Path:
     return data_dir.resolve() / "run" / "given_up.note"
 
@@ -54,7 +74,7 @@ def noted(data_dir: Path, settings: Settings) -> Iterator[None]:
 
 def forget(data_dir: Path) -> None:
     """Remove the notes, also those that a crash left."""
-    for path in (_note(data_dir), _given_up(data_dir)):
+    for path in (_note(data_dir), _given_up(data_dir), _blind(data_dir)):
         path.unlink(missing_ok=True)
 
 

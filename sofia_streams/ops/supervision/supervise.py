@@ -17,9 +17,9 @@ from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import pick_ports
 from sofia_streams.embedded.stack import Stack
 from sofia_streams.errors import SLEPT_EXIT_CODE, NotWritten, SofiaError
-from sofia_streams.obs import waits
+from sofia_streams.obs import metrics, waits
 from sofia_streams.ops.supervision.alerts import Alerts
-from sofia_streams.ops.supervision.restarts import ENDS_MAX, WITHIN_S, Restarts
+from sofia_streams.ops.supervision.restarts import Restarts
 from sofia_streams.ops.supervision.running import note_given_up
 from sofia_streams.ops.supervision.stall import Stall
 from sofia_streams.ops.supervision.watchdog import Watched
@@ -84,6 +84,7 @@ class Supervisor:
         self.servers = {name: Restarts(now_s) for name in (stack.children() if stack else ())}
         self.given_up: dict[str, str] = {}
         self.log_answers: Callable[[], bool] = lambda: True
+        self.page_port = 0
         ports = pick_ports([WEB_PORT_FIRST + number for number in range(len(names))])
         self.kept: list[Kept] = []
         try:
@@ -105,6 +106,9 @@ class Supervisor:
                 if self._may_start(name, child, self.servers[name]):
                     with self._said(name):
                         self._stack.restart(name)
+        for name, again in {**{kept.name: kept.again for kept in self.kept}, **self.servers}.items():
+            metrics.RESTARTS.labels(name).set(again.count)
+            metrics.LEFT_DOWN.labels(name).set(name in self.given_up)
 
     def kill(self, worker: Watched, stall: Stall) -> None:
         """End a worker that stands still; `check` starts it again."""
@@ -135,7 +139,7 @@ class Supervisor:
             last = " ".join(child.log_tail().splitlines()[-1:])[:_LAST_CHARS]
             ended = f"{name} ended with code {code}"
             if again.gave_up:
-                self._give_up(name, f"{ended}, the {ENDS_MAX}th time within {WITHIN_S:.0f} s", f"{child.log}: {last}")
+                self._give_up(name, f"{ended}, {again.why_gave_up}", f"{child.log}: {last}")
             else:
                 self._alerts.say(f"{ended}; starting it again in {pause_s:.1f} s. Its log, {child.log}: {last}")
         elif again.is_due(now_s):

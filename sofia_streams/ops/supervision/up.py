@@ -23,8 +23,9 @@ from sofia_streams.embedded.lock import DataDirLock, holder
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.embedded.stack import Stack
 from sofia_streams.limits import check_open_files
+from sofia_streams.obs import metrics
 from sofia_streams.ops.stack import addressed, make_stack
-from sofia_streams.ops.supervision.alerts import Alerts
+from sofia_streams.ops.supervision.alerts import Alerts, BlindnessTold
 from sofia_streams.ops.supervision.running import forget, noted
 from sofia_streams.ops.supervision.supervise import Supervisor
 from sofia_streams.ops.supervision.watchdog import Watchdog
@@ -38,6 +39,8 @@ _DEMO_SETTINGS = {"namespace": DEMO, "crypto_market": "spot", "symbol_overrides"
 """The simulator has every pair on every venue, on spot, by the venue's own rule."""
 _CHECK_S = 0.25
 _DEMO_PORT, _DEMO_RATE = 8765, 40.0
+PAGE_PORT = 6065
+"""Of `sofia up` itself; those of the workers follow."""
 Show = Callable[[Settings, Supervisor], Awaitable[None]]
 
 
@@ -124,10 +127,11 @@ async def _run(settings: Settings, stack: Stack, show: Show, say: Callable[[str]
     await apply_topics(settings)
     alerts = Alerts(settings, say)
     supervisor = Supervisor(list(INPUTS), settings, settings.data_dir, alerts, stack)
-    watchdog = Watchdog(settings, supervisor.kept, supervisor.kill, say)
+    watchdog = Watchdog(settings, supervisor.kept, supervisor.kill, BlindnessTold(alerts, settings.data_dir))
     supervisor.log_answers = lambda: watchdog.sees
+    supervisor.page_port = pick_ports([PAGE_PORT])[0]
     try:
-        with noted(settings.data_dir, settings):
+        with noted(settings.data_dir, settings), metrics.up_page(HOST, supervisor.page_port):
             running = (_show(show, settings, supervisor), watchdog.run(), alerts.run())
             beside = [asyncio.create_task(one) for one in running]
             while not any(task.done() for task in beside):

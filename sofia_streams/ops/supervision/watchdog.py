@@ -3,8 +3,9 @@
 A worker that reads the log must move: where a partition's committed offset is behind the end, it changes within
 WATCHDOG_STALL_S. Ingest reads no log; its progress in `health` must move. A worker that has only started gets four
 times as long. Whatever keeps the watch from seeing (a broker that is down, or slow, or this process having slept) says
-nothing about workers: then everybody's time begins anew. A worker that says on its page that it waits for a store, or
-is at something long, is let wait. What it does not do: start anything (`supervise`).
+nothing about workers: then everybody's time begins anew, and where it lasts, that is said (`sight`). A worker that says
+on its page that it waits for a store, or is at something long, is let wait. What it does not do: start anything
+(`supervise`).
 """
 
 from __future__ import annotations
@@ -16,23 +17,25 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
 from sofia_streams.embedded.ports import HOST
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import places
+from sofia_streams.obs import metrics
+from sofia_streams.ops.supervision.sight import Blind, Sight
 from sofia_streams.ops.supervision.stall import Stall, StallWatch
 from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
 
 _EVERY_S, _SLOW_S, _ANSWER_S, _AGAIN_S = 1.0, 3.0, 10.0, 1.0
-_PAGE_S, _BLIND_S, _ASKED_S = 3.0, 60.0, 0.5
+_PAGE_S, _ASKED_S = 3.0, 0.5
 _WAITING = "sofia_waiting{"
 
 
-def _silent(message: str) -> None:
+def _silent(blind: Blind | None) -> None:
     """Say nothing."""
 
 
@@ -49,24 +52,31 @@ class Watched(Protocol):
 
 
 class Watchdog:
-    """`run` looks for ever; `kill(worker, stall)` ends one that stands still, `say` says that nothing can be seen."""
+    """`run` looks for ever; `kill(worker, stall)` ends one that stands still.
+
+    `tell` is called with what cannot be seen, again each minute while that lasts, and with None once all is seen again.
+    """
 
     def __init__(
         self,
         settings: Settings,
         workers: Sequence[Watched],
         kill: Callable[[Watched, Stall], None],
-        say: Callable[[str], None] = _silent,
+        tell: Callable[[Blind | None], None] = _silent,
     ) -> None:
-        self._settings, self._workers, self._kill = settings, workers, kill
+        self._settings, self._workers, self._kill, self._tell = settings, workers, kill, tell
         self._watches = {worker.name: StallWatch(settings.watchdog_stall_s) for worker in workers}
         self._pids: dict[str, int | None] = {}
         self.sees = False
-        self._say = say
-        self._looked_s = self._saw_s = time.monotonic()
+        self._looked_s = time.monotonic()
+        self.sight = Sight(self._watches, self._looked_s)
 
     async def run(self) -> None:
-        """Look, and connect again whenever the broker did not answer."""
+        """Look, and tell where nothing is seen; two tasks, since a look may hang."""
+        await asyncio.gather(self._look_for_ever(), self._tell_blindness())
+
+    async def _look_for_ever(self) -> None:
+        """Connect again whenever the broker did not answer."""
         while True:
             try:
                 async with asyncio.timeout(_ANSWER_S) as bound, AsyncExitStack() as opened:
@@ -78,16 +88,20 @@ class Watchdog:
                         await asyncio.sleep(_EVERY_S)
             except (KafkaError, OSError, TimeoutError) as error:
                 self._look_again()
-                self._say_blind(error)
+                is_late = isinstance(error, TimeoutError)
+                self.sight.missed(f"no answer of the broker within {_ANSWER_S:.0f} s" if is_late else repr(error))
             await asyncio.sleep(_AGAIN_S)
 
-    def _say_blind(self, error: BaseException) -> None:
-        if time.monotonic() - self._saw_s > _BLIND_S:
-            self._saw_s = time.monotonic()
-            self._say(
-                f"cannot see how far the workers are ({error!r}). Does the broker answer, and has it all topics? "
-                "`sofia topics list` shows them, `sofia down` and `sofia up` make what is missing."
-            )
+    async def _tell_blindness(self) -> None:
+        while True:
+            await asyncio.sleep(_EVERY_S)
+            blind = self.sight.passed(time.monotonic())
+            for name, seconds in self.sight.blind_s.items():
+                metrics.UNWATCHED_SECONDS.labels(name).set(seconds)
+            if blind is not None:
+                self._tell(blind)
+            elif self.sight.recovered():
+                self._tell(None)
 
     def _look_again(self) -> None:
         self.sees = False
@@ -102,29 +116,43 @@ class Watchdog:
         slept_s, self._looked_s = began_s - self._looked_s, now_s
         if now_s - began_s > _SLOW_S or slept_s > _SLOW_S + _EVERY_S:
             self._look_again()
-            return
-        self.sees, self._saw_s = True, now_s
-        for worker in self._workers:
-            watch = self._watches[worker.name]
-            if worker.running_pid is None or self._pids.get(worker.name) != worker.running_pid:
-                self._pids[worker.name] = worker.running_pid
-                watch.begin()
-                continue
-            seen: Mapping[str, tuple[int, int]] = (
-                found[worker.name] if worker.name in found else _reported(at_ns.get(worker.name, 0))
+            self.sight.missed(
+                f"the broker took {now_s - began_s:.1f} s to answer, more than {_SLOW_S:.0f} s"
+                if now_s - began_s > _SLOW_S
+                else f"`sofia up` did not get to look for {slept_s:.1f} s"
             )
-            stall = watch.look(now_s, seen)
-            if stall is None:
-                continue
+            return
+        self.sees = True
+        for worker in self._workers:
+            seen = found[worker.name] if worker.name in found else _reported(at_ns, worker.name)
+            await self._judge(worker, now_s, seen)
+
+    async def _judge(self, worker: Watched, now_s: float, seen: Mapping[str, tuple[int, int]]) -> None:
+        watch = self._watches[worker.name]
+        if not seen:
             watch.look_again()
-            if not await asyncio.to_thread(says_it_waits, worker.web_port):
-                worker.ask_waits()
-                await asyncio.sleep(_ASKED_S)
-                self._kill(worker, stall)
+            self.sight.missed("the broker does not say how far its group is, or does not give the newest `health`")
+            return
+        self.sight.saw([worker.name])
+        if worker.running_pid is None or self._pids.get(worker.name) != worker.running_pid:
+            self._pids[worker.name] = worker.running_pid
+            watch.begin()
+            return
+        stall = watch.look(now_s, seen)
+        if stall is None:
+            return
+        watch.look_again()
+        if not await asyncio.to_thread(says_it_waits, worker.web_port):
+            worker.ask_waits()
+            await asyncio.sleep(_ASKED_S)
+            self._kill(worker, stall)
 
 
-def _reported(at_ns: int) -> dict[str, tuple[int, int]]:
-    """A report as a partition that always has more to come."""
+def _reported(newest_ns: Mapping[str, int] | None, name: str) -> dict[str, tuple[int, int]]:
+    """A report as a partition that always has more to come; {} where the newest ones are not known."""
+    if newest_ns is None:
+        return {}
+    at_ns = newest_ns.get(name, 0)
     return {topics.HEALTH.name: (at_ns, at_ns + 1)}
 
 
@@ -146,19 +174,26 @@ class Reports:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._newest_ns: dict[str, int] = {}
+        self._places = places(settings, topics.HEALTH)
+        self._at: dict[TopicPartition, int] = {}
+        self._moved_s = 0.0
 
     async def __aenter__(self) -> Reports:
         """Connect. Raises KafkaError."""
         self._consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.broker_address(), auto_offset_reset="latest")
         await self._consumer.start()
-        self._consumer.assign(places(self._settings, topics.HEALTH))
+        self._consumer.assign(self._places)
         return self
 
     async def __aexit__(self, *error: object) -> None:
         await self._consumer.stop()
 
-    async def newest(self) -> dict[str, int]:
-        """Of each component the time of its newest report, ns. Raises KafkaError."""
+    async def newest(self) -> dict[str, int] | None:
+        """Of each component the time of its newest report, ns; None where the log has some that do not come.
+
+        Raises KafkaError.
+        """
+        ends = await self._consumer.end_offsets(self._places)
         while found := await self._consumer.getmany(timeout_ms=0):
             for messages in found.values():
                 for message in messages:
@@ -167,4 +202,7 @@ class Reports:
                     except BadRecord:
                         continue  # its readers quarantine it
                     self._newest_ns[progress.component] = progress.at_ns
-        return self._newest_ns
+        at, now_s = {place: await self._consumer.position(place) for place in self._places}, time.monotonic()
+        if at != self._at or all(at[place] >= ends[place] for place in self._places):
+            self._at, self._moved_s = at, now_s
+        return None if now_s - self._moved_s > _SLOW_S else self._newest_ns
