@@ -81,6 +81,10 @@ class TradeBatch(msgspec.Struct, frozen=True, tag_field="kind", tag="trades"):
     trades: list[Trade]
 
 
+PUNCTUATION_LAG_NS = 2 * NS_PER_SECOND
+"""How far punctuation stays behind the venue's clock, so that what is on its way comes before it."""
+
+
 class Punctuation(msgspec.Struct, frozen=True, tag_field="kind", tag="punctuation"):
     """The feed of an instrument was alive, and everything up to `exchange_ns` has been sent (or `alive` is false)."""
 

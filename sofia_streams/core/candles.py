@@ -25,6 +25,7 @@ from sofia_streams.core.closing import joint_closed_ns, stopped_ns, waits_after
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.ohlcv import merge, sums_of, window_start_ns
 from sofia_streams.core.step_rows import StepRows
+from sofia_streams.core.watermark import sure_ns
 from sofia_streams.core.windows import (
     Feed,
     Hole,
@@ -69,9 +70,11 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, 
         horizon_ns = taken.newest_ns - rules.lateness_ns
     elif isinstance(record, Gap):
         taken, horizon_ns = _note_gap(work, feed, record), feed.closed_ns
+    elif record.alive:
+        taken, horizon_ns = _hear(feed, record.exchange_ns, rules), sure_ns(record.exchange_ns, rules.lateness_ns)
     else:
-        horizon_ns = record.exchange_ns if record.alive else stopped_ns(feed.closed_ns, max(feed.open, default=-1))
-        taken = _hear(feed, horizon_ns, rules) if record.alive else _end(feed, horizon_ns)
+        horizon_ns = stopped_ns(feed.closed_ns, max(feed.open, default=-1))
+        taken = _end(feed, horizon_ns)
     closed = _close(work, taken, horizon_ns)
     floor_ns = closed.closed_ns
     if joins_consolidated(record.venue, record.market):

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 
 from sofia_streams.core.ohlcv import window_start_ns
+from sofia_streams.core.watermark import sure_ns
 from sofia_streams.core.windows import Joint, Rules, instrument_key, is_live, joins_consolidated
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Gap, Punctuation, TradeBatch
 
@@ -75,8 +76,10 @@ class Closing:
     def _horizon_ns(self, key: str, record: Record) -> int:
         if isinstance(record, Gap):
             return 0
+        if isinstance(record, Punctuation) and record.alive:
+            return sure_ns(record.exchange_ns, self._rules.lateness_ns)
         if isinstance(record, Punctuation):
-            return record.exchange_ns if record.alive else stopped_ns(self._closed_ns[key], self._newest_ns[key])
+            return stopped_ns(self._closed_ns[key], self._newest_ns[key])
         live = (trade.exchange_ns for trade in record.trades if not trade.snapshot)
         newest_ns = self._newest_ns[key] = max(self._newest_ns[key], max(live, default=-1))
         return newest_ns - self._rules.lateness_ns

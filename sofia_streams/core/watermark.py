@@ -6,7 +6,15 @@ For counting late trades as they come in. Candles decide by their own rows (`can
 from __future__ import annotations
 
 from sofia_streams.core.ohlcv import window_start_ns
-from sofia_streams.model import NS_PER_SECOND
+from sofia_streams.model import NS_PER_SECOND, PUNCTUATION_LAG_NS
+
+
+def sure_ns(punctuated_ns: int, lateness_ns: int) -> int:
+    """Up to where windows close by punctuation: as far behind the venue's clock as trades may be late.
+
+    Punctuation is itself PUNCTUATION_LAG_NS behind that clock; only a lateness above that costs time.
+    """
+    return punctuated_ns - max(0, lateness_ns - PUNCTUATION_LAG_NS)
 
 
 class Watermark:
@@ -26,6 +34,10 @@ class Watermark:
         """A trade of this time: what is older than the newest one by the lateness has passed."""
         self.newest_ns = max(self.newest_ns, exchange_ns)
         self.reach(self.newest_ns - self._lateness_ns)
+
+    def heard(self, punctuated_ns: int) -> None:
+        """Punctuation up to this time."""
+        self.reach(sure_ns(punctuated_ns, self._lateness_ns))
 
     def reach(self, until_ns: int) -> None:
         """Everything up to this time has come."""

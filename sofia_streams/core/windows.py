@@ -27,7 +27,7 @@ _COIN_CONTRACTS = {("binance", "linear"), ("bybit", "linear")}
 class Rules(NamedTuple):
     """What may be set; all in ns of exchange time.
 
-    lateness_ns   how far behind its newest trade a venue may still be when a second is closed
+    lateness_ns   how far behind its newest trade, or its clock, a venue may still be when a second is closed
     kept_ns       how long a closed second stays revisable from state; whole minutes are kept
     wait_max_ns   how far the fastest venue may run ahead before a consolidated bar stops waiting for the slowest
     quiet_max_ns  how far apart the records of an instrument may be for what lies between to count as quiet: ingest

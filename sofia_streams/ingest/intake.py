@@ -29,6 +29,7 @@ from sofia_streams.ingest.venue_changes import VenueChanges
 from sofia_streams.model import (
     NS_PER_MS,
     NS_PER_SECOND,
+    PUNCTUATION_LAG_NS,
     Control,
     Gap,
     ParsedTicker,
@@ -59,7 +60,7 @@ class Limits(NamedTuple):
 
     stale_after_ns: int = 15_000_000_000
     silent_ns: int = 35_000_000_000
-    lag_ns: int = 2_000_000_000
+    lag_ns: int = PUNCTUATION_LAG_NS
     lateness_ns: int = 1_000_000_000
     ids_max: int = 50_000
     lines: int = 1

@@ -64,7 +64,7 @@ class Punctuator:
             is_quiet = now_ns - self._spoken_ns.get(name, 0) >= PUNCTUATE_AFTER_NS
             if is_quiet and self._connections.is_alive(self._lines[name], now_ns):
                 until_ns = self._skews[feed.venue].exchange_now_ns(now_ns) - self._lag_ns
-                self._watermarks[name].reach(until_ns)
+                self._watermarks[name].heard(until_ns)
                 found.append(self._record(feed, now_ns, until_ns, alive=True))
         return found
 

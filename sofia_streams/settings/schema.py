@@ -22,6 +22,8 @@ from sofia_streams.model import Market
 from sofia_streams.settings.values import SERVER, override, plain_number, secret_like, split_list, unified_name
 
 Exchange = Literal["binance", "okx", "coinbase", "bybit"]
+_COMMITTED_MS = 3_000
+"""From the end of a writer's wait until the watch may know: the write, Faust's commit (0.5 s), the next look (1 s)."""
 _LIST = BeforeValidator(split_list)
 _REDIS = AfterValidator(secret_like(r"(rediss?|unix)://\S+"))
 _POSTGRES = AfterValidator(secret_like(r"postgres(ql)?://[^\s/]+/\S+"))
@@ -194,6 +196,21 @@ class Settings(BaseSettings):
                 f"CRYPTO_MARKET: expected spot while coinbase is among CRYPTO_EXCHANGES, since it lists nothing else, "
                 f"found {self.crypto_market}. Set CRYPTO_EXCHANGES={others}, or leave CRYPTO_MARKET out."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _patient_watch(self) -> Settings:
+        """A writer that collects commits nothing meanwhile; the watch must not take that for standing still."""
+        for name in ("writer_wait_ms_max", "bridge_wait_ms_max"):
+            wait_ms = getattr(self, name)
+            if self.watchdog_stall_s * 1_000 < 2 * wait_ms + _COMMITTED_MS:
+                least_s = -(-(2 * wait_ms + _COMMITTED_MS) // 1_000)
+                most_ms = (self.watchdog_stall_s * 1_000 - _COMMITTED_MS) // 2
+                raise ValueError(
+                    f"WATCHDOG_STALL_S: expected at least {least_s} with {name.upper()}={wait_ms}, since a writer that "
+                    f"is well may commit nothing for that long and would be killed, found {self.watchdog_stall_s}. Set "
+                    f"WATCHDOG_STALL_S={least_s}, or {name.upper()}={most_ms}."
+                )
         return self
 
     def listings(self) -> dict[tuple[str, str], str]:

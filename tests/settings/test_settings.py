@@ -271,6 +271,7 @@ def whole_numbers(name: str) -> st.SearchStrategy[int]:
 
 
 STRATEGIES = VALUES | {name: whole_numbers(name) for name in Settings.model_fields if name not in VALUES}
+STRATEGIES["watchdog_stall_s"] = st.integers(23, 3_600)  # less is refused with long waits
 
 
 @given(st.fixed_dictionaries({}, optional=STRATEGIES))

@@ -49,7 +49,10 @@ class TradeBook:
             return
         watermark = self._watermarks[name]
         if isinstance(record, Punctuation):
-            watermark.reach(record.exchange_ns if record.alive else _minute_end_ns(watermark))
+            if record.alive:
+                watermark.heard(record.exchange_ns)
+            else:
+                watermark.reach(_minute_end_ns(watermark))
             return
         for trade in record.trades:
             if not trade.snapshot:
