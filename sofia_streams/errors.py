@@ -10,6 +10,7 @@ SofiaError
 ├── MergeFull       an input of a merge is too far ahead of the others: it is read no further for now
 ├── NotWritten      the system did not take a file of ours (full, too large, broken): exit code 1
 ├── DependencyDown  a broker, database or venue that does not answer: retried, then reported
+├── QueryRefused    a database answers, and will not do what it was asked: exit code 1
 ├── BadJar          a jar that is not the listed one: it is not run (`embedded.jars`)
 ├── AlreadyRunning  the data directory has servers: exit code 3 (`embedded.lock`)
 ├── GaveUp          a worker or server ended again and again, and was left down: exit code 4 (`ops.supervision`)
@@ -73,6 +74,19 @@ class NotWritten(SofiaError, OSError):
             f"{path}: expected to write it, found: {error.strerror or error}. Give the folder room and rights, "
             "or choose another place, and do it again."
         )
+
+
+class QueryRefused(SofiaError, ValueError):
+    """A database refuses a query: a table or column that is not there or of another type, a right that is lacking."""
+
+    def __init__(self, store: str, place: str, sql: str, found: str, *, is_missing: bool) -> None:
+        cure = (
+            "The writer makes the tables: start it (`sofia up`), or correct NAMESPACE and the database's address."
+            if is_missing
+            else "See that it is the database of this version, and its log for the reason; `sofia doctor` checks it."
+        )
+        shown = " ".join(sql.split())[:200]
+        super().__init__(f"{store}: expected {place} to run {shown!r}, found: {' '.join(found.split())}. {cure}")
 
 
 class DependencyDown(SofiaError, ConnectionError):

@@ -17,7 +17,7 @@ import msgspec
 import psycopg
 from psycopg import errors
 
-from sofia_streams.errors import BadRecord, DependencyDown
+from sofia_streams.errors import BadRecord, DependencyDown, QueryRefused
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
 from sofia_streams.stores import timescale
 from sofia_streams.stores.base import TABLES, Kind, Record, Table, Value, rows_of, table_of
@@ -101,13 +101,14 @@ class Postgres:
         return f"{self._prefix}{name}"
 
     def query(self, sql: str, values: Sequence[Value] = ()) -> list[tuple[Any, ...]]:
-        """The rows of a query; [] for a statement. Raises DependencyDown, ValueError for SQL the server refuses."""
+        """The rows of a query; [] for a statement. Raises DependencyDown, QueryRefused."""
         try:
             with self._connected().transaction(), self._connected().cursor() as cursor:
                 cursor.execute(sql, values or None)
                 return cursor.fetchall() if cursor.description else []
         except (psycopg.ProgrammingError, psycopg.DataError) as error:
-            raise ValueError(f"postgres refused {sql[:200]!r}: {error}") from error
+            is_missing = isinstance(error, errors.UndefinedTable)
+            raise QueryRefused(self.name, self._address, sql, str(error), is_missing=is_missing) from error
         except psycopg.Error as error:
             raise self._down(error) from error
 

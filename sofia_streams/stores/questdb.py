@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from questdb import QuestDBError, Sender, TimestampNanos
 
-from sofia_streams.errors import BadRecord, DependencyDown
+from sofia_streams.errors import BadRecord, DependencyDown, QueryRefused
 from sofia_streams.model import Bar, Gap, Ticker, TradeBatch
 from sofia_streams.stores.base import TABLES, TICKER_VALUES, Kind, Record, table_of
 
@@ -85,7 +85,7 @@ class QuestDb:
         return f"{self._prefix}{name}"
 
     def query(self, sql: str) -> list[list[Any]]:
-        """The rows of a query; [] for a statement. Raises DependencyDown, ValueError for SQL the server refuses."""
+        """The rows of a query; [] for a statement. Raises DependencyDown, QueryRefused."""
         connection = http.client.HTTPConnection(self._address, timeout=_TIMEOUT_S)
         try:
             connection.request("GET", f"/exec?query={quote(sql)}")
@@ -95,7 +95,8 @@ class QuestDb:
         finally:
             connection.close()
         if "error" in answer:
-            raise ValueError(f"questdb refused {sql[:200]!r}: {answer['error']}")
+            found = str(answer["error"])
+            raise QueryRefused(self.name, self._address, sql, found, is_missing="does not exist" in found)
         rows: list[list[Any]] = answer.get("dataset", [])
         return rows
 
