@@ -68,12 +68,7 @@ class Up:
     def stop(self, number: signal.Signals) -> int:
         """Exit code; within 15 s, or it fails. Asserts that nothing is left."""
         children = self.children()
-        ports = {
-            connection.laddr.port
-            for child in children
-            for connection in child.net_connections("inet")
-            if connection.status == psutil.CONN_LISTEN
-        }
+        ports = {port for child in children for port in ports_of(child)}
         assert len(children) >= 8
         assert len(ports) >= 8
         self.process.send_signal(number)
@@ -81,6 +76,15 @@ class Up:
         assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
         assert not [port for port in ports if listens(port)]
         return code
+
+
+def ports_of(child: psutil.Process) -> list[int]:
+    """Where it listens; none where it has just ended, as the one that asks what is listed does."""
+    try:
+        found = child.net_connections("inet")
+    except psutil.NoSuchProcess:
+        return []
+    return [one.laddr.port for one in found if one.status == psutil.CONN_LISTEN]
 
 
 def listens(port: int) -> bool:

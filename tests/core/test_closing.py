@@ -28,10 +28,11 @@ def records(draw):
     return found
 
 
-@given(records())
+@given(records(), st.sampled_from([0, S, 5 * S, 60 * S]))
 @settings(deadline=None, max_examples=300)
-def test_what_must_be_closed_by_the_log_is_what_the_step_has_closed(log):
-    table, closing = Table(), Closing(RULES)
+def test_what_must_be_closed_by_the_log_is_what_the_step_has_closed(log, lateness_ns):
+    rules = RULES._replace(lateness_ns=lateness_ns)
+    table, closing = Table(rules), Closing(rules)
     for record in log:
         table.feed(record)
         closing.add(record)

@@ -1,4 +1,6 @@
-"""How often a venue's REST is asked by this process, whoever asks: within its rate, and not at all while it says no.
+"""How often a venue's REST is asked, whoever asks: within its rate, and not at all while it says no.
+
+All processes of a data directory go by one budget, once `share_in` has said where it is kept (`shared`).
 
 ccxt's own limiter stays on, since it spaces the requests that one of its calls makes by itself. It is not enough: it
 belongs to one client, goes up to the venue's whole limit, and knows nothing of bans.
@@ -9,9 +11,11 @@ from __future__ import annotations
 import asyncio
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sofia_streams.core.budget import Bucket, Rate, grant
 from sofia_streams.errors import DependencyDown
+from sofia_streams.ingest.rest.shared import Closure, Moment, Shared
 
 RATES = {
     "binance": Rate(2_500, 500),  # weight; 6,000 a minute are allowed
@@ -27,15 +31,17 @@ WAIT_S_MAX = 20.0
 class RestBudget:
     """The budget of one venue. All times by the monotonic clock, but those that a reader is told."""
 
-    def __init__(self, venue: str) -> None:
+    def __init__(self, venue: str, shared: Shared | None = None) -> None:
         self._venue, self._rate, self._bucket = venue, RATES[venue], Bucket()
         self._closed_until_ns, self._why, self._is_ban = 0, "", False
+        self._shared = shared
 
     def close(self, seconds: float, why: str, *, is_ban: bool) -> str:
         """No request for so long; a longer closure that stands stays. When it ends, in words."""
         until_ns = time.monotonic_ns() + int(seconds * 1e9)
-        if until_ns > self._closed_until_ns:
-            self._closed_until_ns, self._why, self._is_ban = until_ns, why, is_ban
+        self._learn(until_ns, why, is_ban=is_ban)
+        if self._shared is not None:
+            self._shared.close(Closure(Moment.at(until_ns), why, is_ban))
         return self._ends()
 
     async def admit(self, what: str, weight: int) -> None:
@@ -43,12 +49,29 @@ class RestBudget:
         while True:
             self._check(what)
             await _until(self._closed_until_ns)
-            self._bucket, at_ns = grant(self._rate, self._bucket, weight, time.monotonic_ns())
+            self._bucket, at_ns = self._granted(weight)
             await _until(at_ns)
+            self._look()
             if self._closed_until_ns <= time.monotonic_ns():
                 return  # else it was closed meanwhile: who waited does not go at once with all others afterwards
 
+    def _granted(self, weight: int) -> tuple[Bucket, int]:
+        if self._shared is not None:
+            return self._shared.grant(self._rate, self._bucket, weight)
+        return grant(self._rate, self._bucket, weight, time.monotonic_ns())
+
+    def _learn(self, until_ns: int, why: str, *, is_ban: bool) -> None:
+        if until_ns > self._closed_until_ns:
+            self._closed_until_ns, self._why, self._is_ban = until_ns, why, is_ban
+
+    def _look(self) -> None:
+        """What other processes were told."""
+        closure = self._shared.closure() if self._shared is not None else None
+        if closure is not None:
+            self._learn(closure.until.here_ns(), closure.why, is_ban=closure.is_ban)
+
     def _check(self, what: str) -> None:
+        self._look()
         left_s = (self._closed_until_ns - time.monotonic_ns()) / 1e9
         if left_s > (0 if self._is_ban else WAIT_S_MAX):
             raise DependencyDown(
@@ -65,14 +88,25 @@ async def _until(at_ns: int) -> None:
     await asyncio.sleep(max(0, at_ns - time.monotonic_ns()) / 1e9)
 
 
-_budgets: dict[tuple[str, str | None], RestBudget] = {}
+_budgets: dict[tuple[str, str | None, Path | None], RestBudget] = {}
+_folder: Path | None = None
+
+
+def share_in(folder: Path | None) -> None:
+    """From now on budgets are those of all processes that named this folder; None: of this process alone."""
+    global _folder
+    _folder = folder.resolve() if folder is not None else None
 
 
 def budget_of(venue: str, rest_url: str | None) -> RestBudget:
-    """The one of this venue in this process; what stands in for a venue has its own."""
-    return _budgets.setdefault((venue, rest_url), RestBudget(venue))
+    """The one of this venue; what stands in for a venue has its own."""
+    key = (venue, rest_url, _folder)
+    if key not in _budgets:
+        _budgets[key] = RestBudget(venue, Shared(_folder, venue, rest_url) if _folder is not None else None)
+    return _budgets[key]
 
 
 def forget_budgets() -> None:
     """Every venue as if never asked; for tests, whose servers come and go on the same ports."""
     _budgets.clear()
+    share_in(None)

@@ -19,6 +19,7 @@ import structlog
 from sofia_streams.errors import DependencyDown, SofiaError, UnknownSymbol
 from sofia_streams.files import write_whole
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.rest.budget import share_in
 from sofia_streams.ingest.rest.client import exact, open_rest
 from sofia_streams.model import Market
 from sofia_streams.settings import Settings
@@ -74,7 +75,11 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, settings: Settings, say: Callable[[str], None] = _log.warning) -> Place:
-        """The venues, or the simulator that stands in for them; what it says is kept apart."""
+        """The venues, or the simulator that stands in for them; what it says is kept apart.
+
+        From then on this process shares its REST budgets with the others of the data directory.
+        """
+        share_in(settings.data_dir / "rest")
         folder = settings.data_dir / "instruments"
         if settings.simulator_url is None:
             return cls({}, folder, say)

@@ -1,0 +1,193 @@
+"""All processes of a data directory go by one budget and one ban of a venue; counted at the venue."""
+
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from rest_server import serving_rest
+from test_rest_budget import asking, market, no
+
+from sofia_streams.core.budget import Rate
+from sofia_streams.errors import DependencyDown
+from sofia_streams.ingest.rest import budget as rest_budget
+from sofia_streams.ingest.rest import shared
+from sofia_streams.ingest.rest.budget import budget_of, forget_budgets, share_in
+from sofia_streams.ingest.rest.instruments import Place
+from sofia_streams.ingest.rest.shared import Closure, Moment, Shared
+from sofia_streams.ingest.rest.trade_history import fetch_recent
+from sofia_streams.settings import load_settings
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parents[2]
+RATE = Rate(600, 3)
+ASKS = """
+import asyncio, sys
+from sofia_streams.errors import DependencyDown
+from sofia_streams.core.budget import Rate
+from sofia_streams.ingest.rest import budget
+from sofia_streams.ingest.rest.client import open_rest
+from sofia_streams.ingest.rest.instruments import Place
+from sofia_streams.ingest.rest.trade_history import fetch_recent
+from sofia_streams.settings import load_settings
+
+async def main(port, folder, times):
+    budget.RATES["okx"] = Rate(600, 3)
+    settings = load_settings(None, {"DATA_DIR": folder, "SIMULATOR_URL": f"ws://127.0.0.1:{port}"})
+    async with open_rest("okx", "spot", Place.of(settings).rest_urls["okx"]) as rest:
+        print("ready", flush=True)
+        for _ in range(int(times)):
+            try:
+                await fetch_recent(rest, "BTC-USDT")
+            except DependencyDown as error:
+                print(error, flush=True)
+                return
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def another(port, folder, times):
+    """Another process that asks so often, or until it is told not to; it is ready to ask."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", ASKS, str(port), str(folder), str(times),
+        stdout=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": str(ROOT)}, cwd=folder,
+    )  # fmt: skip
+    assert (await process.stdout.readline()) == b"ready\n"
+    return process
+
+
+async def said_by(process):
+    async with asyncio.timeout(60):
+        said, _ = await process.communicate()
+    assert process.returncode == 0
+    return said.decode()
+
+
+def share(folder, port):
+    """Let this process share with others, as a worker does."""
+    Place.of(load_settings(None, {"DATA_DIR": str(folder), "SIMULATOR_URL": f"ws://127.0.0.1:{port}"}))
+
+
+@pytest.fixture(autouse=True)
+def alone():
+    yield
+    forget_budgets()
+
+
+@pytest.mark.parametrize(("status", "retry_after"), [(418, None), (403, None), (429, "3600")])
+async def test_what_one_process_is_told_stops_another_that_is_at_work(tmp_path, status, retry_after):
+    simulated = market("okx")
+    async with serving_rest(simulated) as port:
+        other = await another(port, tmp_path, 100_000)
+        share(tmp_path, port)
+        async with asking("okx", port) as rest:
+            simulated.instead.append(no(status, retry_after))
+            with pytest.raises(DependencyDown, match="not asked before"):
+                while True:
+                    await fetch_recent(rest, "BTC-USDT")
+            said = await said_by(other)
+            asked = simulated.asked["okx"]
+            with pytest.raises(DependencyDown, match="not asked before"):
+                await fetch_recent(rest, "BTC-USDT")
+    assert "not asked before 20" in said
+    assert simulated.asked["okx"] == asked
+
+
+async def test_a_process_that_starts_during_a_ban_asks_nothing(tmp_path):
+    simulated = market("okx")
+    simulated.instead.append(no(418, "3600"))
+    async with serving_rest(simulated) as port:
+        assert "HTTP 418" in await said_by(await another(port, tmp_path, 1))
+        share(tmp_path, port)
+        async with asking("okx", port) as rest:
+            with pytest.raises(DependencyDown, match="the venue said HTTP 418"):
+                await fetch_recent(rest, "BTC-USDT")
+    assert simulated.asked["okx"] == 1
+
+
+async def test_a_pause_of_one_process_is_waited_for_by_another_and_then_over(tmp_path):
+    simulated = market("okx")
+    simulated.instead.append(no(429, "2"))
+    async with serving_rest(simulated) as port:
+        other = await another(port, tmp_path, 1)  # it is told to wait, waits, and asks again
+        async with asyncio.timeout(60):
+            while not list((tmp_path / "rest").glob("*.closed.json")):  # noqa: ASYNC110  what is waited for has no event
+                await asyncio.sleep(0.005)
+        told_s = time.monotonic()
+        share(tmp_path, port)
+        async with asking("okx", port) as rest:
+            assert len(await fetch_recent(rest, "BTC-USDT")) == 1
+            assert time.monotonic() - told_s > 1.5
+        assert await said_by(other) == ""
+
+
+async def test_three_processes_ask_no_more_together_than_one_may(tmp_path):
+    simulated = market("okx")
+    async with serving_rest(simulated) as port:
+        others = [await another(port, tmp_path, 12) for _ in range(3)]
+        began_s, asked = time.monotonic(), simulated.asked["okx"]
+        for other in others:
+            assert await said_by(other) == ""
+        took_s = time.monotonic() - began_s
+    assert simulated.asked["okx"] == 36
+    assert simulated.asked["okx"] - asked <= RATE.burst + RATE.per_minute / 60 * took_s + 1
+
+
+async def test_a_process_that_stands_still_with_the_lock_holds_up_nobody(tmp_path, monkeypatch):
+    held = Shared(tmp_path, "okx", None)
+    mine = Shared(tmp_path, "okx", None)
+    with held._locked() as is_ours:
+        assert is_ours
+        began_s = time.monotonic()
+        bucket, at_ns = mine.grant(
+            RATE,
+            rest_budget.Bucket(),
+            1,
+        )
+        assert time.monotonic() - began_s < 5
+    assert at_ns <= time.monotonic_ns()
+    assert mine.grant(RATE, bucket, 1)[0] > bucket
+
+
+def test_a_folder_that_cannot_be_written_makes_nobody_wait(tmp_path):
+    (tmp_path / "file").write_text("")
+    found = Shared(tmp_path / "file", "okx", None)
+    found.close(Closure(Moment.at(time.monotonic_ns() + 10**9), "no", is_ban=True))
+    assert found.closure() is None
+    assert found.grant(RATE, rest_budget.Bucket(), 1)[1] <= time.monotonic_ns()
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"until": 3}', b"\xff"])
+def test_files_that_are_damaged_are_as_if_they_were_not_there(tmp_path, text):
+    found = Shared(tmp_path, "okx", None)
+    for name in ("okx.closed.json", "okx.used.json"):
+        (tmp_path / name).write_bytes(text)
+    assert found.closure() is None
+    assert found.grant(RATE, rest_budget.Bucket(), 1)[1] <= time.monotonic_ns()
+    found.close(Closure(Moment.at(time.monotonic_ns() + 10**9), "no", is_ban=True))
+    assert found.closure() is not None
+
+
+def test_a_ban_outlives_a_new_start_of_the_machine_and_a_shorter_one_does_not_end_it(tmp_path, monkeypatch):
+    first = Shared(tmp_path, "okx", None)
+    until_ns = time.monotonic_ns() + 3_600 * 10**9
+    first.close(Closure(Moment.at(until_ns), "HTTP 418", is_ban=True))
+    first.close(Closure(Moment.at(until_ns - 1_800 * 10**9), "HTTP 429", is_ban=False))
+    monkeypatch.setattr(shared, "_boot", lambda: "another")
+    kept = msgspec.json.decode((tmp_path / "okx.closed.json").read_bytes())
+    kept["until"]["monotonic_ns"] += 10**18  # that clock begins anew
+    (tmp_path / "okx.closed.json").write_bytes(msgspec.json.encode(kept))
+    found = Shared(tmp_path, "okx", None).closure()
+    assert found is not None
+    assert found.why == "HTTP 418"
+    assert abs(found.until.here_ns() - until_ns) < 5 * 10**9
+
+
+def test_venues_and_what_stands_in_for_them_have_files_of_their_own(tmp_path):
+    share_in(tmp_path)
+    for venue, url in (("okx", None), ("bybit", None), ("okx", "http://127.0.0.1:1/okx")):
+        budget_of(venue, url).close(60, "no", is_ban=True)
+    assert len(list(tmp_path.glob("*.closed.json"))) == 3
