@@ -34,7 +34,9 @@ def log_producer(settings: Settings) -> AIOKafkaProducer:
 
 async def write_records(settings: Settings, records: Iterable[Written]) -> None:
     """Connect, write these in order, each acknowledged, and leave. Raises KafkaError."""
-    async with log_producer(settings) as producer:
+    producer = log_producer(settings)
+    try:  # `async with` would not stop one that could not start, and it complains of that later
+        await producer.start()
         for one in records:
             await producer.send_and_wait(
                 topics.wire_name(one.topic, settings.namespace),
@@ -42,3 +44,5 @@ async def write_records(settings: Settings, records: Iterable[Written]) -> None:
                 key=one.key.encode(),
                 timestamp_ms=one.at_ns // NS_PER_MS,
             )
+    finally:
+        await producer.stop()

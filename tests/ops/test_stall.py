@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sofia_streams.ops.chaos.disk import can_mount, small_disk
 from sofia_streams.ops.supervision.restarts import ENDS_MAX, SLOW_ENDS_MAX, SLOW_WITHIN_S, WITHIN_S, Restarts
 from sofia_streams.ops.supervision.stall import StallWatch
+from sofia_streams.ops.supervision.supervise import has_room
 
 STALL_S = 30.0
 
@@ -123,3 +125,11 @@ def test_pauses_double_up_to_half_a_minute():
         assert again.is_due(now_s)
         again.started(now_s)
     assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30]
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small disk is mounted here: needs root on Linux")
+def test_a_full_disk_of_one_server_alone_is_seen(tmp_path):
+    with small_disk(tmp_path / "kafka", 1):
+        assert not has_room(tmp_path, "kafka"), "its folder is a disk of a MiB"
+        assert has_room(tmp_path, "questdb")
+    assert has_room(tmp_path, "kafka")

@@ -73,6 +73,12 @@ class Kept:
         self.child.signal(waits.ASK)
 
 
+def has_room(data_dir: Path, name: str) -> bool:
+    """Whether a child can write: a server's own folder may be a disk of its own, mounted there."""
+    places = [place for place in (data_dir, data_dir / name) if place.exists()]
+    return all(shutil.disk_usage(place).free >= _DISK_FREE_MIN for place in places)
+
+
 class Supervisor:
     """Starts `names`; call `check` a few times a second, from the main thread. Servers of `stack` are kept up too."""
 
@@ -149,8 +155,8 @@ class Supervisor:
 
     def _is_own_fault(self, name: str, code: int) -> bool:
         """Not where the disk is full, the log of a worker is away, or it was stopped from outside: that passes."""
-        has_room = shutil.disk_usage(self._data_dir).free >= _DISK_FREE_MIN
-        return has_room and code != SLEPT_EXIT_CODE and (name in self.servers or self.log_answers())
+        is_able = name in self.servers or self.log_answers()
+        return is_able and code != SLEPT_EXIT_CODE and has_room(self._data_dir, name)
 
     def _give_up(self, name: str, why: str, last: str) -> None:
         self.given_up[name] = why
