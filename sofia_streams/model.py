@@ -86,7 +86,11 @@ PUNCTUATION_LAG_NS = 2 * NS_PER_SECOND
 
 
 class Punctuation(msgspec.Struct, frozen=True, tag_field="kind", tag="punctuation"):
-    """The feed of an instrument was alive, and everything up to `exchange_ns` has been sent (or `alive` is false)."""
+    """The feed of an instrument was alive, and everything up to `exchange_ns` has been sent (or `alive` is false).
+
+    Each second of every instrument without trades, also where its connection is silent or gone: `exchange_ns` then
+    stays where it was, and the record only keeps `last_id` in the end of the log, where a restart looks for it.
+    """
 
     venue: str
     market: Market
@@ -97,6 +101,10 @@ class Punctuation(msgspec.Struct, frozen=True, tag_field="kind", tag="punctuatio
     alive: bool = True
     last_id: str = ""
     """The newest trade id of the instrument that ingest knows, where ids count."""
+    id_kind: IdKind = "trade"
+    """The kind of that id."""
+    last_ns: int = 0
+    """The exchange time of that trade; 0 where it is not known."""
 
 
 class Gap(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):

@@ -184,7 +184,9 @@ def _hear(feed: Feed, until_ns: int, rules: Rules) -> Feed:
 
 
 def _end(feed: Feed, end_ns: int) -> Feed:
-    """The feed is dead: nobody knows what comes after its last record."""
+    """The feed is dead: nobody knows what comes after its last record. Said again it changes nothing."""
+    if end_ns <= feed.closed_ns:
+        return feed
     return _replace(feed, unsure=[*feed.unsure, (feed.reached_ns, end_ns)])
 
 

@@ -6,20 +6,24 @@ it does not do: fetch what is missing (`backfill`), decide what a bar is worth (
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
+import structlog
 
-from sofia_streams.core.gaps import GRACE_NS, IdLine, Missing, without
+from sofia_streams.core.gaps import GRACE_NS, Declared, IdLine, Missing, without
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.model import NS_PER_SECOND, Gap, IdKind, Punctuation, Trade, TradeBatch
+from sofia_streams.obs import metrics
 from sofia_streams.venues.registry import VENUES
 
+_log = structlog.get_logger("gap_watch")
 _OWN_NS = 60 * NS_PER_SECOND
 """So long a late print may still close its gap here."""
+_ODD_SAID_MAX = 20
 Cause = Literal["outage", "stale"]
 
 
@@ -55,6 +59,11 @@ class GapWatch:
         self._said: list[Gap] = []
         self._known: dict[tuple[str, IdKind], IdSet] = {}  # ids of which the log says already that they are missing
         self._missing_until: dict[str, int] = {}  # the highest id of any open gap
+        self._declared: dict[tuple[str, IdKind], Declared] = defaultdict(Declared)
+        self.odd: Counter[str] = Counter()
+        """Prints of each instrument whose id does not go on from the others."""
+        self.left_out: Counter[str] = Counter()
+        """Prints of each instrument that `without_fetched` left out."""
         self.open: dict[str, dict[str, OpenGap]] = defaultdict(dict)
         """By instrument, then by gap id."""
 
@@ -62,23 +71,32 @@ class GapWatch:
         """A record from before a restart: a gap, or punctuation, which names the newest id of a quiet instrument."""
         name = instrument_key(record.venue, record.market, record.symbol)
         if isinstance(record, Punctuation):
-            kinds: list[IdKind] = list(self._lines[name]) or ["trade"]
+            head = TradeBatch(record.venue, record.market, record.symbol, record.received_ns, record.line, [])
+            self.heads.setdefault(name, head)
             if record.last_id and VENUES[record.venue].ids_count:
-                line = self._lines[name].setdefault(kinds[0], IdLine())
-                line.knows(int(record.last_id), record.exchange_ns)
+                line = self._lines[name].setdefault(record.id_kind, IdLine())
+                line.knows(int(record.last_id), record.last_ns or record.exchange_ns)
             return
         if record.first_id:
             known = self._known.get((name, record.id_kind), IdSet())
             self._known[name, record.id_kind] = known.union_range(int(record.first_id), int(record.last_id))
+            self._declare(name, record)
         if record.state == "open":
             self._keep(name, record)
         else:
             self.open[name].pop(record.gap_id, None)
 
-    def begin(self, now_ns: int) -> None:
-        """After everything was remembered: what the log lacks will not come late any more, new or said before."""
+    def begin(self, now_ns: int, subscribed: Iterable[str] = ()) -> None:
+        """After everything was remembered: what the log lacks will not come late any more, new or said before.
+
+        Instruments that are read and of which nothing was remembered are named in the log of the process.
+        """
         self._find(now_ns + GRACE_NS, now_ns)
         self._known.clear()
+        unknown = [name for name in subscribed if name not in self.heads or not self._is_followed(name)]
+        if self.heads and unknown:
+            text = "not in the end of the log: what these may have lost before now is not known"
+            _log.warning(text, instruments=unknown)
 
     def saw(self, head: TradeBatch, trades: Sequence[Trade], now_ns: int) -> None:
         """New prints of an instrument (`head` names it) in the order they came."""
@@ -91,7 +109,8 @@ class GapWatch:
             line = lines.get(trade.id_kind)
             if line is None:
                 line = lines[trade.id_kind] = IdLine()
-            line.saw(trade, trade.order, now_ns)
+            if line.saw(trade, trade.order, now_ns):
+                self._note_odd(name, trade, line.highest)
             if line.is_suspicious:
                 self._suspects[name, trade.id_kind] = None
         if self.open.get(name):
@@ -102,10 +121,30 @@ class GapWatch:
         for name, kind in self._suspects:
             self._lines[name][kind].moved(by_ns)
 
-    def newest_id(self, name: str) -> str:
-        """The highest id known of an instrument; empty where there is none."""
-        found = [line.highest for line in self._lines[name].values() if line.highest is not None]
-        return str(found[0]) if len(found) == 1 else ""
+    def newest_id(self, name: str) -> tuple[IdKind, str, int]:
+        """The kind, id and time of the newest trade known of an instrument; the id is empty where there is none."""
+        newest: tuple[IdKind, str, int] = ("trade", "", -1)
+        for kind, line in self._lines[name].items():
+            if line.highest is not None and line.highest_ns > newest[2]:
+                newest = kind, str(line.highest), line.highest_ns
+        return newest if newest[1] else ("trade", "", 0)
+
+    def without_fetched(self, name: str, trades: list[Trade]) -> list[Trade]:
+        """Prints of a socket, without those that join ids of which the log has said that they are missing.
+
+        A venue that joins fills over its socket (OKX) gives them one by one over REST. Once a gap is said, REST is the
+        only source for its ids: the joined print would count beside them, under the id of the last.
+        """
+        late = []
+        for trade in trades:
+            if trade.count > 1 and (known := self._declared.get((name, trade.id_kind))) and known.overlaps(trade):
+                late.append(trade.trade_id)
+        if not late:
+            return trades
+        self.left_out[name] += len(late)
+        metrics.LEFT_OUT.labels(name.partition("|")[0], "joins ids of a gap").inc(len(late))
+        _log.info("left out: joins ids of a gap, which are fetched one by one", instrument=name, ids=late)
+        return [trade for trade in trades if trade.trade_id not in late]
 
     def forget(self, now_ns: int) -> None:
         """Leave gaps to whoever fills them once nothing of them can still come by itself; those that last stay."""
@@ -151,6 +190,9 @@ class GapWatch:
             changes = {"state": "closed", "received_ns": now_ns, "filled": known.filled, "detail": detail}
             self._said.append(msgspec.structs.replace(known.gap, **changes))
 
+    def _is_followed(self, name: str) -> bool:
+        return bool(self.newest_id(name)[1]) or not VENUES[name.partition("|")[0]].ids_count
+
     def _find(self, until_ns: int, now_ns: int) -> None:
         """Open a gap for what is missing since GRACE_NS before `until_ns`."""
         for name, kind in list(self._suspects):
@@ -167,7 +209,18 @@ class GapWatch:
         gap = _gap(self.heads[name], gap_id, "ids", missing.from_ns, missing.until_ns, now_ns)
         gap = msgspec.structs.replace(gap, id_kind=kind, first_id=first, last_id=last, missing=missing.ids())
         self._keep(name, gap)
+        self._declare(name, gap)
         self._said.append(gap)
+
+    def _declare(self, name: str, gap: Gap) -> None:
+        until_ns = gap.from_ns if gap.until_ns is None else gap.until_ns
+        self._declared[name, gap.id_kind].add(int(gap.first_id), int(gap.last_id), until_ns)
+
+    def _note_odd(self, name: str, trade: Trade, highest: int | None) -> None:
+        self.odd[name] += 1
+        if self.odd[name] <= _ODD_SAID_MAX:
+            text = "an id that does not go on from the others: followed once more like it come"
+            _log.warning(text, instrument=name, id=trade.trade_id, highest=highest)
 
     def _keep(self, name: str, gap: Gap) -> None:
         self.open[name][gap.gap_id] = OpenGap(gap)

@@ -8,7 +8,7 @@ goes to `quarantine` with its frame and the reason; the other trades of the fram
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import NamedTuple, Self
 
 import msgspec
@@ -80,8 +80,8 @@ class Intake:
     """Turns frames into records. `counts` by "venue|market|symbol" and by venue; `totals` over everything.
 
     Of an instrument: frames, trades, duplicates, stale, late (their second had been passed by their own feed),
-    snapshot_trades, tickers, refused, id_restarts. Of a venue: frames, quarantined, parse_errors, ignored,
-    new_fields.
+    snapshot_trades, tickers, refused, id_restarts, odd_ids, left_out (they join ids of a gap). Of a venue: frames,
+    quarantined, parse_errors, ignored, new_fields.
     """
 
     def __init__(self, limits: Limits = Limits(), names: Names = Names()) -> None:  # noqa: B008
@@ -108,6 +108,7 @@ class Intake:
         """What is in the log already, from before a restart."""
         if not isinstance(batch, Gap):
             self.outages.remember(batch)
+            self._punctuator.remember(batch)
         if not isinstance(batch, TradeBatch):
             self.gaps.remember(batch)
             return
@@ -117,9 +118,10 @@ class Intake:
         for trade in batch.trades[-1:]:
             self._belief.compare(name, trade)
 
-    def begin(self, subscribed: Collection[str], now_ns: int) -> list[Record]:
+    def begin(self, subscribed: Mapping[str, Line], now_ns: int) -> list[Record]:
         """After everything was remembered: what may have been missed since, of the instruments that are read on."""
-        self.gaps.begin(now_ns)
+        self._punctuator.begin(subscribed)
+        self.gaps.begin(now_ns, subscribed)
         self.outages.begin(subscribed, now_ns)
         return [*self.gaps.due(now_ns)]
 
@@ -212,6 +214,7 @@ class Intake:
         for name, tape in self._tapes.items():
             counts = self.counts[name]
             counts["trades"], counts["snapshot_trades"], counts["id_restarts"] = tape.total, tape.snapshots, tape.epochs
+            counts["odd_ids"], counts["left_out"] = self.gaps.odd[name], self.gaps.left_out[name]
         return {"": dict(self.totals), **{name: dict(counts) for name, counts in sorted(self.counts.items())}}
 
     def _trades(self, line: Line, prints: list[ParsedTrade], received_ns: int) -> list[Record]:
@@ -225,6 +228,7 @@ class Intake:
             if name is None:
                 continue
             believed = self._belief.believed(name, trades, self.skews[line.venue].latest_ns(received_ns))
+            believed = self.gaps.without_fetched(name, believed)
             if self._limits.lines > 1:
                 for leader in self.connections.race(name, line, believed, received_ns):
                     self.counts[leader]["wins"] += 1

@@ -31,6 +31,7 @@ class Outages:
         self._reached_ns: dict[str, tuple[TradeBatch, int]] = {}
         self._lasting: dict[str, list[str]] = defaultdict(list)
         self._silent: dict[str, str] = {}
+        self._lost_track: set[str] = set()  # silent since before a restart, and the last id before it is not known
         self._pulses: dict[str, Pulse] = {}
         self.levels: dict[str, int] = {}
         """Instruments that are silent, and for how many times what is usual."""
@@ -53,6 +54,8 @@ class Outages:
             for gap in (one.gap for one in known.values() if one.gap.until_ns is None):
                 if gap.cause == "stale":
                     self._silent[name] = gap.gap_id
+                    if not self._gaps.newest_id(name)[1]:
+                        self._lost_track.add(name)
                 else:
                     self._lasting[name].append(gap.gap_id)
         for name, (head, at_ns) in self._reached_ns.items():
@@ -83,8 +86,13 @@ class Outages:
         gap_id = self._silent.pop(name, None)
         if gap_id is not None:
             self.levels.pop(name, None)
-            self._end(name, gap_id, now_ns)
-            if VENUES[name.partition("|")[0]].ids_count:
+            if not VENUES[name.partition("|")[0]].ids_count:
+                self._end(name, gap_id, now_ns)
+            elif name in self._lost_track:
+                self._lost_track.discard(name)
+                self._end(name, gap_id, now_ns, detail="heard again; the last id before the restart is not known")
+            else:
+                self._end(name, gap_id, now_ns)
                 self._gaps.close(name, gap_id, now_ns, detail="heard again; missing ids are gaps of their own")
 
     def moved(self, by_ns: int) -> None:
@@ -113,9 +121,10 @@ class Outages:
     def _interrupt(self, name: str, head: TradeBatch, from_ns: int, now_ns: int) -> None:
         self._lasting[name].append(self._gaps.interrupted(head, "outage", from_ns, now_ns).gap_id)
 
-    def _end(self, name: str, gap_id: str, now_ns: int) -> None:
+    def _end(self, name: str, gap_id: str, now_ns: int, detail: str = "") -> None:
         known = self._gaps.open[name].get(gap_id)
         if known is not None:
             until_ns = self._skews[name.partition("|")[0]].exchange_now_ns(now_ns) + _EDGE_NS
-            ended = msgspec.structs.replace(known.gap, until_ns=max(until_ns, known.gap.from_ns), received_ns=now_ns)
+            until_ns = max(until_ns, known.gap.from_ns)
+            ended = msgspec.structs.replace(known.gap, until_ns=until_ns, received_ns=now_ns, detail=detail)
             self._gaps.ended(ended)

@@ -1,7 +1,8 @@
 """How far the trades of each instrument have come, and the records that say so while it is quiet.
 
 Punctuation stands in the log where no trades do, so that windows close: nothing older than it is to come, or nothing at
-all (the feed has ended). Where a connection is silent itself nothing is said. The clock is a parameter; sends nothing.
+all (the feed has ended). Where a connection is silent itself nothing new is said: a live ingest repeats what it said
+last, so that the end of the log names the newest id of every instrument. The clock is a parameter; sends nothing.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.watermark import Watermark
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.windows import instrument_key, is_live
 from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.ingest.line import Connections, Line
 from sofia_streams.model import Punctuation, Trade, TradeBatch
@@ -37,10 +38,37 @@ class Punctuator:
         self._feeds: dict[str, TradeBatch] = {}
         self._lines: dict[str, Line] = {}
         self._spoken_ns: dict[str, int] = {}
+        self._repeats = False
+        self._unheard: dict[str, bool] = {}  # instruments with nothing from this run or since the end; were they alive?
+
+    def remember(self, record: TradeBatch | Punctuation) -> None:
+        """A record from before a restart."""
+        if not is_live(record) and isinstance(record, TradeBatch):
+            return
+        name = instrument_key(record.venue, record.market, record.symbol)
+        self._feeds[name] = TradeBatch(record.venue, record.market, record.symbol, 0, record.line, [])
+        if isinstance(record, Punctuation):
+            self._unheard[name] = record.alive
+            self._watermarks[name].heard(record.exchange_ns if record.alive else 0)
+        else:
+            self._unheard[name] = True
+            live = (trade.exchange_ns for trade in record.trades if not (trade.snapshot or trade.backfilled))
+            self._watermarks[name].saw(max(live))
+
+    def begin(self, subscribed: Mapping[str, Line]) -> None:
+        """After everything was remembered: these are read, each with its feed; the others are spoken of no more."""
+        self._repeats = True
+        for name in [*self._feeds]:
+            if name in subscribed:
+                self._lines[name] = subscribed[name]
+            else:
+                del self._feeds[name]
 
     def carried(self, name: str, feed: TradeBatch, line: Line) -> None:
         """A frame with trades of an instrument came, new or not; `feed` is a batch without trades that names it."""
         self._feeds[name], self._lines[name] = feed, line
+        if self._unheard:
+            self._unheard.pop(name, None)
 
     def spoke(self, name: str, trades: Sequence[Trade], received_ns: int) -> int:
         """New trades of an instrument; how many are late, since their second had been passed by their own feed."""
@@ -58,14 +86,18 @@ class Punctuator:
         self._spoken_ns = {name: at_ns + by_ns for name, at_ns in self._spoken_ns.items()}
 
     def quiet(self, now_ns: int) -> list[Punctuation]:
-        """For each quiet instrument whose connection speaks: up to where its trades have come."""
+        """For each quiet instrument: up to where its trades have come, if its connection speaks."""
         found = []
         for name, feed in self._feeds.items():
-            is_quiet = now_ns - self._spoken_ns.get(name, 0) >= PUNCTUATE_AFTER_NS
-            if is_quiet and self._connections.is_alive(self._lines[name], now_ns):
+            if now_ns - self._spoken_ns.get(name, 0) < PUNCTUATE_AFTER_NS:
+                continue
+            watermark, was_alive = self._watermarks[name], self._unheard.get(name)
+            if was_alive is None and self._connections.is_alive(self._lines[name], now_ns):
                 until_ns = self._skews[feed.venue].exchange_now_ns(now_ns) - self._lag_ns
-                self._watermarks[name].heard(until_ns)
+                watermark.heard(until_ns)
                 found.append(self._record(feed, now_ns, until_ns, alive=True))
+            elif self._repeats and (watermark.passed_ns or was_alive is False):
+                found.append(self._record(feed, now_ns, watermark.passed_ns, alive=was_alive is not False))
         return found
 
     def over(self, now_ns: int) -> set[str]:
@@ -73,10 +105,20 @@ class Punctuator:
         return {name for name, line in self._lines.items() if self._connections.is_over(line, now_ns)}
 
     def ended(self, now_ns: int, line: Line | None = None) -> list[Punctuation]:
-        """The instruments (of a connection and those it replaced) are dead; they are spoken of no more."""
-        names = [name for name in self._feeds if line is None or self._lines[name].feed() == line.feed()]
-        return [self._record(self._feeds.pop(name), now_ns, now_ns, alive=False) for name in names]
+        """The instruments (of a connection and those it replaced) are dead; nothing new is said of them."""
+        lines = {name: self._lines[name] for name in self._feeds if name in self._lines}
+        names = [name for name, known in lines.items() if line is None or known.feed() == line.feed()]
+        found = []
+        for name in names:
+            if self._unheard.get(name) is not False:
+                found.append(self._record(self._feeds[name], now_ns, self._watermarks[name].passed_ns, alive=False))
+            self._unheard[name] = False
+            if not self._repeats:
+                del self._feeds[name]
+        return found
 
     def _record(self, feed: TradeBatch, now_ns: int, until_ns: int, *, alive: bool) -> Punctuation:
-        last_id = self._gaps.newest_id(instrument_key(feed.venue, feed.market, feed.symbol))
-        return Punctuation(feed.venue, feed.market, feed.symbol, now_ns, feed.line, until_ns, alive, last_id)
+        kind, last_id, last_ns = self._gaps.newest_id(instrument_key(feed.venue, feed.market, feed.symbol))
+        return Punctuation(
+            feed.venue, feed.market, feed.symbol, now_ns, feed.line, until_ns, alive, last_id, kind, last_ns
+        )

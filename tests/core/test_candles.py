@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from candle_tables import (
     KEEP_ALL,
@@ -20,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sofia_streams.core.candles import apply
-from sofia_streams.core.windows import Rules
+from sofia_streams.core.windows import Feed, Rules
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Punctuation, TradeBatch
 
 
@@ -130,6 +131,23 @@ def test_a_consolidated_bar_stops_waiting_for_a_venue_too_far_behind():
 def test_history_is_left_out():
     table = Table().feed(batch(trade(1, 100 * S, snapshot=True)), punctuation(0, alive=False))
     assert table.published == []
+
+
+def without_offsets(table):
+    return {
+        key: msgspec.structs.replace(row, offset=0) if isinstance(row, Feed) else row for key, row in table.rows.items()
+    }
+
+
+def test_a_feed_that_is_dead_or_silent_and_said_so_each_second_changes_nothing_and_costs_no_state():
+    """Ingest repeats its last punctuation, so that the end of the log names the newest id."""
+    dead = Table().feed(batch(trade(1, 100 * S)), batch(trade(1, 100 * S), venue="okx"), punctuation(0, alive=False))
+    silent = Table().feed(batch(trade(1, 100 * S)), batch(trade(1, 100 * S), venue="okx"), punctuation(110 * S))
+    for table, said in ((dead, punctuation(100 * S, alive=False)), (silent, punctuation(110 * S))):
+        rows, bars = without_offsets(table), len(table.published)
+        table.feed(*[said] * 50)
+        assert (without_offsets(table), len(table.published)) == (rows, bars)
+    assert dead.feed(batch(trade(2, 200 * S), venue="okx")).published[-1].venue == "all"  # nobody waits for it
 
 
 @pytest.mark.parametrize("minutes", [10, 60 * 24 * 365])

@@ -5,7 +5,18 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.gaps import GRACE_NS, LEAP_MAX, SUSPECTED_MAX, IdLine, Missing, without
+from sofia_streams.core.gaps import (
+    AGREEING,
+    DECLARED_MAX,
+    GRACE_NS,
+    JUMP_MAX,
+    LEAP_MAX,
+    SUSPECTED_MAX,
+    Declared,
+    IdLine,
+    Missing,
+    without,
+)
 from sofia_streams.core.ids import IdSet
 from sofia_streams.model import Trade
 
@@ -86,7 +97,9 @@ def test_ids_that_begin_again_open_no_gap_and_what_is_lost_before_and_after_is_s
     arrivals, dropped = one
     later_ns = max(at_ns for at_ns, _ in arrivals) + 4 * GRACE_NS
     highest = max(found.order for _, found in arrivals)
-    again = [(at_ns + later_ns, moved(found, later_ns)) for at_ns, found in other[0]]
+    number, until_ns = max(found.order for _, found in other[0]), max(at_ns for at_ns, _ in other[0])
+    more = [(until_ns + one, trade(number + one, until_ns + one)) for one in range(1, AGREEING + 1)]
+    again = [(at_ns + later_ns, moved(found, later_ns)) for at_ns, found in [*other[0], *more]]
     run = Run(arrivals)
     is_new_numbering = 2 * min(found.order for _, found in again) < highest
     said = run.said + Run(again, run.line).said
@@ -105,9 +118,60 @@ def test_what_was_missing_just_before_ids_began_again_is_said():
 
 def test_a_leap_that_no_outage_explains_opens_no_gap():
     highest = 10**12
-    arrivals = [(0, trade(highest)), (1, trade(highest + LEAP_MAX + 1, 1)), (2, trade(highest + LEAP_MAX + 3, 2))]
-    assert ids_of(Run(arrivals).said) == [highest + LEAP_MAX + 2]
+    far = highest + LEAP_MAX
+    arrivals = [(0, trade(highest)), *((one, trade(far + one, one)) for one in (1, 3, 4))]
+    assert ids_of(Run(arrivals).said) == [far + 2]
     assert len(ids_of(Run([(0, trade(highest)), (1, trade(highest + 100_000, 1))]).said)) == 99_999
+
+
+def test_a_jump_that_an_outage_may_explain_is_said_once_further_prints_go_on_from_it():
+    last = 10**12 + JUMP_MAX + 5
+    arrivals = [(0, trade(10**12)), *((1 + one, trade(last + one, 1 + one)) for one in range(AGREEING))]
+    assert Run(arrivals[:-1]).said == []
+    assert Run(arrivals).said == [Missing(10**12 + 1, last - 1, 0, 1)]
+
+
+@given(
+    feeds(),
+    st.dictionaries(st.integers(0, 10**8), st.integers(0, 60), min_size=1, max_size=8),
+    st.integers(1, AGREEING - 1),
+)
+@settings(deadline=None, max_examples=300)
+def test_odd_ids_that_nothing_goes_on_from_hide_no_loss_and_make_up_none(feed, odd, repeats):
+    arrivals, dropped = feed
+    arrivals = sorted(arrivals, key=lambda one: one[0])
+    highest = max(found.order for _, found in arrivals)
+    for number, place in ((1 + 20_000 * one, place) for one, place in odd.items()):  # none goes on from another
+        is_far = number > 2 * highest + JUMP_MAX or 0 < 2 * number < arrivals[0][1].order - 2
+        if is_far and 0 < place < len(arrivals) - 1:
+            at_ns = arrivals[place][0]
+            arrivals[place:place] = [(at_ns, trade(number + one, LATER_NS)) for one in range(repeats)]
+    assert sorted(ids_of(Run(arrivals).said)) == sorted(dropped)
+
+
+def test_an_odd_id_is_told_from_one_that_goes_on():
+    line = IdLine()
+    told = [line.saw(trade(number, place), number, place) for place, number in enumerate((7, 8, 60_000_008, 9, 10, 12))]
+    assert told == [False, False, True, False, False, False]
+    assert list(line.due(LATER_NS)) == [Missing(11, 11, 4, 5)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 60), st.integers(0, 8)), max_size=12), st.integers(1, 70), st.integers(1, 9))
+def test_a_print_overlaps_what_was_declared_if_any_of_its_ids_was(gaps, number, count):
+    declared = Declared()
+    for first, more in gaps:
+        declared.add(first, first + more, 5)
+    ids = {one for first, more in gaps for one in range(first, first + more + 1)}
+    assert declared.overlaps(trade(number, 5, count=count)) is bool(ids & {*range(number - count + 1, number + 1)})
+    assert not declared.overlaps(trade(number, 5 + LATER_NS, count=count))  # ids that began again
+
+
+def test_what_was_declared_is_bounded_and_the_newest_stays():
+    declared = Declared()
+    for number in range(2, 20 * DECLARED_MAX, 4):
+        declared.add(number, number + 1, number)
+    assert declared.overlaps(trade(number, number, count=2))
+    assert not declared.overlaps(trade(2, 2, count=2))
 
 
 def test_what_a_venue_replays_before_the_first_live_print_is_not_missing_and_what_comes_between_is():

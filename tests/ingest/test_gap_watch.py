@@ -131,7 +131,8 @@ def test_what_a_venue_does_not_have_is_not_said_again_after_a_restart():
 def test_a_quiet_instrument_is_known_by_its_punctuation_after_a_restart():
     ingest = Ingest()
     ingest.sees(trade(100, 0))
-    ingest.log.append(Punctuation("binance", "spot", "BTC/USDT", 5, "1", 5, last_id=ingest.watch.newest_id(BTC)))
+    assert ingest.watch.newest_id(BTC) == ("trade", "100", 0)
+    ingest.log.append(Punctuation("binance", "spot", "BTC/USDT", 5, "1", 5, last_id="100"))
     ingest.log = ingest.log[1:]  # the trade itself is older than the end that is read
     ingest.restarts()
     ingest.sees(trade(104, 9))

@@ -109,6 +109,19 @@ def test_ids_that_begin_again_or_leap_make_no_gap_of_a_billion(venue, numbers, m
     assert [one["id_restarts"] for one in summary] == [restarts]
 
 
+@pytest.mark.parametrize("venue", COUNTING)
+@pytest.mark.parametrize("odd", [5_002 + 60_000_000, 5_002 + 3_000_000, 1, 2**62])
+def test_a_single_odd_id_is_taken_and_noted_and_what_is_lost_around_it_is_found(venue, odd):
+    told, numbers = Told(venue), [5_000, 5_001, odd, 5_003, 5_007]
+    for number in numbers:
+        told.tell(number if venue in ("binance", "coinbase") else str(number))
+    told.tell(5_008)
+    assert told.ids() == [*numbers, 5_008]
+    gaps = [(one.first_id, one.last_id) for one in told.records if isinstance(one, Gap)]
+    assert gaps == [("5002", "5002"), ("5004", "5006")]
+    assert [one["odd_ids"] for name, one in told.intake.summary().items() if name.startswith(f"{venue}|")] == [1]
+
+
 @pytest.mark.parametrize("venue", VENUES)
 def test_the_same_ids_on_two_symbols_are_two_trades_and_no_gap(venue):
     told = Told(venue)

@@ -81,7 +81,11 @@ async def run_live(settings: Settings, intake: Intake, names: Names, log: TradeL
     paces: dict[str, Pace] = {venue: Pace(VENUES[venue].limits.connects_per_s) for venue in settings.crypto_exchanges}
     feeds = [Feed(shard, desk, paces[shard.venue], desk.refuse) for shard in shards(settings, names)]
     carried = {feed.shard.name: listings_of(feed.shard, names) for feed in feeds}
-    subscribed = {name for listings in carried.values() for name in listings}
+    subscribed = {
+        name: Line(feed.shard.venue, feed.shard.market, "", feed.shard.group)
+        for feed in feeds
+        for name in carried[feed.shard.name]
+    }
     for record in intake.begin(subscribed, CLOCK.now_ns()):
         await log.put(record)
     async with asyncio.TaskGroup() as group:

@@ -16,10 +16,13 @@ _COUNTERS: dict[str, Metric] = {
     "duplicates": metrics.DUPLICATES,
     "stale": metrics.STALE,
     "late": metrics.LATE,
+    "odd_ids": metrics.ODD_IDS,
     "refused": metrics.REFUSED,
     "parse_errors": metrics.PARSE_ERRORS,
     "quarantined": metrics.QUARANTINED,
 }
+
+_OF_INSTRUMENTS = ("trades", "duplicates", "stale", "late", "odd_ids", "refused")
 
 
 class IngestMetrics:
@@ -65,6 +68,6 @@ def by_venue(counts: Mapping[str, Mapping[str, int]], venues: set[str]) -> dict[
     for name, found in counts.items():
         venue, _, instrument = name.partition("|")
         if venue in totals:
-            taken = {what: found.get(what, 0) for what in ("trades", "duplicates", "stale", "late", "refused")}
+            taken = {what: found.get(what, 0) for what in _OF_INSTRUMENTS}
             totals[venue].update(taken if instrument else dict(found))
     return totals
