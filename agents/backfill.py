@@ -9,6 +9,7 @@ from sofia_streams import codec, topics
 from sofia_streams.app import create_app, quarantine, topic_on
 from sofia_streams.errors import BadRecord
 from sofia_streams.ingest.names import Names
+from sofia_streams.ingest.open_gaps import repeat_open_gaps
 from sofia_streams.ingest.rest.backfill import Backfill
 from sofia_streams.ingest.rest.kline_check import KlineCheck
 from sofia_streams.ingest.trade_log import TradeLog
@@ -30,6 +31,7 @@ async def run() -> None:
     async with log, asyncio.TaskGroup() as group:
         group.create_task(backfill.run(settings.crypto_exchanges))
         group.create_task(check.run())
+        group.create_task(repeat_open_gaps(settings))
 
 
 async def note(stream: Any, decode: Any, take: Any) -> None:

@@ -1,0 +1,56 @@
+"""Gaps that stay open are said again before retention drops their record. Fills none.
+
+A worker that starts takes the open gaps from the topic `gaps`, which is kept no longer than the others. It cannot be
+compacted instead: its key is the symbol, as everywhere, and the log has many gaps of one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable
+
+import msgspec
+import structlog
+from aiokafka.errors import KafkaError
+
+from sofia_streams import topics
+from sofia_streams.core.gaps import newest
+from sofia_streams.logread import read_gaps
+from sofia_streams.logwrite import Written, write_records
+from sofia_streams.model import NS_PER_SECOND, Gap
+from sofia_streams.settings import Settings
+
+_log = structlog.get_logger("open_gaps")
+_LOOK_S = 3600.0
+_PARTS = 4
+"""A record is said again after so large a part of the time that it is kept."""
+
+
+async def repeat_open_gaps(settings: Settings) -> None:
+    """Look each hour, for ever; where the broker is away, the next time."""
+    while True:
+        try:
+            await repeat_once(settings, time.time_ns())
+        except KafkaError as error:
+            _log.warning("open gaps not looked at, again in an hour", error=str(error)[:300])
+        await asyncio.sleep(_LOOK_S)
+
+
+async def repeat_once(settings: Settings, now_ns: int) -> list[Gap]:
+    """Say in `gaps` again what is open and was said long ago; what was said. Raises KafkaError."""
+    found = due([gap async for gap in read_gaps(settings)], now_ns, settings.topic_retention_hours)
+    if found:
+        await write_records(settings, [Written(topics.GAPS, gap.symbol, gap, now_ns) for gap in found])
+        _log.info("open gaps said again, so that the log keeps them", gaps=len(found))
+    return found
+
+
+def due(records: Iterable[Gap], now_ns: int, retention_hours: int) -> list[Gap]:
+    """The open gaps among all records of `gaps` whose last one is old, as they are said again."""
+    old_ns = retention_hours * 3600 * NS_PER_SECOND // _PARTS
+    return [
+        msgspec.structs.replace(gap, received_ns=now_ns)
+        for gap in newest(records)
+        if gap.state == "open" and retention_hours and now_ns - gap.received_ns > old_ns
+    ]
