@@ -58,7 +58,7 @@ async def build_bars(stream: Any) -> None:
             continue
         outputs = [await publish(bar) for bar in step.bars]
         if step.rebuild:
-            outputs.append(rebuilder.rebuild(step.rebuild, message.partition, message.offset))
+            outputs.append(rebuilder.rebuild(step, message.partition, message.offset))
         candles.store(table, step.rows)
         await acknowledger.add(event, outputs, table.take_changes())
         _count(record, step, message.timestamp)

@@ -15,8 +15,9 @@ Side = Literal["buy", "sell"]
 Market = Literal["spot", "linear", "inverse"]
 IdKind = Literal["trade", "agg"]
 Quality = Literal["complete", "gap", "backfilled", "stale", "revised"]
-"""What a bar's trades are worth, worst first: gap (some are known to be missing), stale (the feed was dead for a part
-of the window), backfilled (complete, some fetched later), revised (complete, some came late), complete."""
+"""What a bar's trades are worth, worst first: gap (some are known to be missing, or the feed began in it and what came
+before is not known), stale (the feed was dead for a part of the window; of a consolidated bar, that of a venue),
+backfilled (complete, some fetched later), revised (complete, some came late), complete."""
 
 NS_PER_MS = 1_000_000
 NS_PER_SECOND = 1_000_000_000

@@ -16,7 +16,7 @@ What it does not do: I/O, clocks, windows older than the kept rows (`Step.rebuil
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import NamedTuple
 
 import msgspec
@@ -24,20 +24,34 @@ import msgspec
 from sofia_streams.core.closing import joint_closed_ns, stopped_ns, waits_after
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.ohlcv import merge, sums_of, window_start_ns
+from sofia_streams.core.quality import absences, began_in
 from sofia_streams.core.step_rows import StepRows
 from sofia_streams.core.watermark import sure_ns
 from sofia_streams.core.windows import (
+    UNHEARD_NS,
     Feed,
+    Heard,
     Hole,
     Joint,
     Minute,
+    Name,
     Row,
     Rules,
     Window,
     instrument_key,
     joins_consolidated,
 )
-from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, Trade, TradeBatch
+from sofia_streams.model import (
+    CONSOLIDATED,
+    NS_PER_MINUTE,
+    NS_PER_SECOND,
+    PUNCTUATION_LAG_NS,
+    Bar,
+    Gap,
+    Punctuation,
+    Trade,
+    TradeBatch,
+)
 
 _replace = msgspec.structs.replace
 _OLD_NS_MAX = 24 * 60 * NS_PER_MINUTE
@@ -48,7 +62,8 @@ class Step(NamedTuple):
     """What one record did: bars to publish, then rows to store in this order (None deletes).
 
     `applied` counts its trades that were new, `late` those whose window was closed.
-    `rebuild` names minutes older than the kept rows that got a trade: their bars come from the log.
+    `rebuild` names minutes older than the kept rows that got a trade: their bars come from the log, and from what is
+    known of the feeds of the symbol (`heard`).
     """
 
     bars: list[Bar]
@@ -56,6 +71,7 @@ class Step(NamedTuple):
     applied: int = 0
     late: int = 0
     rebuild: frozenset[Minute] = frozenset()
+    heard: Mapping[Name, Heard] = {}
 
 
 def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, offset: int, rules: Rules) -> Step:
@@ -65,13 +81,14 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, 
     feed = work.feed(record.venue)
     if offset <= feed.offset:
         return Step([], {})
+    work.since_ns = feed.since_ns
     if isinstance(record, TradeBatch):
         taken = _take(work, feed, record.trades)
         horizon_ns = taken.newest_ns - rules.lateness_ns
     elif isinstance(record, Gap):
         taken, horizon_ns = _note_gap(work, feed, record), feed.closed_ns
     elif record.alive:
-        taken, horizon_ns = _hear(feed, record.exchange_ns, rules), sure_ns(record.exchange_ns, rules.lateness_ns)
+        taken, horizon_ns = _hear(work, feed, record), sure_ns(record.exchange_ns, rules.lateness_ns)
     else:
         horizon_ns = stopped_ns(feed.closed_ns, max(feed.open, default=-1))
         taken = _end(feed, horizon_ns)
@@ -81,9 +98,11 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, 
         floor_ns = min(floor_ns, _consolidate(work, closed, record))
     done = (start_ns for start_ns in taken.open if start_ns < closed.closed_ns)
     kept_from_ns = work.forget(record.venue, feed.kept_from_ns, feed.closed_ns, floor_ns, done)
-    work.changed[key] = _replace(closed, offset=offset, kept_from_ns=kept_from_ns)  # last: it carries the offset
+    closed = _replace(closed, offset=offset, kept_from_ns=kept_from_ns, since_ns=work.since_ns)
+    work.changed[key] = closed  # last: it carries the offset
     late = closed.late - feed.late + closed.rebuilt - feed.rebuilt
-    return Step(work.bars, work.changed, closed.trades - feed.trades, late, frozenset(work.rebuild))
+    heard = work.heard() if work.rebuild else {}
+    return Step(work.bars, work.changed, closed.trades - feed.trades, late, frozenset(work.rebuild), heard)
 
 
 def store(stored: MutableMapping[str, Row], rows: Mapping[str, Row | None]) -> None:
@@ -98,12 +117,15 @@ def store(stored: MutableMapping[str, Row], rows: Mapping[str, Row | None]) -> N
 def _take(work: StepRows, feed: Feed, trades: list[Trade]) -> Feed:
     """Put live trades into their seconds: open ones quietly, closed ones at once as revisions."""
     seconds, feed = _by_second(feed, trades, work.rules)
+    if seconds and min(seconds) <= work.since_ns:
+        live = (one.exchange_ns for one in trades if not (one.snapshot or one.backfilled or one.stale))
+        work.since_ns = min([work.since_ns, *live])
     opened = dict(feed.open)
     holes = feed.gaps.values()
     applied = repeated = late = rebuilt = 0
     for start_ns, group in seconds.items():
         if start_ns < feed.kept_from_ns:
-            _name_old(work, start_ns)
+            work.name_late(start_ns)
             rebuilt += len(group)
             continue
         is_open = start_ns >= feed.closed_ns
@@ -144,12 +166,6 @@ def _by_second(feed: Feed, trades: list[Trade], rules: Rules) -> tuple[dict[int,
     return seconds, _replace(feed, newest_ns=newest_ns, reached_ns=reached_ns, unsure=unsure)
 
 
-def _name_old(work: StepRows, start_ns: int) -> None:
-    work.name_old(work.venue, start_ns)
-    if joins_consolidated(work.venue, work.market):
-        work.name_old(CONSOLIDATED, start_ns)
-
-
 def _extend(known: Window | None, group: list[Trade], venue: str) -> tuple[Window, int]:
     """The second with those trades of `group` that it does not hold yet, and how many they were."""
     by_kind: dict[str, dict[str, Trade]] = defaultdict(dict)
@@ -174,11 +190,14 @@ def _extend(known: Window | None, group: list[Trade], venue: str) -> tuple[Windo
     return Window(merged, ids, known.revision, backfilled=known.backfilled or backfilled), len(fresh)
 
 
-def _hear(feed: Feed, until_ns: int, rules: Rules) -> Feed:
+def _hear(work: StepRows, feed: Feed, spoken: Punctuation) -> Feed:
     """The feed was alive: what lies between this and the last record that spoke was quiet, if it is not too long."""
+    until_ns = spoken.exchange_ns
+    if work.since_ns == UNHEARD_NS:  # what was read begins after what it speaks of
+        work.since_ns = until_ns + min(max(spoken.received_ns - until_ns, 0), PUNCTUATION_LAG_NS)
     if until_ns <= feed.reached_ns:
         return feed
-    is_unsure = until_ns - feed.reached_ns > rules.quiet_max_ns
+    is_unsure = until_ns - feed.reached_ns > work.rules.quiet_max_ns
     unsure = [*feed.unsure, (feed.reached_ns, until_ns)] if is_unsure else feed.unsure
     return _replace(feed, reached_ns=until_ns, unsure=unsure)
 
@@ -197,7 +216,7 @@ def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
         gaps[gap.gap_id] = Hole(gap.from_ns, gap.until_ns, gap.cause == "stale")
     joint = work.get(instrument_key(CONSOLIDATED, work.market, work.symbol))
     reached_ns = feed.closed_ns
-    if isinstance(joint, Joint) and work.venue in joint.waits_for:
+    if isinstance(joint, Joint) and work.venue in joint.venues:
         reached_ns = max(reached_ns, joint.closed_ns)
     until_ns = reached_ns if gap.until_ns is None else min(gap.until_ns + 1, reached_ns)
     first_ns = max(window_start_ns(gap.from_ns, NS_PER_SECOND), feed.kept_from_ns)
@@ -208,14 +227,18 @@ def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
             work.publish_second(start_ns, window, gaps.values())
     old_from_ns = max(window_start_ns(gap.from_ns, NS_PER_MINUTE), feed.kept_from_ns - _OLD_NS_MAX)
     for start_ns in range(old_from_ns, min(until_ns, feed.kept_from_ns), NS_PER_MINUTE):
-        _name_old(work, start_ns)
+        work.name_late(start_ns)
     return _replace(feed, gaps=gaps)
 
 
 def _close(work: StepRows, feed: Feed, horizon_ns: int) -> Feed:
     """Publish every second that ends at or before the horizon, and every minute that is whole or changed."""
     closed_ns = max(feed.closed_ns, window_start_ns(horizon_ns, NS_PER_SECOND))
+    if closed_ns == feed.closed_ns and not work.touched:
+        return feed
     holes = list(feed.gaps.values())
+    if work.since_ns >= feed.kept_from_ns:
+        holes.append(began_in(work.since_ns))
     windows = {start_ns: window for start_ns, window in feed.open.items() if start_ns < closed_ns}
     for start_ns in _quiet(feed, closed_ns):
         windows.setdefault(start_ns, Window(None))
@@ -251,7 +274,12 @@ def _consolidate(work: StepRows, feed: Feed, record: TradeBatch | Punctuation | 
     waiting = {*joint.pending, *(start_ns for start_ns in work.touched if start_ns >= joint.closed_ns)}
     late = {start_ns for start_ns in work.touched if start_ns < joint.closed_ns}
     due = sorted(start_ns for start_ns in waiting | late if start_ns < closed_ns)
-    holes = _joint_holes(work, feed, waits_for) if due else []
+    absent = joint.absent
+    if absent or work.venue not in joint.waits_for:
+        absent = absences(joint, record, work.feed(work.venue))
+    holes: list[Hole] = []
+    if due:
+        holes = work.joint_holes(feed, Joint(closed_ns, joint.kept_from_ns, 0, waits_for, venues, absent=absent))
     for start_ns in due:
         if start_ns < joint.kept_from_ns:
             work.name_old(CONSOLIDATED, start_ns)
@@ -261,13 +289,7 @@ def _consolidate(work: StepRows, feed: Feed, record: TradeBatch | Punctuation | 
     work.publish_minutes(CONSOLIDATED, {joint.closed_ns, *kept}, closed_ns, holes)
     kept_from_ns = work.forget(CONSOLIDATED, joint.kept_from_ns, joint.closed_ns, closed_ns, due)
     pending = sorted(start_ns for start_ns in waiting if start_ns >= closed_ns)
-    work.changed[key] = Joint(closed_ns, kept_from_ns, reached_ns, waits_for, venues, pending)
-    if work.changed[key] == joint:
-        del work.changed[key]
+    joint_now = Joint(closed_ns, kept_from_ns, reached_ns, waits_for, venues, pending, absent)
+    if joint_now != joint:
+        work.changed[key] = joint_now
     return closed_ns
-
-
-def _joint_holes(work: StepRows, feed: Feed, venues: Iterable[str]) -> list[Hole]:
-    """The open gaps of the venues that are alive; `feed` is the record's own."""
-    feeds = [feed if venue == work.venue else work.feed(venue) for venue in venues]
-    return [hole for one in feeds for hole in one.gaps.values()]

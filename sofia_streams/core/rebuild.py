@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from sofia_streams.core.ohlcv import Sums, bar_of, merge_all, sums_of, window_start_ns
-from sofia_streams.core.quality import mark_of
-from sofia_streams.core.windows import Hole, Minute, is_live, joins_consolidated
+from sofia_streams.core.quality import began_in, lacking, mark_of, marks_at_begin
+from sofia_streams.core.windows import Heard, Hole, Minute, Name, is_live, joins_consolidated
 from sofia_streams.model import (
     CONSOLIDATED,
     NS_PER_MINUTE,
@@ -51,13 +51,16 @@ class Rebuilt(NamedTuple):
 
 
 class MinuteTrades:
-    """Collects the trades of some minutes, each once, and the gaps in them, as records of the log come by."""
+    """Collects the trades of some minutes, each once, and the gaps in them, as records of the log come by.
 
-    def __init__(self, minutes: Iterable[Minute]) -> None:
+    `heard` is what was known of the feeds when the minutes were named (`candles.Step`).
+    """
+
+    def __init__(self, minutes: Iterable[Minute], heard: Mapping[Name, Heard] | None = None) -> None:
         self._minutes = frozenset(minutes)
+        self._heard = dict(heard or {})
         self._trades: dict[Place, dict[tuple[str, str], Trade]] = defaultdict(dict)
-        self._holes: dict[tuple[str, Market, str], dict[str, Hole]] = defaultdict(dict)
-        self._ended: set[tuple[str, Market, str]] = set()
+        self._holes: dict[Name, dict[str, Hole]] = defaultdict(dict)
 
     def add(self, record: TradeBatch | Punctuation | Gap) -> None:
         """What a record says of the minutes; history is left out of bars."""
@@ -67,16 +70,24 @@ class MinuteTrades:
             if record.state == "open":
                 hole = Hole(record.from_ns, record.until_ns, record.cause == "stale")
                 self._holes[venue, market, symbol][record.gap_id] = hole
-        elif isinstance(record, Punctuation) and not record.alive:
-            self._ended.add((venue, market, symbol))
         elif is_live(record):
-            self._ended.discard((venue, market, symbol))
+            self._hear((venue, market, symbol), record)
         if isinstance(record, TradeBatch):
             for trade in record.trades:
                 if not trade.snapshot and self._views(venue, market, symbol, trade.exchange_ns):
                     start_ns = window_start_ns(trade.exchange_ns, NS_PER_SECOND)
                     second = self._trades[Place(venue, market, symbol, NS_PER_SECOND, start_ns)]
                     second.setdefault((trade.id_kind, trade.trade_id), trade)
+
+    def _hear(self, name: Name, record: TradeBatch | Punctuation) -> None:
+        heard = self._heard.get(name)
+        if heard is not None:
+            moments = (
+                [record.exchange_ns]
+                if isinstance(record, Punctuation)
+                else [trade.exchange_ns for trade in record.trades if not trade.snapshot]
+            )
+            self._heard[name] = heard._replace(reached_ns=max(heard.reached_ns, *moments))
 
     def windows(self, published: Mapping[Place, Bar]) -> dict[Place, Rebuilt]:
         """The seconds of the minutes, and the minutes: those with trades, and those without that have a bar."""
@@ -97,21 +108,33 @@ class MinuteTrades:
         """The venues' own seconds."""
         found: dict[Place, Rebuilt] = {}
         for place, trades in self._trades.items():
-            known: list[Quality] = ["backfilled"] if any(trade.backfilled for trade in trades.values()) else []
-            found[place] = Rebuilt(sums_of(list(trades.values()), place.venue), self._mark(place, known))
+            is_fetched = any(trade.backfilled for trade in trades.values())
+            found[place] = Rebuilt(sums_of(list(trades.values()), place.venue), self._second(place, is_fetched))
         for place, bar in published.items():
             if place.size_ns == NS_PER_SECOND and place.venue != CONSOLIDATED and not bar.trade_count:
-                found.setdefault(place, Rebuilt(None, self._mark(place, [])))
+                found.setdefault(place, Rebuilt(None, self._second(place, is_fetched=False)))
         return found
 
+    def _second(self, place: Place, is_fetched: bool) -> Quality:
+        known: list[Quality] = ["backfilled"] if is_fetched else []
+        heard = self._heard.get(place[:3])
+        if heard is not None and place.start_ns <= heard.since_ns:
+            known += marks_at_begin(heard.since_ns, place.start_ns, is_fetched=is_fetched)
+        return self._mark(place, known)
+
     def _mark(self, place: Place, known: Iterable[Quality]) -> Quality:
-        """What a window is worth by the open gaps of its venue; of the consolidated, by those of all venues alive."""
-        names = [(place.venue, place.market, place.symbol)]
-        if place.venue == CONSOLIDATED:
-            alive = (name for name in self._holes if name not in self._ended and name[1:] == names[0][1:])
-            names = [name for name in alive if joins_consolidated(*name[:2])]
-        holes = [hole for name in names if name in self._holes for hole in self._holes[name].values()]
-        return mark_of(holes, place.start_ns, place.start_ns + place.size_ns, known)
+        """What a window is worth by the open gaps of its venue and its beginning; of the consolidated, of all."""
+        start_ns, end_ns = place.start_ns, place.start_ns + place.size_ns
+        name = place[:3]
+        holes = [*self._holes[name].values()] if name in self._holes else []
+        if name in self._heard:
+            holes.append(began_in(self._heard[name].since_ns))
+        for name in sorted({*self._heard, *self._holes}) if place.venue == CONSOLIDATED else ():
+            if name[1:] == place[1:3] and joins_consolidated(*name[:2]):
+                gaps = self._holes[name].values() if name in self._holes else ()
+                heard = self._heard.get(name)
+                holes += gaps if heard is None else lacking(gaps, heard, start_ns, end_ns)
+        return mark_of(holes, start_ns, end_ns, known)
 
     def _views(self, venue: str, market: Market, symbol: str, at_ns: int) -> list[str]:
         """Whose candles of this moment are wanted: the venue's, the consolidated, both or none."""

@@ -11,16 +11,21 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from sofia_streams.core.ohlcv import bar_of, merge_all, window_start_ns
-from sofia_streams.core.quality import mark_of
+from sofia_streams.core.quality import lacking, mark_of, marks_at_begin
 from sofia_streams.core.windows import (
     SIZES_NS,
+    UNHEARD_NS,
     Feed,
+    Heard,
     Hole,
+    Joint,
     Minute,
+    Name,
     Row,
     Rules,
     Window,
     instrument_key,
+    joins_consolidated,
     window_key,
 )
 from sofia_streams.model import (
@@ -31,6 +36,7 @@ from sofia_streams.model import (
     Gap,
     Market,
     Punctuation,
+    Quality,
     TradeBatch,
 )
 
@@ -39,7 +45,10 @@ _WALKED_NS_MAX = 60 * NS_PER_MINUTE
 
 
 class StepRows:
-    """What one record changes. `touched` are venue seconds that closed, or changed after closing."""
+    """What one record changes. `touched` are venue seconds that closed, or changed after closing.
+
+    `since_ns` is from when on the record's feed is known; its caller changes it before anything is published.
+    """
 
     def __init__(self, stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, rules: Rules) -> None:
         self.stored, self.rules = stored, rules
@@ -49,10 +58,17 @@ class StepRows:
         self.bars: list[Bar] = []
         self.touched: set[int] = set()
         self.rebuild: set[Minute] = set()
+        self.since_ns = UNHEARD_NS
 
     def name_old(self, venue: str, start_ns: int) -> None:
         """A window that is no longer kept has changed: its minute must be made again from the log."""
         self.rebuild.add(Minute(venue, self.market, self.symbol, window_start_ns(start_ns, NS_PER_MINUTE)))
+
+    def name_late(self, start_ns: int) -> None:
+        """A second of the record's venue that is no longer kept has changed, and the consolidated one with it."""
+        self.name_old(self.venue, start_ns)
+        if joins_consolidated(self.venue, self.market):
+            self.name_old(CONSOLIDATED, start_ns)
 
     def get(self, key: str) -> Row | None:
         """A row as this step sees it."""
@@ -61,7 +77,27 @@ class StepRows:
     def feed(self, venue: str) -> Feed:
         """A venue's own row of this symbol."""
         row = self.get(instrument_key(venue, self.market, self.symbol))
-        return row if isinstance(row, Feed) else Feed()
+        return row if isinstance(row, Feed) else Feed(since_ns=UNHEARD_NS)
+
+    def heard(self) -> dict[Name, Heard]:
+        """Of every venue of the symbol, from when and up to when it was heard."""
+        joint, venues = self.get(instrument_key(CONSOLIDATED, self.market, self.symbol)), [self.venue]
+        if isinstance(joint, Joint) and joins_consolidated(self.venue, self.market):
+            venues = joint.venues
+        feeds = {venue: self.feed(venue) for venue in venues}
+        return {(name, self.market, self.symbol): Heard(one.since_ns, one.reached_ns) for name, one in feeds.items()}
+
+    def joint_holes(self, feed: Feed, joint: Joint) -> list[Hole]:
+        """What the consolidated windows that are kept and closed lack of any venue; `feed` is the record's own."""
+        found = [Hole(*span, is_stale=True) for span in joint.absent.values()]
+        for venue in joint.venues:
+            one = feed if venue == self.venue else self.feed(venue)
+            since_ns = self.since_ns if venue == self.venue else one.since_ns
+            reached_ns = one.closed_ns if venue in joint.waits_for else one.reached_ns
+            if one.gaps or since_ns >= joint.kept_from_ns or reached_ns < joint.closed_ns:
+                heard = Heard(since_ns, reached_ns)
+                found += lacking(one.gaps.values(), heard, joint.kept_from_ns, joint.closed_ns)
+        return found
 
     def window(self, venue: str, size_ns: int, start_ns: int) -> Window | None:
         """A closed window that is kept."""
@@ -79,7 +115,10 @@ class StepRows:
     def publish_second(self, start_ns: int, window: Window, holes: Iterable[Hole]) -> None:
         """Store a closed second of the record's venue, and its bar."""
         self.touched.add(start_ns)
-        mark = mark_of(holes, start_ns, start_ns + NS_PER_SECOND, ["backfilled"] if window.backfilled else [])
+        known: list[Quality] = ["backfilled"] if window.backfilled else []
+        if start_ns <= self.since_ns:
+            known += marks_at_begin(self.since_ns, start_ns, is_fetched=window.backfilled)
+        mark = mark_of(holes, start_ns, start_ns + NS_PER_SECOND, known)
         self._publish(self.venue, NS_PER_SECOND, start_ns, msgspec.structs.replace(window, mark=mark))
 
     def publish_minutes(self, venue: str, seconds: Iterable[int], closed_ns: int, holes: Iterable[Hole]) -> None:

@@ -66,6 +66,8 @@ class Hole(msgspec.Struct, frozen=True, array_like=True):
         return self.from_ns < end_ns and (self.until_ns is None or start_ns <= self.until_ns)
 
 
+UNHEARD_NS = 2**63 - 1
+"""Since when a feed is known that was not heard yet."""
 Span = tuple[int, int]
 """From and until, ns of exchange time."""
 
@@ -76,7 +78,8 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
     Every second before `closed_ns` is closed; rows from `kept_from_ns` on are kept. `late` counts trades that revised
     a closed window, `repeated` those that were there already, `rebuilt` those older than the kept rows.
     `reached_ns` is the newest moment that a record spoke of; `unsure` are the stretches in which none did for longer
-    than a quiet market explains; `gaps` are the open ones.
+    than a quiet market explains; `gaps` are the open ones. What came before `since_ns`, the first moment that a live
+    record spoke of, is not known (0: known for ever, of a row from before this was noted).
     """
 
     offset: int = -1
@@ -91,13 +94,15 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
     reached_ns: int = 0
     unsure: list[Span] = []
     gaps: dict[str, Hole] = {}
+    since_ns: int = 0
 
 
 class Joint(msgspec.Struct, frozen=True, array_like=True, tag="j"):
     """One symbol over its venues.
 
     `waits_for` has `closed_ns` of each venue alive, `venues` all that ever were; `pending` are seconds that some venue
-    closed and the joint has not published; `reached_ns` is the newest `closed_ns` of any venue.
+    closed and the joint has not published; `reached_ns` is the newest `closed_ns` of any venue. `absent` are stretches
+    in which a venue was away that is back, until they are published or a gap of the venue says more.
     """
 
     closed_ns: int = 0
@@ -106,9 +111,17 @@ class Joint(msgspec.Struct, frozen=True, array_like=True, tag="j"):
     waits_for: dict[str, int] = {}
     venues: list[str] = []
     pending: list[int] = []
+    absent: dict[str, Span] = {}
 
 
 Row = Feed | Joint | Window
+
+
+class Heard(NamedTuple):
+    """From when and up to when a venue's feed of a symbol was heard, whatever lies between."""
+
+    since_ns: int
+    reached_ns: int
 
 
 class Minute(NamedTuple):
@@ -118,6 +131,10 @@ class Minute(NamedTuple):
     market: Market
     symbol: str
     start_ns: int
+
+
+Name = tuple[str, Market, str]
+"""Venue, market and symbol of an instrument."""
 
 
 def instrument_key(venue: str, market: Market, symbol: str) -> str:

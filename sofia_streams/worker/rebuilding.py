@@ -6,15 +6,16 @@ and that is said. What it does not do: anything about windows that are still kep
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sofia_streams import codec, topics
+from sofia_streams.core.candles import Step
 from sofia_streams.core.rebuild import MinuteTrades, Place, changed_bars, place_of
-from sofia_streams.core.windows import Minute
+from sofia_streams.core.windows import Heard, Minute, Name
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import records_between, since_ms
 from sofia_streams.model import Bar
@@ -31,14 +32,14 @@ class Rebuilder:
         self._settings, self._publish = settings, publish
         self._reached: dict[Minute, int] = {}
 
-    async def rebuild(self, minutes: Iterable[Minute], partition: int, offset: int) -> None:
-        """Publish the bars of these minutes, in which the record at `offset` has trades, and wait for the log's ack."""
-        wanted = [minute for minute in minutes if self._reached.get(minute, -1) < offset]
+    async def rebuild(self, step: Step, partition: int, offset: int) -> None:
+        """Publish the bars of a step's `rebuild`, whose record stands at `offset`, and wait for the log's ack."""
+        wanted = [minute for minute in step.rebuild if self._reached.get(minute, -1) < offset]
         if wanted:
             with metrics.WAITING.labels("rebuild").track_inprogress():
-                await self._rebuild(wanted, partition)
+                await self._rebuild(wanted, step.heard, partition)
 
-    async def _rebuild(self, wanted: list[Minute], partition: int) -> None:
+    async def _rebuild(self, wanted: list[Minute], heard: Mapping[Name, Heard], partition: int) -> None:
         trades, bars = (self._place(topic, partition) for topic in (topics.TRADES, topics.BARS))
         begin_ms = since_ms(min(minute.start_ns for minute in wanted))
         address = self._settings.broker_address()
@@ -49,7 +50,7 @@ class Rebuilder:
                 _log.error("too late to revise: the log no longer holds those minutes", minutes=wanted[:5])
                 metrics.BARS_NOT_REBUILT.inc(len(wanted))
                 return
-            collected = MinuteTrades(wanted)
+            collected = MinuteTrades(wanted, heard)
             async for data in _between(consumer, trades, begin_ms, ends[trades]):
                 _add(collected, data)
             published: dict[Place, Bar] = {}

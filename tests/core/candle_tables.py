@@ -3,10 +3,10 @@
 from decimal import Decimal
 
 from sofia_streams import codec
-from sofia_streams.core.candles import apply
+from sofia_streams.core.candles import Step, apply
 from sofia_streams.core.ohlcv import merge_all, sums_of, window_start_ns
 from sofia_streams.core.rebuild import MinuteTrades, changed_bars, place_of
-from sofia_streams.core.windows import Minute, Row, Rules
+from sofia_streams.core.windows import Row, Rules
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, Trade, TradeBatch
 
 Record = TradeBatch | Punctuation | Gap
@@ -106,13 +106,13 @@ class RebuildingTable(Table):
             self.offset += 1
             step = apply(self.rows, record, offset=self.offset, rules=self.rules)
             self.published += step.bars
-            self._rebuild(step.rebuild)
+            self._rebuild(step)
             self.rows |= step.rows
             self.rows = {key: row for key, row in self.rows.items() if row is not None}
         return self
 
-    def _rebuild(self, minutes: frozenset[Minute]) -> None:
-        trades = MinuteTrades(minutes)
+    def _rebuild(self, step: Step) -> None:
+        trades = MinuteTrades(step.rebuild, step.heard)
         for record in self.log:
             trades.add(record)
         published = {place_of(bar): bar for bar in self.published}

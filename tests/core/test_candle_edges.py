@@ -1,0 +1,125 @@
+"""What bars are worth where a feed begins, and consolidated ones while a venue is away."""
+
+import msgspec
+import pytest
+from candle_tables import KEEP_ALL, RebuildingTable, S, Table, batch, punctuation, trade
+
+from sofia_streams import codec
+from sofia_streams.core.quality import AWAY_NS_MAX
+from sofia_streams.core.rebuild import place_of
+from sofia_streams.core.windows import Feed, Rules
+from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Gap
+
+KEEP_NOTHING = Rules(kept_ns=0)
+TABLES = pytest.mark.parametrize("table", [lambda: Table(KEEP_ALL), lambda: RebuildingTable(KEEP_NOTHING)])
+
+
+def qualities(table: Table, venue: str = "binance", size_ns: int = S) -> dict[int, str]:
+    """By second of their start: what the last revision of each bar is worth; a revision of a whole one is whole."""
+    last = {place_of(bar): bar for bar in table.published}
+    mine = {place.start_ns // S: bar for place, bar in last.items() if (place.venue, place.size_ns) == (venue, size_ns)}
+    return {at: "complete" if bar.quality == "revised" else bar.quality for at, bar in sorted(mine.items())}
+
+
+def seconds(first: int, last: int, venue: str = "binance") -> list:
+    """A trade in the middle of each second."""
+    return [batch(trade(at, at * S + S // 2), venue=venue) for at in range(first, last + 1)]
+
+
+def test_the_second_and_the_minute_in_which_a_feed_begins_are_a_gap_and_the_next_ones_complete():
+    table = Table().feed(*seconds(90, 190))
+    for venue in ("binance", CONSOLIDATED):
+        assert qualities(table, venue) == {90: "gap"} | dict.fromkeys(range(91, 189), "complete")
+        assert qualities(table, venue, NS_PER_MINUTE) == {60: "gap", 120: "complete"}
+
+
+def test_a_feed_that_was_heard_before_a_minute_without_a_trade_makes_it_complete():
+    table = Table().feed(punctuation(119 * S - 1), *seconds(120, 190))
+    assert set(qualities(table).values()) == {"complete"}
+    assert qualities(table, size_ns=NS_PER_MINUTE) == {120: "complete"}
+
+
+def test_punctuation_speaks_of_a_moment_before_the_first_that_was_read():
+    spoken = msgspec.structs.replace(punctuation(119 * S - 1), received_ns=121 * S)
+    table = Table().feed(spoken, *seconds(122, 190))
+    assert qualities(table, size_ns=NS_PER_MINUTE) == {120: "gap"}
+    assert qualities(table)[122] == "complete"
+
+
+def test_history_fetched_or_replayed_does_not_make_the_first_second_whole():
+    fetched = msgspec.structs.replace(trade(1, 60 * S), backfilled=True)
+    old = msgspec.structs.replace(trade(3, 75 * S), stale=True)
+    table = Table().feed(batch(fetched), batch(trade(2, 61 * S, snapshot=True)), batch(old), *seconds(90, 92))
+    assert qualities(table) == {60: "backfilled", 75: "gap", 90: "gap"}
+
+
+@TABLES
+def test_a_late_trade_revises_the_first_second_and_it_stays_a_gap(table):
+    made = table().feed(*seconds(90, 400), batch(trade(9, 90 * S + S - 1)))
+    for venue in ("binance", CONSOLIDATED):
+        assert [at for at, quality in qualities(made, venue).items() if quality == "gap"] == [90]
+        assert qualities(made, venue, NS_PER_MINUTE)[60] == "gap"
+    assert next(bar for bar in reversed(made.published) if bar.start_ns == 90 * S).revision == 1
+
+
+def test_a_worker_that_starts_again_and_a_row_of_an_older_version_know_since_when_a_feed_is_read():
+    table = Table().feed(*seconds(90, 92))
+    (row,) = [row for row in table.rows.values() if isinstance(row, Feed)]
+    assert codec.decode_row(codec.encode(row)) == row
+    assert row.since_ns == 90 * S + S // 2
+    older = Table()
+    older.rows["binance|spot|BTC/USDT"] = Feed(newest_ns=59 * S, closed_ns=58 * S, reached_ns=59 * S)
+    assert set(qualities(older.feed(*seconds(60, 125))).values()) == {"complete"}
+
+
+@TABLES
+def test_consolidated_bars_are_stale_from_the_end_of_a_venue_until_it_is_back(table):
+    both = [one for at in range(59, 100) for venue in ("okx", "binance") for one in seconds(at, at, venue)]
+    made = table().feed(
+        punctuation(58 * S - 1), punctuation(58 * S - 1, "okx"), *both, punctuation(0, "okx", alive=False)
+    )
+    made.feed(*seconds(100, 130))
+    assert qualities(made, CONSOLIDATED) == dict.fromkeys(range(58, 99), "complete") | dict.fromkeys(
+        range(99, 129), "stale"
+    )
+    assert qualities(made, CONSOLIDATED, NS_PER_MINUTE)[60] == "stale"
+    made.feed(*seconds(131, 131, "okx"), *seconds(131, 160), *seconds(132, 160, "okx"))
+    assert {at for at, quality in qualities(made, CONSOLIDATED).items() if quality != "complete"} == set(range(99, 132))
+    assert set(qualities(made).values()) == {"complete"}, "binance was there all along"
+
+
+@TABLES
+def test_what_a_venue_missed_is_filled_and_the_consolidated_bars_are_whole(table):
+    both = [one for at in range(59, 100) for venue in ("okx", "binance") for one in seconds(at, at, venue)]
+    made = table().feed(
+        punctuation(58 * S - 1), punctuation(58 * S - 1, "okx"), *both, punctuation(0, "okx", alive=False)
+    )
+    hole = Gap("okx", "spot", "BTC/USDT", 0, "1", "o", "outage", "open", 99 * S)
+    made.feed(hole, *seconds(100, 130), msgspec.structs.replace(hole, until_ns=131 * S))
+    made.feed(*seconds(131, 150, "okx"), *seconds(131, 150))
+    assert qualities(made, CONSOLIDATED)[110] == "gap"
+    made.feed(msgspec.structs.replace(hole, until_ns=131 * S, state="closed"))
+    assert set(qualities(made, CONSOLIDATED).values()) == {"complete"}
+
+
+def test_consolidated_bars_do_not_hide_that_a_venue_is_too_slow_and_are_whole_once_it_has_caught_up():
+    both = [one for at in range(59, 70) for venue in ("okx", "binance") for one in seconds(at, at, venue)]
+    made = Table(KEEP_ALL).feed(punctuation(58 * S - 1), punctuation(58 * S - 1, "okx"), *both, *seconds(70, 150))
+    assert {at for at, quality in qualities(made, CONSOLIDATED).items() if quality == "stale"} == set(range(68, 89))
+    made.feed(*seconds(70, 150, "okx"))
+    assert set(qualities(made, CONSOLIDATED).values()) == {"complete"}
+
+
+def test_a_venue_that_never_comes_back_is_missed_for_a_day():
+    end_ns = 100 * S + AWAY_NS_MAX
+    made = Table().feed(*seconds(60, 99, "okx"), *seconds(60, 100), punctuation(0, "okx", alive=False))
+    last = end_ns // S
+    made.feed(*seconds(last - 5, last + 5))
+    found = qualities(made, CONSOLIDATED)
+    assert (found[last - 2], found[last + 2]) == ("stale", "complete")
+
+
+def test_a_venue_of_which_only_history_is_known_is_not_missed():
+    fetched = msgspec.structs.replace(trade(1, 60 * S), backfilled=True)
+    made = Table().feed(batch(fetched, venue="okx"), punctuation(59 * S - 1), *seconds(61, 90))
+    assert set(qualities(made, CONSOLIDATED).values()) <= {"complete", "backfilled"}
