@@ -75,7 +75,16 @@ class _App(faust.App):
         await super()._on_partitions_revoked(revoked)
 
 
+class _Worker(faust.Worker):
+    """Logs go by LOG_LEVEL alone; Faust's own command line would drop all that is less than a warning."""
+
+    def on_setup_root_logger(self, logger: Any, level: int) -> None:
+        """Instead of Faust's, which sets the level of the handler; and draws a spinner."""
+        self.spinner = None
+
+
 _SAME: dict[str, Any] = {
+    "Worker": _Worker,
     "store": "memory://",
     "key_serializer": "raw",
     "value_serializer": "raw",
