@@ -25,7 +25,7 @@ from sofia_streams.obs import logs, metrics
 from sofia_streams.obs.waits import say_when_asked
 from sofia_streams.settings import Settings
 from sofia_streams.worker.broken_sends import mend_sends
-from sofia_streams.worker.deferred import DeferredTable
+from sofia_streams.worker.deferred import DeferredTable, ReadableTopic
 from sofia_streams.worker.log_check import LogCheck
 from sofia_streams.worker.loop_watch import LoopWatch
 from sofia_streams.worker.sink import Item, Sink
@@ -105,6 +105,7 @@ _SAME: dict[str, Any] = {
     "autodiscover": False,
     "agent_supervisor": "mode.CrashingSupervisor",  # else Faust goes on behind the record that failed
     "Table": DeferredTable,
+    "Topic": ReadableTopic,
 }
 """What is the same for every worker."""
 

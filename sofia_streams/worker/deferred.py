@@ -17,9 +17,11 @@ from faust.serializers import codecs
 from sofia_streams import codec
 from sofia_streams.core.windows import Feed
 from sofia_streams.crash_points import passing
+from sofia_streams.errors import BadRecord
 
 _log = structlog.get_logger("table")
 _SAY_EVERY_S = 5.0
+_REASON_CHARS = 500
 _ROW = "sofia-row"
 """The name by which Faust knows how our rows are written."""
 
@@ -72,6 +74,32 @@ class ReadBack:
         took_s, mb = now_s - self._began_s, self._bytes / 1e6
         speed = {"mb_per_s": round(mb / took_s, 1)} if took_s > 0 else {}
         return {"table": self._name, "rows": self._rows, "mb": round(mb, 1), "s": round(took_s, 1), **speed}
+
+
+class ReadableTopic(faust.Topic):
+    """A changelog whose rows are all read, or the worker ends. Inputs are taken raw: nothing of them is decoded here.
+
+    Faust passes over a row that cannot be decoded, or waits for ever where it is the last one.
+    """
+
+    async def on_key_decode_error(self, exc: Exception, message: Any) -> None:
+        """Instead of Faust's, which tells nobody."""
+        await self._end(exc, message)
+
+    async def on_value_decode_error(self, exc: Exception, message: Any) -> None:
+        """As for the key."""
+        await self._end(exc, message)
+
+    async def _end(self, exc: Exception, message: Any) -> None:
+        place = f"{message.topic}/{message.partition}"
+        error = BadRecord(
+            f"{place} at {message.offset}: expected a row of the worker's table, found {exc!r}"[:_REASON_CHARS] + ". "
+            "Without it the table would be wrong, so the worker ends. If another version wrote it, run that one. If it "
+            f"is damaged, delete the topic {message.topic} and the worker's group with a Kafka tool, and start again: "
+            "the table is made anew from the log."
+        )
+        _log.error(str(error))
+        await self.app.crash(error)
 
 
 class DeferredTable(faust.Table):

@@ -141,3 +141,20 @@ async def test_it_is_read_back_in_bounded_memory_to_the_last_row(servers):
     print(f"{mb:.0f} MB in {took_s:.1f} s from the start, an empty one {empty_s:.1f} s: {mb / (took_s - empty_s):.0f} "
           f"MB/s; peak {full.rss_mb:.0f} MB, empty {none.rss_mb:.0f} MB")  # fmt: skip
     assert full.rss_mb - none.rss_mb < MORE_MB_MAX
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+async def test_a_row_that_cannot_be_read_ends_the_worker_with_its_place(servers, is_last):
+    """Before it has changed anything: a table without that row would make wrong bars."""
+    settings = servers.model_copy(update={"namespace": f"unreadable-{is_last}".lower()})
+    changelog = await uncompacted(settings)
+    async with AIOKafkaProducer(bootstrap_servers=settings.broker_address()) as producer:
+        await producer.send_and_wait(changelog, codec.encode(Feed(trades=1)), key=as_key(INSTRUMENTS[0]))
+        await producer.send_and_wait(changelog, b"no row", key=as_key(INSTRUMENTS[1]))
+        if not is_last:
+            await producer.send_and_wait(changelog, codec.encode(Feed(trades=1)), key=as_key(INSTRUMENTS[2]))
+    async with ohlcv(settings) as worker, asyncio.timeout(90):
+        while worker.child.exit_code() is None:  # noqa: ASYNC110  a process has no event
+            await asyncio.sleep(0.1)
+    assert worker.child.exit_code() != 0
+    assert f"{changelog}/0 at 1: expected a row of the worker's table" in worker.child.log.read_text()
