@@ -56,6 +56,12 @@ class Log:
             )
         )  # fmt: skip
 
+    def spoil(self, one):
+        """Records that are none, under the key of an instrument."""
+        for value in (b"", b"[]", b'{"venue":1}', None, b"\xff"):
+            self.add(one, START_NS)
+            next(iter(self.records.values()))[-1].value = value
+
 
 class Reader:
     """As much of a consumer as readers of stretches use."""
@@ -171,6 +177,8 @@ async def test_one_reading_serves_all_instruments_and_records_of_others_are_not_
     log.add(ETH, START_NS, trade(1, START_NS, "3"), trade(2, START_NS, "100", snapshot=True))
     for coin in range(50):
         log.add(BTC._replace(symbol=f"X{coin}/USDT"), START_NS, trade(1, START_NS))
+        log.add(BTC._replace(venue="okx"), START_NS, trade(1, START_NS))
+    log.spoil(BTC)
     found = await volumes_of(SETTINGS, {BTC: [START_NS, START_NS + NS_PER_MINUTE], ETH: [START_NS]})
     assert found == {BTC: {START_NS: Decimal("0.25"), START_NS + NS_PER_MINUTE: 4}, ETH: {START_NS: 3}}
     assert (log.consumers, log.decoded) == (1, 3)

@@ -122,11 +122,12 @@ async def _records(
 
     With `logged_until_ns` only up to the first that was logged so late.
     """
-    chosen = {Instrument(one.venue, one.market, one.symbol) for one in wanted}
-    keys = {one.symbol.encode() for one in chosen}
+    named = [Instrument(one.venue, one.market, one.symbol) for one in wanted]
+    chosen: dict[tuple[str, str, str] | None, Instrument] = {(*one,): one for one in named}
+    keys = {one.symbol.encode() for one in named}
     count = topics.partitions(topics.TRADES, settings.topic_partitions)
     name = topics.wire_name(topics.TRADES, settings.namespace)
-    places = [TopicPartition(name, number) for number in sorted({partition_of(one.symbol, count) for one in chosen})]
+    places = [TopicPartition(name, number) for number in sorted({partition_of(one.symbol, count) for one in named})]
     try:
         async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), enable_auto_commit=False) as consumer:
             consumer.assign(places)
@@ -137,11 +138,9 @@ async def _records(
                 late = await consumer.offsets_for_times(dict.fromkeys(places, logged_until_ns // NS_PER_MS))
                 ends |= {place: found.offset for place, found in late.items() if found is not None}
             async for message in records_between(consumer, starts, ends):
-                record = _decoded(message.value) if message.key in keys else None
-                if record is not None:
-                    one = Instrument(record.venue, record.market, record.symbol)
-                    if one in chosen:
-                        yield one, record
+                one = chosen.get(codec.name_in(message.value)) if message.key in keys else None
+                if one is not None and (record := _decoded(message.value)) is not None:
+                    yield one, record
     except KafkaError as error:
         address = settings.broker_address()
         raise DependencyDown(f"expected the broker at {address} to answer, found {error!r}. Is it up?") from error
