@@ -85,6 +85,11 @@ class Backfill:
         """Those of one instrument."""
         return [todo.gap for (one, _), todo in self._todo[name.partition("|")[0]].items() if one == name]
 
+    def is_filling(self, gap: Gap) -> bool:
+        """Whether the venue may still give some of an open gap: it was not asked yet, or is asked again."""
+        todo = self._todo[gap.venue].get((instrument_key(gap.venue, gap.market, gap.symbol), gap.gap_id))
+        return todo is not None and todo.at_s is not None
+
     async def run(self, venues: Sequence[str]) -> None:
         """Fill for ever. Raises what the log raises."""
         async with asyncio.TaskGroup() as group:

@@ -182,7 +182,7 @@ class KlineCheck:
             touching = [gap for gap in page.known if _touches(gap, start_ns)]
             if missing <= 0 or any(_covers(gap, start_ns) for gap in touching):
                 continue
-            if any(gap.missing_volume is None and not gap.detail for gap in touching):
+            if any(self._backfill.is_filling(gap) for gap in touching):
                 undecided.append(start_ns)
             elif await self._was_subscribed(page.one, start_ns, touching):
                 await self._open(page.one, start_ns, missing, page.now_ns)
