@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -146,16 +146,21 @@ class LogSide:
                 say(f"read {count:,} records of the log, {self._spool.rows_added:,} rows")
         self._next = dict(self._ends)
 
-    async def advance(self) -> None:
-        """Note what has been appended since: those rows are on their way."""
+    async def advance(self, bucket: Bucket | None = None, identities: Container[str] = ()) -> dict[str, Logged]:
+        """Note what has been appended since: those rows are on their way. The last of each of `identities`."""
         ends = await self._consumer.end_offsets(self._places)
+        found: dict[str, Logged] = {}
         async for message in records_between(self._consumer, self._next, ends):
-            for bucket, at_ns, row in _rows(message, self._record(message)):
-                self.recent[bucket].add(item_of(row.record).identity)
-                self.recent[bucket].add(place_of(row.offset, row.nth))
+            for name, at_ns, row in _rows(message, self._record(message)):
+                identity = item_of(row.record).identity
+                self.recent[name].add(identity)
+                self.recent[name].add(place_of(row.offset, row.nth))
                 if isinstance(row.record, Trade):
-                    self.open_minutes[bucket.market, bucket.symbol].add(window_start_ns(at_ns, NS_PER_MINUTE))
+                    self.open_minutes[name.market, name.symbol].add(window_start_ns(at_ns, NS_PER_MINUTE))
+                if name == bucket and identity in identities:
+                    found[identity] = row
         self._next = ends
+        return found
 
     def settled_before(self, bucket: Bucket, worker: str) -> int:
         """The offset before which a worker has done every record of a bucket's symbol, at most the end."""

@@ -190,9 +190,15 @@ class _Run:
         self._report.add(checked(store.name, bucket, expected.items, result))
         if self._repair and not result.is_equal:
             wanted = [*result.missing, *(item for item, _ in result.different)]
-            records = [stored_record(bucket, expected.rows[item.identity]) for item in wanted]
-            if records:
-                self._repaired[store.name] += await asyncio.to_thread(_write, store, records)
+            await self._mend(store, bucket, {item.identity: expected.rows[item.identity] for item in wanted})
+
+    async def _mend(self, store: Database, bucket: Bucket, rows: dict[str, Logged]) -> None:
+        """Write rows again. One that the log has anew since may be there already: then that is put back over it."""
+        if rows:
+            self._repaired[store.name] += len(rows)
+        while rows:
+            await asyncio.to_thread(_write, store, [stored_record(bucket, row) for row in rows.values()])
+            rows = await self._log.advance(bucket, rows.keys())
 
     def _compared(
         self, store: Database, bucket: Bucket, rows: Sequence[_Both], found: Iterable[Item]
@@ -258,5 +264,6 @@ def _hour_of_symbol(bucket: Bucket) -> tuple[int, str, str, str, str]:
     return bucket.hour_ns, bucket.market, bucket.symbol, bucket.table, bucket.venue
 
 
-def _write(store: Database, records: Sequence[Record]) -> int:
-    return sum(store.write(records[at : at + _WRITE_ROWS]) for at in range(0, len(records), _WRITE_ROWS))
+def _write(store: Database, records: Sequence[Record]) -> None:
+    for at in range(0, len(records), _WRITE_ROWS):
+        store.write(records[at : at + _WRITE_ROWS])
