@@ -24,7 +24,12 @@ class IdSet(msgspec.Struct, frozen=True, array_like=True):
         return IdSet(_merged(self.ranges, numbers), others)
 
     def union_range(self, first: int, last: int) -> IdSet:
-        """The set with the numbers from first to last in it, both inside."""
+        """The set with the numbers from first to last in it, both inside; cheap behind all others."""
+        if not self.ranges or first > self.ranges[-1] + 1:
+            return IdSet([*self.ranges, first, last], self.others)
+        place = bisect_right(self.ranges, first)
+        if place % 2 == 1 and last <= self.ranges[place]:
+            return self
         return IdSet(_merged_spans([*_spans(self.ranges), (first, last)]), self.others)
 
     def __contains__(self, trade_id: str) -> bool:
