@@ -12,11 +12,12 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
+from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.pulse import Pulse
 from sofia_streams.core.skew import ClockSkew
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.gap_watch import GapWatch
-from sofia_streams.model import NS_PER_SECOND, Punctuation, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Punctuation, TradeBatch
 from sofia_streams.venues.registry import VENUES
 
 _EDGE_NS = NS_PER_SECOND
@@ -29,6 +30,7 @@ class Outages:
     def __init__(self, gaps: GapWatch, skews: Mapping[str, ClockSkew], silent_ns_min: int) -> None:
         self._gaps, self._skews, self._silent_ns_min = gaps, skews, silent_ns_min
         self._reached_ns: dict[str, tuple[TradeBatch, int]] = {}
+        self._began_ns: dict[str, int] = {}  # the earliest that is known of an instrument, on its venue's clock
         self._lasting: dict[str, list[str]] = defaultdict(list)
         self._silent: dict[str, str] = {}
         self._lost_track: set[str] = set()  # silent since before a restart, and the last id before it is not known
@@ -44,6 +46,8 @@ class Outages:
             at_ns = max(live, default=0)
         else:
             at_ns = record.exchange_ns if record.alive else 0
+        if at_ns:
+            self._began_ns[name] = min(at_ns, self._began_ns.get(name, at_ns))
         head = TradeBatch(record.venue, record.market, record.symbol, record.received_ns, record.line, [])
         known_ns = self._reached_ns[name][1] if name in self._reached_ns else 0
         self._reached_ns[name] = (head, max(known_ns, at_ns))
@@ -68,8 +72,8 @@ class Outages:
         for head in heads:
             name = instrument_key(head.venue, head.market, head.symbol)
             if not VENUES[head.venue].ids_count and not self._is_known(name):
-                from_ns = self._skews[head.venue].exchange_now_ns(heard_ns) - _EDGE_NS
-                self._interrupt(name, head, from_ns, now_ns)
+                heard_there_ns = self._skews[head.venue].exchange_now_ns(heard_ns)
+                self._interrupt(name, head, heard_there_ns - _EDGE_NS, now_ns)
 
     def resumed(self, names: Iterable[str], now_ns: int) -> None:
         """Instruments whose connection is live again: their holes have an end."""
@@ -82,6 +86,7 @@ class Outages:
         pulse = self._pulses.get(name)
         if pulse is None:
             pulse = self._pulses[name] = Pulse(now_ns, self._silent_ns_min)
+            self._began_ns.setdefault(name, self._skews[name.partition("|")[0]].exchange_now_ns(now_ns))
         pulse.saw(now_ns)
         gap_id = self._silent.pop(name, None)
         if gap_id is not None:
@@ -119,6 +124,12 @@ class Outages:
         return bool(self._lasting.get(name)) or name in self._silent
 
     def _interrupt(self, name: str, head: TradeBatch, from_ns: int, now_ns: int) -> None:
+        """Open the hole. In the minute that a feed began in, the venue's candle cannot show a print that came so late
+        that it was cut off with the connection: there the hole reaches back to the beginning.
+        """
+        began_ns = self._began_ns.get(name, 0)
+        if began_ns >= window_start_ns(from_ns, NS_PER_MINUTE):
+            from_ns = min(from_ns, began_ns)
         self._lasting[name].append(self._gaps.interrupted(head, "outage", from_ns, now_ns).gap_id)
 
     def _end(self, name: str, gap_id: str, now_ns: int, detail: str = "") -> None:

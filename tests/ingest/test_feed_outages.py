@@ -11,15 +11,20 @@ from sofia_streams.ingest.outages import Outages
 from sofia_streams.model import Gap, Punctuation, TradeBatch
 
 BYBIT = "bybit|spot|BTC/USDT"
+LONG_AGO = Punctuation("bybit", "spot", "BTC/USDT", -100 * S, "1", -100 * S)
 
 
 class Bybit:
     """Outages of an instrument whose ids do not count; the venue's clock is ours."""
 
-    def __init__(self, log=()):
+    def __init__(self, log=(LONG_AGO,)):
         self.log = list(log)
         self.gaps = GapWatch()
         self.outages = Outages(self.gaps, _Skews(), 15 * S)
+        for record in log:
+            if isinstance(record, Punctuation):
+                self.outages.remember(record)
+        self.outages.begin(set(), 0)
 
     def restarts(self, now_ns):
         again = Bybit(self.log)
@@ -80,6 +85,16 @@ def test_a_dropped_connection_is_one_hole_with_an_end():
     assert feed.found() == [("outage", 28, None)]
     assert feed.looks(60 * S).resumes(61 * S).hears(*steady(90, 61)).looks(90 * S).found() == [("outage", 28, 62)]
     assert feed.drops(89 * S, 91 * S).found() == [("outage", 28, 62), ("outage", 88, None)]
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_hole_in_the_minute_that_a_feed_began_in_reaches_back_to_its_beginning(restarts):
+    feed = Bybit(log=()).hears(*steady(30, 7))
+    feed = feed.restarts(31 * S) if restarts else feed.drops(29 * S, 31 * S)
+    assert feed.found() == [("outage", 7, None)]
+    later = Bybit(log=()).hears(*steady(90, 7))
+    later = later.restarts(91 * S) if restarts else later.drops(89 * S, 91 * S)
+    assert later.found() == [("outage", 88, None)], "the venue's candle of that minute shows the rest"
 
 
 def test_a_silent_instrument_whose_connection_then_drops_is_one_hole():
