@@ -30,7 +30,7 @@ from sofia_streams.ops.verify.run import verify
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 
-_QUESTDB_WITHIN_S = 60.0
+_QUESTDB_WITHIN_S, _READINGS_MAX = 60.0, 4
 _WAY_IN = ("crypto_ws", "kafka")
 """What every trade goes through into the log."""
 Span = tuple[int, int]
@@ -64,9 +64,26 @@ async def compare(
 ) -> Compared:
     """Everything, once it is at rest; `spans` are times in which something was hurt, by its name.
 
-    Raises DependencyDown where a store does not answer.
+    Where the log went on meanwhile (silence becomes news late), all is read again. Raises DependencyDown where a store
+    does not answer.
     """
     prints = await asyncio.to_thread(read_ledger, ledger, symbols)
+    for _ in range(_READINGS_MAX):
+        before = await readback.ends(settings)
+        found = await _compare(settings, prints, watched, spans, say)
+        if await readback.ends(settings) == before:
+            break
+        say("the log went on meanwhile: comparing again")
+    return found
+
+
+async def _compare(
+    settings: Settings,
+    prints: Prints,
+    watched: Watched,
+    spans: Mapping[str, Sequence[Span]],
+    say: Callable[[str], None],
+) -> Compared:
     log, tally = await readback.read_log(settings), Tally()
     log.gaps = [gap for gap in log.gaps if gap.opened_ns < watched.stopped_ns]
     for name, printed in prints.items():

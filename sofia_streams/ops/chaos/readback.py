@@ -12,18 +12,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from redis.asyncio import Redis
 
 from sofia_streams import codec, topics
 from sofia_streams.core.gaps import newest
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.logread import read_gaps, whole_topic
+from sofia_streams.logread import places, read_gaps, whole_topic
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, TradeBatch
 from sofia_streams.ops.chaos.verdict import Held, Window
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 
 _PAGE = 10_000
+_READ = (topics.TRADES, topics.BARS, topics.GAPS)
 _NUMBERS = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "vwap")
 _REST = ("trade_count", "first_trade_id", "last_trade_id", "revision", "quality")
 
@@ -50,6 +52,14 @@ class Log:
         """The bars of an instrument by the start of their window."""
         found = (bar for key, bar in self.bars.items() if key[0] == size_ns and "|".join(map(str, key[1:4])) == name)
         return {bar.start_ns: bar for bar in found}
+
+
+async def ends(settings: Settings) -> dict[TopicPartition, int]:
+    """How far the topics that `read_log` reads are written."""
+    chosen = [place for topic in _READ for place in places(settings, topic)]
+    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address()) as consumer:
+        found: dict[TopicPartition, int] = await consumer.end_offsets(chosen)
+        return found
 
 
 async def read_log(settings: Settings) -> Log:

@@ -7,6 +7,7 @@ keeps the run from taking place is raised.
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import tempfile
 import time
@@ -45,6 +46,7 @@ _OWN: dict[str, object] = {
     "retention_bars_1s_days": 0, "retention_tickers_days": 0,
 }  # fmt: skip
 """On top of the defaults: nothing that was written may go by itself. Nothing of what the user configured is used."""
+_DEVELOPMENT = "QDB_DEV_MODE_ENABLED"
 _LATE_S, _SETTLE_S = 9.0, 4.0
 """How long the exchanges go on after the last trade that is compared: what is under way arrives."""
 
@@ -70,7 +72,7 @@ def run_chaos(plan: Plan, data_dir: Path, say: Say) -> Report:
     began_s = time.monotonic()
     with _folder() as folder:
         stack = Stack(folder, postgres=plan.fallback, preferred_ports=Ports(0, 0, 0, 0, 0), say=say)
-        with small_disk(folder / "kafka", plan.disk_mib), stack:
+        with small_disk(folder / "kafka", plan.disk_mib), _suspendable(), stack:
             own = Settings().model_copy(update={**_OWN, "namespace": f"chaos-{uuid4().hex[:8]}"})
             own = own.model_copy(update={"fallback_enabled": plan.fallback})
             found = addressed(own, stack.addresses, folder)
@@ -86,6 +88,20 @@ def run_chaos(plan: Plan, data_dir: Path, say: Say) -> Report:
 def _folder() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="sofia-chaos-") as folder:
         yield Path(folder) / "data"
+
+
+@contextmanager
+def _suspendable() -> Iterator[None]:
+    """Inside, a QuestDB that is started knows SUSPEND WAL: it does in development mode only."""
+    before = os.environ.get(_DEVELOPMENT)
+    os.environ[_DEVELOPMENT] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[_DEVELOPMENT]
+        else:
+            os.environ[_DEVELOPMENT] = before
 
 
 def _kept_logs(folder: Path, data_dir: Path, plan: Plan) -> str:
