@@ -46,20 +46,28 @@ async def hand_over(*_: Any, **__: Any) -> None:
     await acknowledger.drain()
 
 
+async def put(step: candles.Step, message: Any) -> list[Any]:
+    """Publish a step's bars and store its rows; what is to be acknowledged before the rows are written."""
+    outputs: list[Any] = [await publish(bar) for bar in step.bars]
+    if step.rebuild:
+        outputs.append(rebuilder.rebuild(step, message.partition, message.offset))
+    candles.store(table, step.rows)
+    return outputs
+
+
 @app.agent(trades, name="ohlcv")
 async def build_bars(stream: Any) -> None:
     """Fold each record once; bars reach the log before the rows that say so, rows before the acknowledgement."""
     async for event in stream.noack().events():
-        message, step = event.message, None
+        message, step, outputs = event.message, None, []
+        for gap in app.log_check.take_lost(message.topic, message.partition):
+            outputs += await put(candles.apply(table, gap, offset=message.offset - 1, rules=rules), message)
         async with set_aside(app, settings, event):
             record = codec.decode_trades(event.value)
             step = candles.apply(table, record, offset=message.offset, rules=rules)
         if step is None:
             continue
-        outputs = [await publish(bar) for bar in step.bars]
-        if step.rebuild:
-            outputs.append(rebuilder.rebuild(step, message.partition, message.offset))
-        candles.store(table, step.rows)
+        outputs += await put(step, message)
         await acknowledger.add(event, outputs, table.take_changes())
         _count(record, step, message.timestamp)
 

@@ -214,6 +214,8 @@ def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
     gaps = {name: hole for name, hole in feed.gaps.items() if name != gap.gap_id}
     if gap.state == "open":
         gaps[gap.gap_id] = Hole(gap.from_ns, gap.until_ns, gap.cause == "stale")
+    if gaps == feed.gaps:
+        return feed
     joint = work.get(instrument_key(CONSOLIDATED, work.market, work.symbol))
     reached_ns = feed.closed_ns
     if isinstance(joint, Joint) and work.venue in joint.venues:

@@ -2,8 +2,9 @@
 
 Faust and aiokafka go on at the first record that is left, and say nothing: what retention dropped in between is lost
 unseen, and of a topic made anew everything up to the old offset. Here each is an error in the log, a metric, a critical
-alert, and for trades an open gap of each configured instrument; then the worker goes on where it can. Nothing is
-committed before that is in the log. What it does not do: seek, change tables (`transport`).
+alert, and for trades an open gap of each configured instrument, which stands in `trades` as well where it was lost to
+the bars; then the worker goes on where it can. Nothing is committed before that is in the log. What it does not do:
+seek, change tables (`transport`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sofia_streams.core.windows import Feed, instrument_key
 from sofia_streams.errors import BadRecord, DependencyDown
 from sofia_streams.logread import check_partitions
 from sofia_streams.logwrite import Written, write_records
-from sofia_streams.model import NS_PER_MS, Alert, Gap, Punctuation, TradeBatch
+from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Alert, Gap, Punctuation, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.worker.logtail import records_at, stretches
@@ -31,6 +32,8 @@ from sofia_streams.worker.trail import Changed, Marks, Overtaken, Stretch, from_
 
 _log = structlog.get_logger("log_check")
 Finding = Overtaken | Changed
+_EDGE_NS = NS_PER_SECOND
+"""A trade is logged so long after its own time, as a rule."""
 
 
 class _Hole(NamedTuple):
@@ -59,10 +62,15 @@ class LogCheck:
     def __init__(self, settings: Settings, group: str) -> None:
         self._settings, self._group = settings, group
         self._at_work_ms: int | None = None
+        self._lost: dict[tuple[str, int], list[Gap]] = {}
 
     def was_at_work_ns(self) -> int | None:
         """The time of the newest record that was committed before this process began; None where none was."""
         return self._at_work_ms and self._at_work_ms * NS_PER_MS
+
+    def take_lost(self, topic: str, partition: int) -> list[Gap]:
+        """What was dropped before the first record that is read now; once. Bars must know it before they read on."""
+        return self._lost.pop((topic, partition), [])
 
     async def topics_fit(self) -> None:
         """Raise ConfigError where a topic has other partitions than configured, DependencyDown where there is none."""
@@ -79,6 +87,7 @@ class LogCheck:
         """
         await self.topics_fit()
         places = [TopicPartition(place.topic, place.partition) for place in inputs]
+        self._lost.clear()
         async with _admin(self._settings) as admin:
             answered = await admin.list_consumer_group_offsets(self._group, partitions=places)
         committed = {place: found.offset for place, found in answered.items() if found.offset >= 0}
@@ -139,7 +148,10 @@ class LogCheck:
         if topic == topics.TRADES.name and from_ns is not None:
             lost = _Hole(found.since, from_ns, _first_ns(log, now_ns), now_ns, text)
             keys = [symbol for symbol in self._settings.crypto_symbols if knows.is_in(place, symbol)]
-            records += [Written(topics.GAPS, gap.symbol, gap, now_ns) for gap in self._gaps(place, lost, keys)]
+            gaps, named = list(self._gaps(place, lost, keys)), [topics.GAPS]
+            if knows.newest(place):  # bars are made of it: they must say so
+                named, self._lost[place.topic, place.partition] = [topics.TRADES, topics.GAPS], gaps
+            records += [Written(topic, gap.symbol, gap, now_ns) for gap in gaps for topic in named]
         await write_records(self._settings, records)
 
     def _gaps(self, place: TopicPartition, lost: _Hole, symbols: Iterable[str]) -> Iterable[Gap]:
@@ -154,7 +166,7 @@ class LogCheck:
                     gap_id=f"retention-{place.partition}-{lost.since}-{lost.until_ns}",
                     cause="retention",
                     state="open",
-                    from_ns=min(lost.from_ns, lost.until_ns),
+                    from_ns=min(lost.from_ns, lost.until_ns) - _EDGE_NS,
                     until_ns=lost.until_ns,
                     opened_ns=lost.now_ns,
                     detail=lost.text,

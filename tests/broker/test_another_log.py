@@ -4,7 +4,9 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
@@ -16,7 +18,7 @@ from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.logread import whole_topic
 from sofia_streams.logwrite import Written, write_records
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Alert, Bar, Gap, Punctuation, Trade, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Alert, Bar, Gap, Punctuation, Quality, Trade, TradeBatch
 from sofia_streams.ops.stack import addressed
 from sofia_streams.ops.topics import apply_topics, delete_namespace
 from sofia_streams.ops.workers import Lag, start_worker, wait_joined
@@ -44,17 +46,17 @@ async def settings(servers: Settings, request: pytest.FixtureRequest) -> AsyncIt
     await delete_namespace(found)
 
 
-def seconds(first: int, count: int) -> list[TradeBatch | Punctuation]:
+def seconds(first: int, count: int, start_ns: int = START_NS, **more: Any) -> list[TradeBatch | Punctuation]:
     """One trade a second, and then that the feed was alive until two seconds later."""
     trades: list[TradeBatch | Punctuation] = [
         TradeBatch(
             "binance", "spot", "BTC/USDT", at_ns, "c",
-            [Trade(str(number), Decimal(100 + number), Decimal("0.5"), "buy", at_ns, number)],
+            [Trade(str(number), Decimal(100 + number), Decimal("0.5"), "buy", at_ns, number, **more)],
         )
         for number in range(first, first + count)
-        for at_ns in [START_NS + number * NS_PER_SECOND]
+        for at_ns in [start_ns + number * NS_PER_SECOND]
     ]  # fmt: skip
-    end_ns = START_NS + (first + count + 2) * NS_PER_SECOND
+    end_ns = start_ns + (first + count + 2) * NS_PER_SECOND
     return [*trades, Punctuation("binance", "spot", "BTC/USDT", end_ns, "c", end_ns)]
 
 
@@ -152,6 +154,50 @@ async def test_a_worker_overtaken_by_retention_says_so_and_goes_on_with_what_is_
     assert found == dict.fromkeys([*range(20), *range(35, 40)], 1)
 
 
+async def write(settings: Settings, records: list[TradeBatch | Punctuation | Gap]) -> None:
+    """As ingest does, each at its own time."""
+    await write_records(settings, [Written(topics.TRADES, one.symbol, one, one.received_ns) for one in records])
+
+
+async def qualities(settings: Settings, start_ns: int) -> dict[tuple[int, int], Quality]:
+    """What the newest bars of our venue are worth, by size and start in seconds."""
+    found: dict[tuple[int, int], Quality] = {}
+    async for value in whole_topic(settings, topics.BARS):
+        bar = codec.decode_bar(value)
+        if bar.venue == "binance":
+            found[bar.size_ns // NS_PER_SECOND, (bar.start_ns - start_ns) // NS_PER_SECOND] = bar.quality
+    return found
+
+
+@pytest.mark.parametrize("count", [80, 400])
+async def test_bars_that_lack_what_retention_dropped_say_so_until_it_is_there(settings, count):
+    """Of the longer log they are no longer kept when its end is read: they are not revised, and go on to say so."""
+    start_ns = time.time_ns() // NS_PER_MINUTE * NS_PER_MINUTE - 10 * NS_PER_MINUTE
+    await write(settings, seconds(0, 80, start_ns))
+    async with Worker(settings):
+        await eventually(lambda: drained(settings))
+    await write(settings, seconds(80, count, start_ns))
+    place, _ = await place_of(settings)
+    await as_admin(settings, lambda admin: admin.delete_records({place: RecordsToDelete(111)}))
+    async with Worker(settings):
+        await eventually(lambda: drained(settings))
+        (gap,) = await gaps(settings)
+        assert (gap.from_ns, gap.until_ns) == (start_ns + 81 * NS_PER_SECOND, start_ns + 110 * NS_PER_SECOND)
+        records = [codec.decode_trades(value) async for value in whole_topic(settings, topics.TRADES)]
+        assert [one for one in records if isinstance(one, Gap)] == [gap]
+        found = await qualities(settings, start_ns)
+        assert [second for (size, second), worth in found.items() if size == 1 and worth == "gap"] == [0, 81, 110]
+        assert (found[60, 60], found[1, 80], found[1, 111]) == ("gap", "complete", "complete")
+
+        lost = [one for one in seconds(80, 30, start_ns, backfilled=True) if isinstance(one, TradeBatch)]
+        await write(settings, [*lost, msgspec.structs.replace(gap, state="closed")])
+        await eventually(lambda: drained(settings))
+        found = await qualities(settings, start_ns)
+        revised = ("backfilled", "backfilled", "revised") if count == 80 else ("gap", "gap", "gap")
+        assert (found[60, 60], found[1, 81], found[1, 110]) == revised
+        assert list(found.values()).count("gap") == (2 if count == 80 else 5)  # the first second and minute
+
+
 async def make_anew(settings: Settings) -> None:
     name = topics.wire_name(topics.TRADES, settings.namespace)
     await as_admin(settings, lambda admin: admin.delete_topics([name]))
@@ -215,4 +261,3 @@ async def test_a_worker_that_runs_ends_when_partitions_are_added(settings):
         await as_admin(settings, lambda admin: admin.create_partitions({topic: NewPartitions(3)}))
         await eventually(worker.ended)
         assert f"expected 2 partitions of {topic}, found 3" in worker.log()
-

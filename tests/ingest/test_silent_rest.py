@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 from rest_server import serving_rest
 
@@ -98,6 +99,25 @@ async def test_the_worker_closes_a_gap_only_when_the_venue_answered(venue, tmp_p
     assert one.log.ids() == one.lost
     assert (one.log[-1].filled, one.log[-1].detail) == (10, "")
     assert filling.open_gaps(f"{venue}|spot|BTC/USDT") == []
+
+
+@pytest.mark.parametrize("venue", WITH_IDS)
+async def test_the_worker_fills_a_gap_that_names_no_ids_by_its_times(venue, tmp_path, monkeypatch):
+    """What retention dropped of the log: nobody knows the ids."""
+    one = Venue(venue, monkeypatch, answered=10**9)
+    first_ns, last_ns = (START_NS + number * NS_PER_SECOND for number in (LOST[0], LOST[-1]))
+    changes = {"cause": "retention", "first_id": "", "last_id": "", "missing": None}
+    async with serving_rest(one.rest) as port:
+        settings = Settings(simulator_url=f"ws://127.0.0.1:{port}", data_dir=tmp_path)
+        filling = worker.Backfill(settings, Names(), one.log)
+        filling.note(msgspec.structs.replace(one.gap, from_ns=first_ns - 1, until_ns=last_ns + 1, **changes))
+        running = asyncio.create_task(filling.run([venue]))
+        async with asyncio.timeout(30):
+            await one.log.closed.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert one.log.ids() == one.lost
+    assert (one.log[-1].cause, one.log[-1].state, one.log[-1].filled) == ("retention", "closed", len(LOST))
 
 
 @pytest.mark.parametrize("venue", WITH_IDS)
