@@ -1,8 +1,17 @@
 """How far a table is read back, as it is said in the log."""
 
+import pytest
+import structlog
 from structlog.testing import capture_logs
 
+from sofia_streams.worker import deferred
 from sofia_streams.worker.deferred import ReadBack
+
+
+@pytest.fixture(autouse=True)
+def own_log(monkeypatch):
+    """A logger that no other test has used: one that has been used keeps its processors, and cannot be captured."""
+    monkeypatch.setattr(deferred, "_log", structlog.get_logger("table"))
 
 
 def test_a_long_read_says_every_few_seconds_how_far_it_is_and_then_what_it_took():
