@@ -49,7 +49,7 @@ async def hand_over(*_: Any, **__: Any) -> None:
 async def put(step: candles.Step, message: Any) -> list[Any]:
     """Publish a step's bars and store its rows; what is to be acknowledged before the rows are written."""
     outputs: list[Any] = [await publish(bar) for bar in step.bars]
-    if step.rebuild:
+    if step.rebuild or step.remark:
         outputs.append(rebuilder.rebuild(step, message.partition, message.offset))
     candles.store(table, step.rows)
     return outputs

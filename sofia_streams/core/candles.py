@@ -37,6 +37,7 @@ from sofia_streams.core.windows import (
     Name,
     Row,
     Rules,
+    Stretch,
     Window,
     instrument_key,
     joins_consolidated,
@@ -54,8 +55,6 @@ from sofia_streams.model import (
 )
 
 _replace = msgspec.structs.replace
-_OLD_NS_MAX = 24 * 60 * NS_PER_MINUTE
-"""How far back from the kept rows a gap's own news is carried into bars; trades of any age are."""
 
 
 class Step(NamedTuple):
@@ -63,7 +62,8 @@ class Step(NamedTuple):
 
     `applied` counts its trades that were new, `late` those whose window was closed.
     `rebuild` names minutes older than the kept rows that got a trade: their bars come from the log, and from what is
-    known of the feeds of the symbol (`heard`).
+    known of the feeds of the symbol (`heard`). `remark` is a stretch older than the kept rows whose bars have the same
+    trades, but are worth something else now.
     """
 
     bars: list[Bar]
@@ -72,6 +72,7 @@ class Step(NamedTuple):
     late: int = 0
     rebuild: frozenset[Minute] = frozenset()
     heard: Mapping[Name, Heard] = {}
+    remark: Stretch | None = None
 
 
 def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, offset: int, rules: Rules) -> Step:
@@ -101,8 +102,9 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, 
     closed = _replace(closed, offset=offset, kept_from_ns=kept_from_ns, since_ns=work.since_ns)
     work.changed[key] = closed  # last: it carries the offset
     late = closed.late - feed.late + closed.rebuilt - feed.rebuilt
-    heard = work.heard() if work.rebuild else {}
-    return Step(work.bars, work.changed, closed.trades - feed.trades, late, frozenset(work.rebuild), heard)
+    heard = work.heard() if work.rebuild or work.remark else {}
+    applied, rebuild = closed.trades - feed.trades, frozenset(work.rebuild)
+    return Step(work.bars, work.changed, applied, late, rebuild, heard, work.remark)
 
 
 def store(stored: MutableMapping[str, Row], rows: Mapping[str, Row | None]) -> None:
@@ -227,9 +229,9 @@ def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
         window = work.window(work.venue, NS_PER_SECOND, start_ns)
         if window is not None:
             work.publish_second(start_ns, window, gaps.values())
-    old_from_ns = max(window_start_ns(gap.from_ns, NS_PER_MINUTE), feed.kept_from_ns - _OLD_NS_MAX)
-    for start_ns in range(old_from_ns, min(until_ns, feed.kept_from_ns), NS_PER_MINUTE):
-        work.name_late(start_ns)
+    old_from_ns, old_until_ns = window_start_ns(gap.from_ns, NS_PER_MINUTE), min(until_ns, feed.kept_from_ns)
+    if old_from_ns < old_until_ns:
+        work.remark = Stretch(work.venue, work.market, work.symbol, old_from_ns, old_until_ns)
     return _replace(feed, gaps=gaps)
 
 
@@ -280,7 +282,7 @@ def _consolidate(work: StepRows, feed: Feed, record: TradeBatch | Punctuation | 
     if absent or work.venue not in joint.waits_for:
         absent = absences(joint, record, work.feed(work.venue))
     holes: list[Hole] = []
-    if due:
+    if due or closed_ns // NS_PER_MINUTE > joint.closed_ns // NS_PER_MINUTE:
         holes = work.joint_holes(feed, Joint(closed_ns, joint.kept_from_ns, 0, waits_for, venues, absent=absent))
     for start_ns in due:
         if start_ns < joint.kept_from_ns:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sofia_streams.core.windows import UNHEARD_NS, Feed, Heard, Hole, Joint, Span, is_live
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Gap, Punctuation, Quality, TradeBatch
+from sofia_streams.model import NS_PER_MINUTE, Gap, Punctuation, Quality, TradeBatch
 
 _ORDER: tuple[Quality, ...] = ("gap", "stale", "backfilled", "revised", "complete")
 """Worst first."""
@@ -29,9 +29,9 @@ def began_in(since_ns: int) -> Hole:
     return Hole(since_ns, since_ns)
 
 
-def marks_at_begin(since_ns: int, start_ns: int, *, is_fetched: bool) -> list[Quality]:
-    """What a second is worth that begins before its feed is known: a gap, but for history that was fetched later."""
-    return [] if is_fetched and start_ns + NS_PER_SECOND <= since_ns else ["gap"]
+def marks_at_begin(since_ns: int, end_ns: int, *, is_fetched: bool) -> list[Quality]:
+    """What a window is worth that begins before its feed is known: a gap, but for history that was fetched later."""
+    return [] if is_fetched and end_ns <= since_ns else ["gap"]
 
 
 def lacking(gaps: Iterable[Hole], heard: Heard, from_ns: int, until_ns: int) -> list[Hole]:

@@ -11,9 +11,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from sofia_streams.core.ohlcv import Sums, bar_of, merge_all, sums_of, window_start_ns
 from sofia_streams.core.quality import began_in, lacking, mark_of, marks_at_begin
-from sofia_streams.core.windows import Heard, Hole, Minute, Name, is_live, joins_consolidated
+from sofia_streams.core.windows import Heard, Hole, Minute, Name, Stretch, is_live, joins_consolidated
 from sofia_streams.model import (
     CONSOLIDATED,
     NS_PER_MINUTE,
@@ -50,44 +52,97 @@ class Rebuilt(NamedTuple):
     mark: Quality
 
 
-class MinuteTrades:
-    """Collects the trades of some minutes, each once, and the gaps in them, as records of the log come by.
+class Marks:
+    """Collects what bars are worth as records of the log come by: open gaps, what was fetched later, who was heard.
 
-    `heard` is what was known of the feeds when the minutes were named (`candles.Step`).
+    `heard` is what was known of the feeds at the step that asked (`candles.Step`).
     """
+
+    def __init__(self, heard: Mapping[Name, Heard] | None = None) -> None:
+        self._heard = dict(heard or {})
+        self._holes: dict[Name, dict[str, Hole]] = defaultdict(dict)
+        self._fetched: set[Place] = set()
+        self._joined: dict[tuple[str, str], set[Name]] = defaultdict(set)
+        for name, known in self._heard.items():
+            self._note(name)
+            self._holes[name] |= known.gaps  # their records may stand before what is read
+
+    def add(self, record: TradeBatch | Punctuation | Gap) -> None:
+        """The next record."""
+        name: Name = (record.venue, record.market, record.symbol)
+        self._note(name)
+        if isinstance(record, Gap):
+            self._holes[name].pop(record.gap_id, None)
+            if record.state == "open":
+                self._holes[name][record.gap_id] = Hole(record.from_ns, record.until_ns, record.cause == "stale")
+        elif is_live(record) and (heard := self._heard.get(name)) is not None:
+            self._heard[name] = heard._replace(reached_ns=max(heard.reached_ns, _newest_ns(record)))
+        if isinstance(record, TradeBatch):
+            for trade in record.trades:
+                if trade.backfilled:
+                    for size_ns in (NS_PER_SECOND, NS_PER_MINUTE):
+                        self._fetched.add(Place(*name, size_ns, window_start_ns(trade.exchange_ns, size_ns)))
+
+    def of(self, place: Place) -> Quality:
+        """What a window is worth, by everything that came by."""
+        is_fetched = any(Place(*name, *place[3:]) in self._fetched for name in self._names(place))
+        return self.mark(place, self.known(place, is_fetched=is_fetched))
+
+    def known(self, place: Place, *, is_fetched: bool) -> list[Quality]:
+        """What is known of a venue's own window beside its gaps."""
+        known: list[Quality] = ["backfilled"] if is_fetched else []
+        heard = self._heard.get(place[:3])
+        if heard is not None and place.start_ns <= heard.since_ns:
+            end_ns = place.start_ns + place.size_ns
+            known += marks_at_begin(heard.since_ns, end_ns, is_fetched=is_fetched)
+        return known
+
+    def mark(self, place: Place, known: Iterable[Quality]) -> Quality:
+        """What a window is worth by the open gaps of its venue and its beginning; of the consolidated, of all."""
+        start_ns, end_ns = place.start_ns, place.start_ns + place.size_ns
+        holes: list[Hole] = []
+        for name in self._names(place):
+            gaps = self._holes[name].values() if name in self._holes else ()
+            heard = self._heard.get(name)
+            if heard is None or place.venue != CONSOLIDATED:
+                holes += gaps if heard is None else [*gaps, began_in(heard.since_ns)]
+            else:
+                holes += lacking(gaps, heard, start_ns, end_ns)
+        return mark_of(holes, start_ns, end_ns, known)
+
+    def _names(self, place: Place) -> list[Name]:
+        """The venue of a bar; of a consolidated one, those whose bars it joins."""
+        return [place[:3]] if place.venue != CONSOLIDATED else sorted(self._joined[place[1:3]])
+
+    def _note(self, name: Name) -> None:
+        if joins_consolidated(*name[:2]):
+            self._joined[name[1:]].add(name)
+
+
+def _newest_ns(record: TradeBatch | Punctuation) -> int:
+    if isinstance(record, Punctuation):
+        return record.exchange_ns
+    return max(trade.exchange_ns for trade in record.trades if not trade.snapshot)
+
+
+class MinuteTrades:
+    """Collects the trades of some minutes, each once, and what they are worth, as records of the log come by."""
 
     def __init__(self, minutes: Iterable[Minute], heard: Mapping[Name, Heard] | None = None) -> None:
         self._minutes = frozenset(minutes)
-        self._heard = dict(heard or {})
+        self._marks = Marks(heard)
         self._trades: dict[Place, dict[tuple[str, str], Trade]] = defaultdict(dict)
-        self._holes: dict[Name, dict[str, Hole]] = defaultdict(dict)
 
     def add(self, record: TradeBatch | Punctuation | Gap) -> None:
         """What a record says of the minutes; history is left out of bars."""
-        venue, market, symbol = record.venue, record.market, record.symbol
-        if isinstance(record, Gap):
-            self._holes[venue, market, symbol].pop(record.gap_id, None)
-            if record.state == "open":
-                hole = Hole(record.from_ns, record.until_ns, record.cause == "stale")
-                self._holes[venue, market, symbol][record.gap_id] = hole
-        elif is_live(record):
-            self._hear((venue, market, symbol), record)
+        self._marks.add(record)
         if isinstance(record, TradeBatch):
+            venue, market, symbol = record.venue, record.market, record.symbol
             for trade in record.trades:
                 if not trade.snapshot and self._views(venue, market, symbol, trade.exchange_ns):
                     start_ns = window_start_ns(trade.exchange_ns, NS_PER_SECOND)
                     second = self._trades[Place(venue, market, symbol, NS_PER_SECOND, start_ns)]
                     second.setdefault((trade.id_kind, trade.trade_id), trade)
-
-    def _hear(self, name: Name, record: TradeBatch | Punctuation) -> None:
-        heard = self._heard.get(name)
-        if heard is not None:
-            moments = (
-                [record.exchange_ns]
-                if isinstance(record, Punctuation)
-                else [trade.exchange_ns for trade in record.trades if not trade.snapshot]
-            )
-            self._heard[name] = heard._replace(reached_ns=max(heard.reached_ns, *moments))
 
     def windows(self, published: Mapping[Place, Bar]) -> dict[Place, Rebuilt]:
         """The seconds of the minutes, and the minutes: those with trades, and those without that have a bar."""
@@ -101,7 +156,7 @@ class MinuteTrades:
         for place, known in parts.items():
             sums = merge_all(part.sums for part in known if part.sums is not None)
             if sums is not None or place in published:
-                found[place] = Rebuilt(sums, self._mark(place, [part.mark for part in known]))
+                found[place] = Rebuilt(sums, self._marks.mark(place, [part.mark for part in known]))
         return found
 
     def _seconds(self, published: Mapping[Place, Bar]) -> dict[Place, Rebuilt]:
@@ -109,32 +164,16 @@ class MinuteTrades:
         found: dict[Place, Rebuilt] = {}
         for place, trades in self._trades.items():
             is_fetched = any(trade.backfilled for trade in trades.values())
-            found[place] = Rebuilt(sums_of(list(trades.values()), place.venue), self._second(place, is_fetched))
+            found[place] = Rebuilt(
+                sums_of(list(trades.values()), place.venue), self._second(place, is_fetched=is_fetched)
+            )
         for place, bar in published.items():
             if place.size_ns == NS_PER_SECOND and place.venue != CONSOLIDATED and not bar.trade_count:
                 found.setdefault(place, Rebuilt(None, self._second(place, is_fetched=False)))
         return found
 
-    def _second(self, place: Place, is_fetched: bool) -> Quality:
-        known: list[Quality] = ["backfilled"] if is_fetched else []
-        heard = self._heard.get(place[:3])
-        if heard is not None and place.start_ns <= heard.since_ns:
-            known += marks_at_begin(heard.since_ns, place.start_ns, is_fetched=is_fetched)
-        return self._mark(place, known)
-
-    def _mark(self, place: Place, known: Iterable[Quality]) -> Quality:
-        """What a window is worth by the open gaps of its venue and its beginning; of the consolidated, of all."""
-        start_ns, end_ns = place.start_ns, place.start_ns + place.size_ns
-        name = place[:3]
-        holes = [*self._holes[name].values()] if name in self._holes else []
-        if name in self._heard:
-            holes.append(began_in(self._heard[name].since_ns))
-        for name in sorted({*self._heard, *self._holes}) if place.venue == CONSOLIDATED else ():
-            if name[1:] == place[1:3] and joins_consolidated(*name[:2]):
-                gaps = self._holes[name].values() if name in self._holes else ()
-                heard = self._heard.get(name)
-                holes += gaps if heard is None else lacking(gaps, heard, start_ns, end_ns)
-        return mark_of(holes, start_ns, end_ns, known)
+    def _second(self, place: Place, *, is_fetched: bool) -> Quality:
+        return self._marks.mark(place, self._marks.known(place, is_fetched=is_fetched))
 
     def _views(self, venue: str, market: Market, symbol: str, at_ns: int) -> list[str]:
         """Whose candles of this moment are wanted: the venue's, the consolidated, both or none."""
@@ -152,6 +191,22 @@ def changed_bars(windows: Mapping[Place, Rebuilt], published: Mapping[Place, Bar
         bar = bar_of(sums, **place._asdict(), revision=revision, mark=mark)
         if known is None or bar.without_revision() != known.without_revision() or mark != _mark(known):
             yield bar
+
+
+def remarked_bars(marks: Marks, published: Mapping[Place, Bar]) -> Iterator[Bar]:
+    """The bars that are worth something else than as they were `published`, as their next revision."""
+    for place in sorted(published, key=lambda place: (place.start_ns, place)):
+        bar, mark = published[place], marks.of(place)
+        if mark != _mark(bar):
+            quality: Quality = "revised" if mark == "complete" else mark
+            yield msgspec.structs.replace(bar, revision=bar.revision + 1, quality=quality)
+
+
+def is_within(place: Place, stretch: Stretch) -> bool:
+    """Whether a bar belongs to a stretch."""
+    views = (stretch.venue, CONSOLIDATED) if joins_consolidated(stretch.venue, stretch.market) else (stretch.venue,)
+    is_of = place.venue in views and place[1:3] == stretch[1:3]
+    return is_of and stretch.from_ns <= place.start_ns < stretch.until_ns
 
 
 def _mark(bar: Bar) -> Quality:

@@ -23,6 +23,7 @@ from sofia_streams.core.windows import (
     Name,
     Row,
     Rules,
+    Stretch,
     Window,
     instrument_key,
     joins_consolidated,
@@ -58,6 +59,7 @@ class StepRows:
         self.bars: list[Bar] = []
         self.touched: set[int] = set()
         self.rebuild: set[Minute] = set()
+        self.remark: Stretch | None = None
         self.since_ns = UNHEARD_NS
 
     def name_old(self, venue: str, start_ns: int) -> None:
@@ -84,8 +86,8 @@ class StepRows:
         joint, venues = self.get(instrument_key(CONSOLIDATED, self.market, self.symbol)), [self.venue]
         if isinstance(joint, Joint) and joins_consolidated(self.venue, self.market):
             venues = joint.venues
-        feeds = {venue: self.feed(venue) for venue in venues}
-        return {(name, self.market, self.symbol): Heard(one.since_ns, one.reached_ns) for name, one in feeds.items()}
+        feeds = {(venue, self.market, self.symbol): self.feed(venue) for venue in venues}
+        return {name: Heard(one.since_ns, one.reached_ns, one.gaps) for name, one in feeds.items()}
 
     def joint_holes(self, feed: Feed, joint: Joint) -> list[Hole]:
         """What the consolidated windows that are kept and closed lack of any venue; `feed` is the record's own."""
@@ -117,7 +119,7 @@ class StepRows:
         self.touched.add(start_ns)
         known: list[Quality] = ["backfilled"] if window.backfilled else []
         if start_ns <= self.since_ns:
-            known += marks_at_begin(self.since_ns, start_ns, is_fetched=window.backfilled)
+            known += marks_at_begin(self.since_ns, start_ns + NS_PER_SECOND, is_fetched=window.backfilled)
         mark = mark_of(holes, start_ns, start_ns + NS_PER_SECOND, known)
         self._publish(self.venue, NS_PER_SECOND, start_ns, msgspec.structs.replace(window, mark=mark))
 

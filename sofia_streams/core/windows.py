@@ -11,6 +11,7 @@ Rows are small and change one at a time, so that a changelog stays small.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -118,10 +119,11 @@ Row = Feed | Joint | Window
 
 
 class Heard(NamedTuple):
-    """From when and up to when a venue's feed of a symbol was heard, whatever lies between."""
+    """From when and up to when a venue's feed of a symbol was heard, and its gaps that are open, by id."""
 
     since_ns: int
     reached_ns: int
+    gaps: Mapping[str, Hole] = {}
 
 
 class Minute(NamedTuple):
@@ -135,6 +137,16 @@ class Minute(NamedTuple):
 
 Name = tuple[str, Market, str]
 """Venue, market and symbol of an instrument."""
+
+
+class Stretch(NamedTuple):
+    """The bars of one venue, and the consolidated ones that it joins, that begin in [from_ns, until_ns)."""
+
+    venue: str
+    market: Market
+    symbol: str
+    from_ns: int
+    until_ns: int
 
 
 def instrument_key(venue: str, market: Market, symbol: str) -> str:

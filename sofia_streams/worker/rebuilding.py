@@ -1,12 +1,14 @@
-"""Reads old minutes from the log again and publishes what changed: for trades later than the kept rows of the table.
+"""Reads old minutes from the log again and publishes what changed: for trades later than the kept rows of the table,
+and for news of a gap that reaches back further.
 
-One read serves every late record that it reached. A minute whose first trades the log no longer has is left as it is,
-and that is said. What it does not do: anything about windows that are still kept (`core.candles`).
+One read serves every late record that it reached. A gap's stretch of any length is read for what its bars are worth,
+then its bars half a day at a time, so that memory is bounded. What the log no longer has whole is left as it is, and
+that is said. What it does not do: anything about windows that are still kept (`core.candles`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -14,15 +16,16 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sofia_streams import codec, topics
 from sofia_streams.core.candles import Step
-from sofia_streams.core.rebuild import MinuteTrades, Place, changed_bars, place_of
-from sofia_streams.core.windows import Heard, Minute, Name
+from sofia_streams.core.rebuild import Marks, MinuteTrades, Place, changed_bars, is_within, place_of, remarked_bars
+from sofia_streams.core.windows import Heard, Minute, Name, Stretch
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import records_between, since_ms
-from sofia_streams.model import Bar
+from sofia_streams.logread import EARLY_NS, records_between, since_ms
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 
 _log = structlog.get_logger("rebuilding")
+_PIECE_NS = 12 * 60 * NS_PER_MINUTE
 
 
 class Rebuilder:
@@ -33,11 +36,13 @@ class Rebuilder:
         self._reached: dict[Minute, int] = {}
 
     async def rebuild(self, step: Step, partition: int, offset: int) -> None:
-        """Publish the bars of a step's `rebuild`, whose record stands at `offset`, and wait for the log's ack."""
+        """Publish what a step says of old bars, whose record stands at `offset`, and wait for the log's ack."""
         wanted = [minute for minute in step.rebuild if self._reached.get(minute, -1) < offset]
-        if wanted:
-            with metrics.WAITING.labels("rebuild").track_inprogress():
+        with metrics.WAITING.labels("rebuild").track_inprogress():
+            if wanted:
                 await self._rebuild(wanted, step.heard, partition)
+            if step.remark is not None:
+                await self._remark(step.remark, step.heard, partition)
 
     async def _rebuild(self, wanted: list[Minute], heard: Mapping[Name, Heard], partition: int) -> None:
         trades, bars = (self._place(topic, partition) for topic in (topics.TRADES, topics.BARS))
@@ -56,11 +61,48 @@ class Rebuilder:
             published: dict[Place, Bar] = {}
             async for data in _between(consumer, bars, begin_ms, ends[bars]):
                 _remember(published, data)
-        sent = [await self._publish(bar) for bar in changed_bars(collected.windows(published), published)]
+        sent = await self._send(changed_bars(collected.windows(published), published))
+        self._reached |= dict.fromkeys(wanted, ends[trades] - 1)
+        _log.warning("revised old bars from the log", minutes=len(wanted), bars=sent)
+
+    async def _remark(self, stretch: Stretch, heard: Mapping[Name, Heard], partition: int) -> None:
+        trades, bars = (self._place(topic, partition) for topic in (topics.TRADES, topics.BARS))
+        marks, sent = Marks(heard), 0
+        address = self._settings.broker_address()
+        async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer:
+            consumer.assign([trades, bars])
+            ends = await consumer.end_offsets([trades, bars])
+            whole = await self._whole(consumer, trades, stretch)
+            async for data in _between(consumer, trades, since_ms(whole.from_ns), ends[trades]):
+                _add(marks, data)
+            for from_ns in range(whole.from_ns, whole.until_ns, _PIECE_NS):
+                piece = whole._replace(from_ns=from_ns, until_ns=min(from_ns + _PIECE_NS, whole.until_ns))
+                published: dict[Place, Bar] = {}
+                async for data in _between(consumer, bars, since_ms(from_ns), ends[bars]):
+                    _remember(published, data, piece)
+                sent += await self._send(remarked_bars(marks, published))
+        _log.warning("a gap's news reached old bars", venue=stretch.venue, symbol=stretch.symbol, bars=sent)
+
+    async def _whole(self, consumer: AIOKafkaConsumer, trades: TopicPartition, stretch: Stretch) -> Stretch:
+        """The part of a stretch of which retention has dropped nothing; the rest is said."""
+        first = (await consumer.beginning_offsets([trades]))[trades]
+        if first == 0:
+            return stretch
+        consumer.seek(trades, first)
+        begin_ns = (await consumer.getone(trades)).timestamp * NS_PER_MS + EARLY_NS
+        from_ns = max(stretch.from_ns, begin_ns - begin_ns % NS_PER_MINUTE + NS_PER_MINUTE)
+        if from_ns > stretch.from_ns:
+            lost = (min(from_ns, stretch.until_ns) - stretch.from_ns) // NS_PER_MINUTE
+            _log.error("too late to revise: the log no longer holds those minutes", minutes=lost, stretch=stretch)
+            metrics.BARS_NOT_REBUILT.inc(lost)
+        return stretch._replace(from_ns=from_ns)
+
+    async def _send(self, bars: Iterable[Bar]) -> int:
+        """Publish bars and wait for their acks; how many."""
+        sent = [await self._publish(bar) for bar in bars]
         for future in sent:
             await future
-        self._reached |= dict.fromkeys(wanted, ends[trades] - 1)
-        _log.warning("revised old bars from the log", minutes=len(wanted), bars=len(sent))
+        return len(sent)
 
     def _place(self, topic: topics.Topic, partition: int) -> TopicPartition:
         return TopicPartition(topics.wire_name(topic, self._settings.namespace), partition)
@@ -83,7 +125,7 @@ async def _between(consumer: AIOKafkaConsumer, place: TopicPartition, begin_ms: 
         yield message.value
 
 
-def _add(collected: MinuteTrades, data: bytes) -> None:
+def _add(collected: MinuteTrades | Marks, data: bytes) -> None:
     try:
         record = codec.decode_trades(data)
     except BadRecord:
@@ -91,9 +133,10 @@ def _add(collected: MinuteTrades, data: bytes) -> None:
     collected.add(record)
 
 
-def _remember(published: dict[Place, Bar], data: bytes) -> None:
+def _remember(published: dict[Place, Bar], data: bytes, stretch: Stretch | None = None) -> None:
     try:
         bar = codec.decode_bar(data)
     except BadRecord:
         return
-    published[place_of(bar)] = bar
+    if stretch is None or is_within(place_of(bar), stretch):
+        published[place_of(bar)] = bar

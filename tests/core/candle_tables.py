@@ -5,7 +5,7 @@ from decimal import Decimal
 from sofia_streams import codec
 from sofia_streams.core.candles import Step, apply
 from sofia_streams.core.ohlcv import merge_all, sums_of, window_start_ns
-from sofia_streams.core.rebuild import MinuteTrades, changed_bars, place_of
+from sofia_streams.core.rebuild import Marks, MinuteTrades, changed_bars, is_within, place_of, remarked_bars
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, Trade, TradeBatch
 
@@ -112,8 +112,12 @@ class RebuildingTable(Table):
         return self
 
     def _rebuild(self, step: Step) -> None:
-        trades = MinuteTrades(step.rebuild, step.heard)
+        trades, marks = MinuteTrades(step.rebuild, step.heard), Marks(step.heard)
         for record in self.log:
             trades.add(record)
+            marks.add(record)
         published = {place_of(bar): bar for bar in self.published}
         self.published += changed_bars(trades.windows(published), published)
+        if step.remark is not None:
+            wanted = {place_of(bar): bar for bar in self.published if is_within(place_of(bar), step.remark)}
+            self.published += remarked_bars(marks, wanted)

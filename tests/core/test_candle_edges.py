@@ -5,9 +5,10 @@ import pytest
 from candle_tables import KEEP_ALL, RebuildingTable, S, Table, batch, punctuation, trade
 
 from sofia_streams import codec
+from sofia_streams.core.candles import apply
 from sofia_streams.core.quality import AWAY_NS_MAX
-from sofia_streams.core.rebuild import place_of
-from sofia_streams.core.windows import Feed, Rules
+from sofia_streams.core.rebuild import Marks, Place, place_of
+from sofia_streams.core.windows import Feed, Heard, Hole, Rules, Stretch
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Gap
 
 KEEP_NOTHING = Rules(kept_ns=0)
@@ -110,6 +111,14 @@ def test_consolidated_bars_do_not_hide_that_a_venue_is_too_slow_and_are_whole_on
     assert set(qualities(made, CONSOLIDATED).values()) == {"complete"}
 
 
+def test_a_consolidated_minute_that_closes_without_a_second_of_its_own_knows_its_gaps():
+    both = [batch(trade(at, at * S), venue=venue) for at in (65, 70) for venue in ("binance", "okx")]
+    made = Table().feed(punctuation(59 * S), punctuation(59 * S, "okx"), *both)
+    made.feed(Gap("binance", "spot", "BTC/USDT", 0, "1", "o", "outage", "open", 72 * S, 100 * S))
+    made.feed(*(batch(trade(at, at * S), venue="okx") for at in (150, 181)))
+    assert qualities(made, CONSOLIDATED, NS_PER_MINUTE) == {60: "gap"}
+
+
 def test_a_venue_that_never_comes_back_is_missed_for_a_day():
     end_ns = 100 * S + AWAY_NS_MAX
     made = Table().feed(*seconds(60, 99, "okx"), *seconds(60, 100), punctuation(0, "okx", alive=False))
@@ -123,3 +132,36 @@ def test_a_venue_of_which_only_history_is_known_is_not_missed():
     fetched = msgspec.structs.replace(trade(1, 60 * S), backfilled=True)
     made = Table().feed(batch(fetched, venue="okx"), punctuation(59 * S - 1), *seconds(61, 90))
     assert set(qualities(made, CONSOLIDATED).values()) <= {"complete", "backfilled"}
+
+
+def test_a_gap_of_any_length_is_carried_into_every_bar_in_it_and_is_one_stretch_of_work():
+    hours = [at for hour in range(100) for at in range(3600 * hour + 7200, 3600 * hour + 7203)]
+    made = RebuildingTable().feed(punctuation(7200 * S - 1), batch(trade(1, 7200 * S)))
+    made.feed(*(one for at in hours for one in seconds(at, at, "okx")), *seconds(hours[-1] + 1, hours[-1] + 9))
+    whole = qualities(made, CONSOLIDATED)
+    hole = Gap("binance", "spot", "BTC/USDT", 0, "1", "o", "ids", "open", 7200 * S, (hours[-1] + 1) * S)
+    step = apply(made.rows, hole, offset=made.offset + 1, rules=made.rules)
+    assert step.remark == Stretch(
+        "binance", "spot", "BTC/USDT", 7200 * S, made.rows["binance|spot|BTC/USDT"].kept_from_ns
+    )
+    assert not step.rebuild
+    made.feed(hole)
+    inside = [at for at in whole if at <= hours[-1]]
+    assert len(inside) > 290 and {qualities(made, CONSOLIDATED)[at] for at in inside} == {"gap"}
+    assert qualities(made)[7200] == "gap"
+    assert (
+        made.rows["binance|spot|BTC/USDT"].gaps
+        and apply(made.rows, hole, offset=10**6, rules=made.rules).remark is None
+    )
+    made.feed(msgspec.structs.replace(hole, state="closed"))
+    assert qualities(made)[7200] == "complete"
+    after = qualities(made, CONSOLIDATED)
+    assert {at for at in inside if after[at] == "gap"} <= {at for at in inside if whole[at] == "gap"}
+
+
+def test_what_was_open_when_a_stretch_was_named_counts_though_its_record_was_not_read():
+    name = ("binance", "spot", "BTC/USDT")
+    marks = Marks({name: Heard(0, 900 * S, {"old": Hole(10 * S, None)})})
+    assert marks.of(Place(*name, S, 300 * S)) == "gap"
+    marks.add(Gap(*name, 0, "1", "old", "outage", "closed", 10 * S, 200 * S))
+    assert marks.of(Place(*name, S, 300 * S)) == "complete"
