@@ -17,10 +17,13 @@ from sofia_streams.ops.chaos.keeper import Keeper
 from sofia_streams.ops.chaos.plan import Plan
 from sofia_streams.ops.chaos.probe import Probe
 from sofia_streams.ops.gaps import open_gaps
+from sofia_streams.ops.supervision.supervise import Supervisor
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 
-_WARM_WITHIN_S, _REST_WITHIN_S, _STILL_S, _OUTAGE_S = 120.0, 90.0, 4.0, 10.0
+_WARM_WITHIN_S, _REST_WITHIN_S, _STILL_S = 120.0, 90.0, 4.0
+_OUTAGE_S = 10.0
+"""So long after a connection has gone, ingest says that its feeds are dead (`ingest.sockets.live`)."""
 _LAG_S = 3.0
 """While trades come a worker is never at the end: so many seconds of records behind counts as there."""
 _CANDLES_AFTER_NS = 20 * NS_PER_SECOND
@@ -101,15 +104,20 @@ async def _awaited(settings: Settings, probe: Probe, keeper: Keeper, known_ns: i
     return "the candles of the last minute" if time.time_ns() < known_ns else ""
 
 
-async def come_to_rest(probe: Probe) -> str:
-    """After the exchanges have stopped: until nothing is left to do; what still was after a while, "" for nothing."""
+async def come_to_rest(probe: Probe, supervisor: Supervisor) -> str:
+    """After the exchanges have stopped: until nothing is left to do; what still was after a while, "" for nothing.
+
+    `crypto_ws` says each second that feeds are dead, so it is stopped once it has said so the first time.
+    """
+    await asyncio.sleep(_OUTAGE_S + _STILL_S)
+    await asyncio.to_thread(supervisor.retire, "crypto_ws")
     began_s = time.monotonic()
     ends, still_s = -1, began_s
     while (now_s := time.monotonic()) - began_s < _REST_WITHIN_S:
         sample = probe.newest()
         if sample is None or sample.ends != ends or any(sample.lag.values()):
             ends, still_s = sample.ends if sample else -1, now_s
-        elif now_s - still_s >= _STILL_S and now_s - began_s >= _OUTAGE_S + _STILL_S:
+        elif now_s - still_s >= _STILL_S:
             return ""
         await asyncio.sleep(0.2)
     sample = probe.newest()

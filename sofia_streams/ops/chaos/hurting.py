@@ -77,7 +77,7 @@ class Hurting:
         self, settings: Settings, supervisor: Supervisor, stack: Stack, exchange: Exchange, probe: Probe,
         say: Callable[[str], None],
     ) -> None:  # fmt: skip
-        self._settings, self._supervisor, self._stack = settings, supervisor, stack
+        self._settings, self.supervisor, self._stack = settings, supervisor, stack
         self.exchange, self.probe, self._say = exchange, probe, say
         self._began_s, self._copies = 0.0, 0
         self._hurts: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -108,7 +108,7 @@ class Hurting:
         return time.monotonic() - self._began_s
 
     def _children(self) -> Mapping[str, process.Child]:
-        return {**{kept.name: kept.child for kept in self._supervisor.kept}, **self._stack.children()}
+        return {**{kept.name: kept.child for kept in self.supervisor.kept}, **self._stack.children()}
 
     async def _timed(self, fault: Fault) -> Outcome:
         await asyncio.sleep(max(0.0, fault.at_s - self._elapsed_s()))
@@ -194,7 +194,7 @@ class Hurting:
     async def _hold_down(self, target: str, seconds: float) -> int:
         """Killed, and started again only after a while; returns once it has been."""
         gone, killed = self._children()[target], await self._kill(target)
-        again = self._supervisor.servers[target]
+        again = self.supervisor.servers[target]
         while not again.is_waiting:  # noqa: ASYNC110  until the supervisor has seen it
             await asyncio.sleep(_LOOK_S)
         again.put_off(time.monotonic() + seconds)
@@ -205,11 +205,11 @@ class Hurting:
     def _forgive(self, target: str) -> None:
         """This end does not count as one more of a process that keeps ending: it comes back after the first pause."""
         fresh = Restarts(time.monotonic())
-        for kept in self._supervisor.kept:
+        for kept in self.supervisor.kept:
             if kept.name == target:
                 fresh.count, kept.again = kept.again.count, fresh
-        if target in self._supervisor.servers:
-            fresh.count, self._supervisor.servers[target] = self._supervisor.servers[target].count, fresh
+        if target in self.supervisor.servers:
+            fresh.count, self.supervisor.servers[target] = self.supervisor.servers[target].count, fresh
 
     async def _returned(self, target: str, gone: process.Child) -> None:
         deadline_s = time.monotonic() + _RETURNS_WITHIN_S
@@ -246,7 +246,7 @@ class Hurting:
     async def _join(self, outcome: Outcome) -> Outcome:
         """A second copy of a worker takes over some of its partitions, and gives them back or dies with them."""
         name, self._copies = outcome.fault.target, self._copies + 1
-        kept = next(kept for kept in self._supervisor.kept if kept.name == name)
+        kept = next(kept for kept in self.supervisor.kept if kept.name == name)
         own = kept.settings.model_copy(update={"web_port": pick_ports([0])[0]})
         copy = start_worker(name, own, self._settings.data_dir, copy=1 + self._copies)
         try:

@@ -118,7 +118,7 @@ async def _run(plan: Plan, settings: Settings, stack: Stack, keeper: Keeper, say
     exchange = Exchange(settings, settings.data_dir, port, plan)
     alerts, probe = Alerts(settings, say), Probe(settings)
     supervisor = Supervisor(list(INPUTS), settings, settings.data_dir, alerts, stack)
-    watchdog = Watchdog(settings, supervisor.kept, supervisor.kill)
+    watchdog, kept = Watchdog(settings, supervisor.kept, supervisor.kill), list(supervisor.kept)
     supervisor.log_answers = lambda: watchdog.sees
     hurting = Hurting(settings, supervisor, stack, exchange, probe, say)
     running = (keeper.run(supervisor, stack), probe.run(), alerts.run(), watchdog.run())
@@ -133,7 +133,7 @@ async def _run(plan: Plan, settings: Settings, stack: Stack, keeper: Keeper, say
         compared = await _first(comparing, beside)
         if compared.tally.failures():
             await keep_log(settings, settings.data_dir / "log" / "records.jsonl.gz")
-        restarts = {kept.name: kept.restarts for kept in supervisor.kept}
+        restarts = {one.name: one.restarts for one in kept}
         return Report(
             plan, compared, *phases[1:], figures=keeper.figures(), restarts=restarts, given_up=supervisor.given_up,
             standstill_s=probe.standstill_s,
@@ -176,4 +176,5 @@ async def _phases(plan: Plan, settings: Settings, hurting: Hurting, keeper: Keep
     stopped_ns = time.time_ns()
     exchange.stop()
     say("the exchanges have stopped; waiting until everything rests")
-    return _Phases(Watched(first, last, stopped_ns), outcomes, healing, await come_to_rest(probe), fired)
+    rested = await come_to_rest(probe, hurting.supervisor)
+    return _Phases(Watched(first, last, stopped_ns), outcomes, healing, rested, fired)

@@ -126,6 +126,12 @@ class Supervisor:
         )  # fmt: skip
         kept.child.signal(signal.SIGKILL)
 
+    def retire(self, name: str) -> None:
+        """Stop a worker for good; nobody starts it again."""
+        kept = next(kept for kept in self.kept if kept.name == name)
+        self.kept.remove(kept)
+        process.stop([kept.child], grace_s=_STOP_GRACE_S)
+
     @contextmanager
     def _said(self, name: str) -> Iterator[None]:
         """What the system refuses is said, and tried again after the next pause."""
