@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from sofia_streams import codec, logread, topics
+from sofia_streams.core.candles import Step
 from sofia_streams.core.windows import Minute
 from sofia_streams.ingest import log_trades
 from sofia_streams.ingest.log_trades import Instrument, ids_between, not_in_log, partition_of, volumes_of, was_heard
@@ -148,7 +149,7 @@ async def read_by_rebuilding():
         bars.append(bar)
         return done()
 
-    await Rebuilder(SETTINGS, publish).rebuild([Minute(*BTC, START_NS)], 0, 1)
+    await Rebuilder(SETTINGS, publish).rebuild(Step([], {}, rebuild=frozenset([Minute(*BTC, START_NS)])), 0, 1)
     return 1 in [bar.trade_count for bar in bars]
 
 
