@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from sofia_streams import codec, topics
 from sofia_streams.app import create_app, sink_agent, topic_on
@@ -14,7 +15,8 @@ from sofia_streams.settings import load_settings
 from sofia_streams.stores.redis_entries import Entry, bar_entry, gap_entry, ticker_entry, trade_entries
 from sofia_streams.stores.redis_streams import RedisStreams
 from sofia_streams.worker.bridging import Bridge
-from sofia_streams.worker.logtail import read_tail
+from sofia_streams.worker.logtail import read_before
+from sofia_streams.worker.remembering import Remembering
 from sofia_streams.worker.sink import Sink
 
 settings = load_settings()
@@ -57,23 +59,22 @@ sink = Sink("redis", bridge.publish, rows_max=settings.writer_rows_max, wait_s_m
 
 @app.task
 async def run() -> None:
-    """Remember the trades before the committed offsets, then publish for ever, into a Redis that keeps what it took."""
+    """Publish for ever, into a Redis that keeps what it took."""
     await bridge.refuse_eviction()
-    async for _, record in read_tail(settings, topics.TRADES, group=app.conf.id):
-        if isinstance(record, TradeBatch):
-            new_trades(record)
     await sink.run()
 
 
-for topic, decode, prepare in (
-    (topics.TRADES, codec.decode_trades, entries),
-    (topics.BARS, codec.decode_bar, entries),
-    (topics.TICKERS, codec.decode_ticker, entries),
-    (topics.GAPS, codec.decode_gap, gap_entries),
+remembering = Remembering(partial(read_before, settings), new_trades)
+for topic, decode, prepare, before in (
+    (topics.TRADES, codec.decode_trades, entries, remembering.before),
+    (topics.BARS, codec.decode_bar, entries, None),
+    (topics.TICKERS, codec.decode_ticker, entries, None),
+    (topics.GAPS, codec.decode_gap, gap_entries, None),
 ):
     sink_agent(
-        app, settings, topic_on(app, topic, settings), decode, sink, name=f"bridge_{topic.name}", prepare=prepare
-    )
+        app, settings, topic_on(app, topic, settings), decode, sink,
+        name=f"bridge_{topic.name}", prepare=prepare, before=before,
+    )  # fmt: skip
 
 if __name__ == "__main__":
     app.main()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -182,10 +182,12 @@ def sink_agent(
     *,
     name: str,
     prepare: Callable[[Any, int], Any] | None = None,
+    before: Callable[[Any], Awaitable[None]] | None = None,
 ) -> None:
     """An agent that hands every record of a topic to a sink, which acknowledges it; unreadable ones are quarantined.
 
-    `prepare(record, offset)` turns a record into what the sink writes, once, before it is queued.
+    `prepare(record, offset)` turns a record into what the sink writes, once, before it is queued; `before(message)` is
+    awaited before that.
     """
 
     sink.refused = lambda item, error: quarantine(app, settings, item.event, error)
@@ -194,6 +196,8 @@ def sink_agent(
     async def feed(stream: Any) -> None:
         async for event in stream.noack().events():
             item = None
+            if before is not None:
+                await before(event.message)
             async with set_aside(app, settings, event):
                 record = decode(event.value)
                 # its time: receipt when live; in a replay, whose receipts are old, the append to the log

@@ -18,15 +18,16 @@ from sofia_streams import topics
 from sofia_streams.capture import CapturedFrame, CaptureWriter
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports
+from sofia_streams.logread import places
 from sofia_streams.model import NS_PER_MINUTE, ParsedTrade, Trade, TradeBatch
 from sofia_streams.ops.replay.in_process import replay_in_process
 from sofia_streams.ops.replay.streaming import Hooks, read_bars, replay_streaming
 from sofia_streams.ops.stack import running_stack
-from sofia_streams.ops.workers import start_worker
+from sofia_streams.ops.workers import Lag, start_worker
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.venues.registry import VENUES
-from sofia_streams.worker.logtail import read_tail
+from sofia_streams.worker.logtail import read_before
 
 pytestmark = pytest.mark.broker
 CAPTURES = Path(__file__).parent / "captures"
@@ -64,8 +65,10 @@ async def test_recordings_of_three_venues_at_once_with_every_frame_twice(setting
 
 async def applied_trades(settings: Settings, worker: str) -> int:
     """How many trades a worker has committed."""
-    group = topics.app_id(worker, settings.namespace)
-    found = [record async for _, record in read_tail(settings, topics.TRADES, group=group)]
+    async with Lag(settings) as lag:
+        reached = await lag.reached(worker)
+    ends = {place: reached[place] for place in places(settings, topics.TRADES) if place in reached}
+    found = [record for place, end in ends.items() async for record in read_before(settings, place, 0, end)]
     return sum(len(record.trades) for record in found if isinstance(record, TradeBatch))
 
 

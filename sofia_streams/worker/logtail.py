@@ -25,27 +25,45 @@ RECORDS_MAX = 20_000
 
 
 async def read_tail(
-    settings: Settings, topic: topics.Topic, *, group: str | None = None, records_max: int = RECORDS_MAX
+    settings: Settings, topic: topics.Topic, *, records_max: int = RECORDS_MAX
 ) -> AsyncIterator[tuple[int, TradeBatch | Punctuation | Gap]]:
-    """(offset, record) of the last records of `trades`: up to the end, or up to what `group` has committed."""
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.broker_address(), group_id=group, enable_auto_commit=False
-    )
-    await consumer.start()
-    try:
+    """(offset, record) of the last records of each partition of `trades`. Raises KafkaError."""
+    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), enable_auto_commit=False) as consumer:
         chosen = places(settings, topic)
         consumer.assign(chosen)
         first, last = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
-        if group is not None:
-            last = {place: min(await consumer.committed(place) or 0, last[place]) for place in chosen}
         starts = {place: max(first[place], last[place] - records_max) for place in chosen}
-        async for message in records_between(consumer, starts, last):
-            try:
-                yield message.offset, codec.decode_trades(message.value)
-            except BadRecord:
-                continue  # its reader has quarantined it
-    finally:
-        await consumer.stop()
+        async for found in _decoded(consumer, starts, last):
+            yield found
+
+
+async def read_before(
+    settings: Settings, place: TopicPartition, first: int, until: int
+) -> AsyncIterator[TradeBatch | Punctuation | Gap]:
+    """The records of a partition of `trades` from an offset to before another one, as far as the log has them.
+
+    Raises DependencyDown.
+    """
+    address = settings.broker_address()
+    try:
+        async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer:
+            consumer.assign([place])
+            begin, end = await consumer.beginning_offsets([place]), await consumer.end_offsets([place])
+            starts, ends = {place: max(first, begin[place])}, {place: min(until, end[place])}
+            async for _, record in _decoded(consumer, starts, ends):
+                yield record
+    except KafkaError as error:
+        raise DependencyDown(f"expected the broker at {address} to answer, found {error!r}. Is it up?") from error
+
+
+async def _decoded(
+    consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+) -> AsyncIterator[tuple[int, TradeBatch | Punctuation | Gap]]:
+    async for message in records_between(consumer, starts, ends):
+        try:
+            yield message.offset, codec.decode_trades(message.value)
+        except BadRecord:
+            continue  # its reader has quarantined it
 
 
 async def marks_at(settings: Settings, wanted: Mapping[TopicPartition, int]) -> dict[TopicPartition, str | None]:

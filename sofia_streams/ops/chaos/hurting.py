@@ -40,6 +40,8 @@ _COMMITTED_S = 0.7
 """Workers commit within this time what they had done, and it is seen; one that was killed is not back by then."""
 _ONE_AT_A_TIME = frozenset({*PROCESSES, "stall"})
 """Of one target."""
+_ANSWER_S = 1.0
+"""So much later than asked a stall may have begun: the next of its venue waits for that."""
 _OVER_S = 15.0
 """A connection that was cut is back by then."""
 
@@ -118,7 +120,7 @@ class Hurting:
         async with self._hurts[fault.target] if fault.kind in _ONE_AT_A_TIME else contextlib.nullcontext():
             outcome = await self._one(fault)
             if fault.kind == "stall":
-                await asyncio.sleep(fault.seconds)
+                await asyncio.sleep(fault.seconds + _ANSWER_S)
         left_s = 0.0 if fault.kind == "stall" else fault.seconds
         lasts_s = left_s + _OVER_S if fault.target in VENUES else 0.0
         return outcome._replace(span_ns=(began_ns, time.time_ns() + round(lasts_s * 1e9)))
