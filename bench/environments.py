@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from sofia_streams.embedded.jars import cache_dir
+from sofia_streams.embedded.cache import cache_dir
 from sofia_streams.errors import SofiaError
 
 PEERS = Path(__file__).parent / "peers"
@@ -31,7 +31,7 @@ def python_of(name: str, say: Callable[[str], None]) -> str:
     """The interpreter of the environment of `peers/<name>.txt`; made when it is missing. Raises Unavailable."""
     wanted = (PEERS / f"{name}.txt").read_bytes()
     digest = hashlib.sha256(wanted).hexdigest()[:12]
-    folder = cache_dir().parent / "bench" / f"{name}-py{sys.version_info[0]}{sys.version_info[1]}-{digest}"
+    folder = cache_dir() / "bench" / f"{name}-py{sys.version_info[0]}{sys.version_info[1]}-{digest}"
     python = folder / "bin" / "python"
     if python.exists():
         return str(python)

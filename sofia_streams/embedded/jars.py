@@ -6,7 +6,6 @@ Does not resolve dependency trees: the list in this folder is complete, and noth
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
+from sofia_streams.embedded.cache import cache_dir
 from sofia_streams.errors import DependencyDown, SofiaError
 
 Progress = Callable[[int, int, str], None]
@@ -42,10 +42,9 @@ class Pin(NamedTuple):
         return f"{'.'.join(group)}:{artifact}:{version}"
 
 
-def cache_dir() -> Path:
-    """The per-user folder for jars; honours XDG_CACHE_HOME."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "sofia-streams" / "jars"
+def jars_dir() -> Path:
+    """The folder for jars, of this user."""
+    return cache_dir() / "jars"
 
 
 def read_pins(text: str | None = None) -> dict[str, list[Pin]]:
@@ -89,7 +88,7 @@ def check_listed(path: Path, cache: Path, pins: list[Pin]) -> None:
 
 def class_path(server: str, *, cache: Path | None = None, progress: Progress | None = None) -> list[Path]:
     """Every jar of `server`, "kafka" or "questdb": fetched if absent, each checked. Raises BadJar, DependencyDown."""
-    cache = cache or cache_dir()
+    cache = cache or jars_dir()
     pins = read_pins()[server]
     absent = [pin for pin in pins if not (cache / pin.path).exists()]
     if absent:

@@ -11,9 +11,9 @@ import errno
 import fcntl
 import os
 import socket
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+
+from sofia_streams.embedded.cache import cache_dir
 
 HOST = "127.0.0.1"
 _TRIES = 20
@@ -61,8 +61,9 @@ class _Reservations:
 def _reserve(port: int) -> bool:
     """Whether no other process of this user has chosen it; then it is ours. True where the system has no such locks."""
     if _Reservations.file is None:
-        path = Path(tempfile.gettempdir()) / f"sofia-ports-{os.getuid()}"
+        path = cache_dir() / "ports.lock"
         with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
             _Reservations.file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     if _Reservations.file is None:
         return True

@@ -195,7 +195,7 @@ class Stack:
     def _jars(self, server: str) -> list[Path]:
         def lines(count: int, total: int, name: str) -> None:
             if count % _SAY_EVERY_JARS == 0 or count == total:
-                self._say(f"fetched {count} of {total} jars of {server} (once; kept in {jars.cache_dir()})")
+                self._say(f"fetched {count} of {total} jars of {server} (once; kept in {jars.jars_dir()})")
 
         return jars.class_path(server, progress=self._progress or lines)
 

@@ -65,10 +65,10 @@ def test_the_list_names_no_host() -> None:
 def test_cache_folder_follows_xdg_only_when_it_is_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert jars.cache_dir() == tmp_path / "xdg/sofia-streams/jars"
+    assert jars.jars_dir() == tmp_path / "xdg/sofia-streams/jars"
     for ignored in ("", "relative"):
         monkeypatch.setenv("XDG_CACHE_HOME", ignored)
-        assert jars.cache_dir() == tmp_path / "home/.cache/sofia-streams/jars"
+        assert jars.jars_dir() == tmp_path / "home/.cache/sofia-streams/jars"
 
 
 def test_coordinates_come_from_the_path() -> None:
