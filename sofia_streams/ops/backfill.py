@@ -13,9 +13,9 @@ from typing import NamedTuple
 import msgspec
 
 from sofia_streams.errors import ConfigError
-from sofia_streams.ingest.log_trades import Instrument, ids_between
+from sofia_streams.ingest.log_trades import Instrument
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.rest.client import Rest, open_rest
+from sofia_streams.ingest.rest.client import open_rest
 from sofia_streams.ingest.rest.fill import LINE, Stretch, fill, find_ids
 from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.ingest.trade_log import TradeLog
@@ -52,7 +52,9 @@ async def backfill(settings: Settings, wanted: Instrument, from_ns: int, to_ns: 
     stretch = Stretch(wanted, from_ns, to_ns - 1, passed_ns=to_ns)
     async with open_rest(wanted.venue, wanted.market, url) as rest, TradeLog(settings) as log:
         if VENUES[wanted.venue].ids_count:
-            await _find(settings, rest, names.listing(*wanted), stretch, say)
+            await find_ids(rest, settings, names.listing(*wanted), stretch)
+            first, last = stretch.ids or (0, 0)
+            say(f"ids {first} to {last}: {_left(stretch)} are not in the log")
         total = _left(stretch)
         found = await fill(
             rest, settings, names, log, stretch, lambda: say(f"{total - _left(stretch)} of {total} fetched")
@@ -64,14 +66,6 @@ async def backfill(settings: Settings, wanted: Instrument, from_ns: int, to_ns: 
     if found.detail:
         say(found.detail)
     return Done(found.trades, stretch.absent, _left(stretch), len(filled), is_whole)
-
-
-async def _find(settings: Settings, rest: Rest, listing: str, stretch: Stretch, say: Say) -> None:
-    """The ids of a stretch; those that the log has are done."""
-    await find_ids(rest, listing, stretch)
-    kind, (first, last) = stretch.id_kind or "trade", stretch.ids or (0, 0)
-    stretch.done = await ids_between(settings, stretch.instrument, kind, stretch.from_ns, stretch.until_ns)
-    say(f"ids {first} to {last}: {_left(stretch)} are not in the log")
 
 
 def _left(stretch: Stretch) -> int:

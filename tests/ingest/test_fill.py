@@ -7,6 +7,7 @@ from rest_server import at, serving_rest
 
 from sofia_streams.core.budget import Rate
 from sofia_streams.core.gaps import Missing
+from sofia_streams.core.ids import IdSet
 from sofia_streams.errors import BadFrame
 from sofia_streams.ingest.log_trades import Instrument
 from sofia_streams.ingest.names import Names
@@ -26,7 +27,19 @@ NOTHING = {
     "bybit": '{"retCode": 0, "retMsg": "OK", "result": {"list": []}}',
 }
 START_NS = 1_767_225_600 * NS_PER_SECOND
+KNOWN = []
+"""Ids that the log has before, where it is asked."""
 LONG_AGO_NS, JUST_NOW_NS = START_NS, 1 << 62
+
+
+@pytest.fixture(autouse=True)
+def known_ids(monkeypatch):
+    async def ids_between(settings, named, kind, from_ns, until_ns):
+        return IdSet().union(map(str, KNOWN))
+
+    monkeypatch.setattr(fill, "ids_between", ids_between)
+    yield
+    KNOWN.clear()
 
 
 def trade(number):
@@ -210,6 +223,17 @@ async def test_a_stretch_that_is_known_by_its_times_has_each_trade_of_them_and_n
         found = await one.fill(wanted, port)
     assert (found.state, found.trades, wanted.absent) == ("whole", 200, 1)
     assert sorted(one.log.ids) == one.ids(*range(600, 700), *range(701, 801))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("venue", WITH_IDS)
+async def test_of_a_stretch_by_its_times_what_the_log_has_is_not_put_there_again(venue, tmp_path):
+    one = Venue(venue, tmp_path, trades=200)
+    KNOWN[:] = one.ids(100, 101, 120)
+    async with serving_rest(one.rest) as port:
+        found = await one.fill(Stretch(one.instrument, *one.times(100, 120), LONG_AGO_NS), port)
+    assert found.state == "whole"
+    assert sorted(one.log.ids) == one.ids(*range(102, 120))
 
 
 @pytest.mark.slow

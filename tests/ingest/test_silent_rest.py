@@ -12,7 +12,7 @@ from sofia_streams.core.ids import IdSet
 from sofia_streams.ingest.log_trades import Instrument
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest import backfill as worker
-from sofia_streams.ingest.rest import budget
+from sofia_streams.ingest.rest import budget, fill
 from sofia_streams.model import NS_PER_SECOND, Gap
 from sofia_streams.ops import backfill as by_hand
 from sofia_streams.settings import Settings
@@ -68,6 +68,11 @@ class Venue:
         )  # fmt: skip
         self.instrument, self._real = Instrument(venue, "spot", "BTC/USDT"), self.rest.answer
         self.rest.answer = self.answer
+
+        async def ids_between(*stretch):
+            return self.known
+
+        monkeypatch.setattr(fill, "ids_between", ids_between)
 
     def answer(self, target):
         self.asked += 1
@@ -128,13 +133,10 @@ async def test_a_stretch_by_hand_is_whole_only_when_the_venue_answered(venue, tm
     async def log(settings):
         yield one.log
 
-    async def ids_between(*stretch):
-        return one.known
-
     async def open_gaps(settings):
         return [one.gap]
 
-    for name, stand_in in (("TradeLog", log), ("ids_between", ids_between), ("open_gaps", open_gaps)):
+    for name, stand_in in (("TradeLog", log), ("open_gaps", open_gaps)):
         monkeypatch.setattr(by_hand, name, stand_in)
     stretch = START_NS + 60 * NS_PER_SECOND, START_NS + 120 * NS_PER_SECOND
     async with serving_rest(one.rest) as port:

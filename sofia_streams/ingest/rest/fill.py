@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 from sofia_streams.core.gaps import Missing, without
 from sofia_streams.core.ids import IdSet
-from sofia_streams.ingest.log_trades import Instrument, not_in_log
+from sofia_streams.ingest.log_trades import Instrument, ids_between, not_in_log
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest.client import Rest
 from sofia_streams.ingest.rest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind, reaches_back
@@ -125,8 +125,11 @@ class Answer:
         return [one for one in left if self.lowest < one.first_id and one.last_id < self.highest]
 
 
-async def find_ids(rest: Rest, listing: str, wanted: Stretch) -> None:
-    """The ids of a stretch that is known by its times, where ids count. Raises as `find_id`."""
+async def find_ids(rest: Rest, settings: Settings, listing: str, wanted: Stretch) -> None:
+    """The ids of a stretch that is known by its times, where ids count; those that the log has are done.
+
+    Raises as `find_id`.
+    """
     kind = wanted.id_kind = live_id_kind(rest)
     first, end = await find_id(rest, listing, wanted.from_ns), await find_id(rest, listing, wanted.until_ns + 1)
     wanted.ids = first, end - 1
@@ -134,6 +137,8 @@ async def find_ids(rest: Rest, listing: str, wanted: Stretch) -> None:
     wanted.begins = first <= 1 or await _any(before, lambda trade: trade.exchange_ns < wanted.from_ns)
     after = fetch_ids(rest, listing, end, end + _AROUND[0], id_kind=kind)
     wanted.ends = wanted.is_settled() or await _any(after, lambda trade: trade.exchange_ns > wanted.until_ns)
+    known = await ids_between(settings, wanted.instrument, kind, wanted.from_ns, wanted.until_ns)
+    wanted.done = _joined(wanted.done, known)
 
 
 async def fill(
@@ -148,7 +153,7 @@ async def fill(
         return await _fill_recent(rest, settings, listing, log, wanted)
     before = wanted.trades
     if not (wanted.begins and wanted.ends):
-        await find_ids(rest, listing, wanted)
+        await find_ids(rest, settings, listing, wanted)
     for around in _AROUND:
         for run in wanted.left:
             await _fill_run(rest, listing, log, wanted, run, around, say)
