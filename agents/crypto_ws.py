@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sofia_streams import topics
 from sofia_streams.app import create_app
 from sofia_streams.ingest.intake import Intake, Limits
 from sofia_streams.ingest.names import Names
@@ -25,7 +24,7 @@ async def run() -> None:
     """Remember the end of the log, then take frames."""
     async for gap in read_gaps(settings):
         intake.remember(gap)
-    async for _, record in read_tail(settings, topics.TRADES):
+    async for record in read_tail(settings):
         intake.remember(record)
     async with TradeLog(settings) as log:
         if settings.replay_url:

@@ -58,8 +58,9 @@ async def put(step: candles.Step, message: Any) -> list[Any]:
 @app.agent(trades, name="ohlcv")
 async def build_bars(stream: Any) -> None:
     """Fold each record once; bars reach the log before the rows that say so, rows before the acknowledgement."""
+    outputs: list[Any] = []  # those of a gap before a record that is set aside wait for the next record
     async for event in stream.noack().events():
-        message, step, outputs = event.message, None, []
+        message, step = event.message, None
         for gap in app.log_check.take_lost(message.topic, message.partition):
             outputs += await put(candles.apply(table, gap, offset=message.offset - 1, rules=rules), message)
         async with set_aside(app, settings, event):
@@ -69,6 +70,7 @@ async def build_bars(stream: Any) -> None:
             continue
         outputs += await put(step, message)
         await acknowledger.add(event, outputs, table.take_changes())
+        outputs = []
         _count(record, step, message.timestamp)
 
 

@@ -1,7 +1,7 @@
 """`sofia`: finds the command, loads the one module it stands in, runs it. Commands read arguments, call `ops`, print.
 
 Exit codes: 0 done, 1 refused, failed or interrupted (the reason is one line on stderr), 2 wrong use, 3 already running,
-4 something was left down.
+4 something was left down, 5 not everything could be compared (`sofia verify`).
 """
 
 from __future__ import annotations

@@ -29,7 +29,8 @@ from sofia_streams.settings import Settings
 from sofia_streams.stores.redis_entries import Entry
 from sofia_streams.stores.redis_streams import EVICTION_CURE, RedisStreams
 from sofia_streams.worker.logtail import marks_at
-from sofia_streams.worker.sink import Item, retry
+from sofia_streams.worker.retrying import retry
+from sofia_streams.worker.sink import Item
 from sofia_streams.worker.trail import mark_of
 
 _log = structlog.get_logger("bridge")

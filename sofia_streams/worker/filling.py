@@ -30,7 +30,8 @@ from sofia_streams.settings import Settings
 from sofia_streams.stores.base import Fallback, Record, Store
 from sofia_streams.worker.failover import say
 from sofia_streams.worker.outage import TAKEN_UP, Span, take_up
-from sofia_streams.worker.sink import Item, retry
+from sofia_streams.worker.retrying import retry
+from sofia_streams.worker.sink import Item
 
 Quarantine = Callable[[Any, Exception], Awaitable[None]]
 _log = structlog.get_logger("filling")

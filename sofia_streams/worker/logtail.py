@@ -1,4 +1,4 @@
-"""Reads a little of a log topic once: its end, to remember what was there before a restart, or single records.
+"""Reads a little of a log topic once: its end or what stands before a record, to remember it, or single records.
 
 Follows nothing, commits nothing.
 """
@@ -25,16 +25,16 @@ RECORDS_MAX = 20_000
 
 
 async def read_tail(
-    settings: Settings, topic: topics.Topic, *, records_max: int = RECORDS_MAX
-) -> AsyncIterator[tuple[int, TradeBatch | Punctuation | Gap]]:
-    """(offset, record) of the last records of each partition of `trades`. Raises KafkaError."""
+    settings: Settings, *, records_max: int = RECORDS_MAX
+) -> AsyncIterator[TradeBatch | Punctuation | Gap]:
+    """The last records of each partition of `trades`. Raises KafkaError."""
     async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), enable_auto_commit=False) as consumer:
-        chosen = places(settings, topic)
+        chosen = places(settings, topics.TRADES)
         consumer.assign(chosen)
         first, last = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
         starts = {place: max(first[place], last[place] - records_max) for place in chosen}
-        async for found in _decoded(consumer, starts, last):
-            yield found
+        async for record in _decoded(consumer, starts, last):
+            yield record
 
 
 async def read_before(
@@ -50,7 +50,7 @@ async def read_before(
             consumer.assign([place])
             begin, end = await consumer.beginning_offsets([place]), await consumer.end_offsets([place])
             starts, ends = {place: max(first, begin[place])}, {place: min(until, end[place])}
-            async for _, record in _decoded(consumer, starts, ends):
+            async for record in _decoded(consumer, starts, ends):
                 yield record
     except KafkaError as error:
         raise DependencyDown(f"expected the broker at {address} to answer, found {error!r}. Is it up?") from error
@@ -58,10 +58,10 @@ async def read_before(
 
 async def _decoded(
     consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
-) -> AsyncIterator[tuple[int, TradeBatch | Punctuation | Gap]]:
+) -> AsyncIterator[TradeBatch | Punctuation | Gap]:
     async for message in records_between(consumer, starts, ends):
         try:
-            yield message.offset, codec.decode_trades(message.value)
+            yield codec.decode_trades(message.value)
         except BadRecord:
             continue  # its reader has quarantined it
 

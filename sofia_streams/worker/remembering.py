@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 
 from sofia_streams.model import TradeBatch
 from sofia_streams.worker.logtail import RECORDS_MAX
-from sofia_streams.worker.sink import retry
+from sofia_streams.worker.retrying import retry
 
 Read = Callable[[TopicPartition, int, int], AsyncIterator[object]]
 """The records of a partition from an offset to before another one; may raise DependencyDown."""
@@ -32,7 +32,7 @@ class Remembering:
         place, offset = TopicPartition(message.topic, message.partition), message.offset
         known = self._next.get(place, 0)
         if offset > known:
-            await retry(lambda: self._remember(place, max(known, offset - RECORDS_MAX), offset), "remember")
+            await retry(lambda: self._remember(place, max(known, offset - RECORDS_MAX), offset), "log")
         self._next[place] = offset + 1
 
     async def _remember(self, place: TopicPartition, first: int, until: int) -> None:

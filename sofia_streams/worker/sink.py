@@ -7,24 +7,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import structlog
 
 from sofia_streams.crash_points import passing
-from sofia_streams.errors import BadRecord, DependencyDown
+from sofia_streams.errors import BadRecord
 from sofia_streams.obs import metrics
 from sofia_streams.worker import canary
 from sofia_streams.worker.acks import Acknowledgeable
+from sofia_streams.worker.retrying import retry
 
 _log = structlog.get_logger("sink")
-_RETRY_S_MAX = 5.0
-_LONG_S, _LONG_S_MAX = 2.0, 60.0
 _REFUSED_IN_ROW_MAX = 10
-T = TypeVar("T")
 
 
 class Item(NamedTuple):
@@ -34,47 +31,6 @@ class Item(NamedTuple):
     received_ns: int
     record: Any
     rows: int
-
-
-async def retry(action: Callable[[], Awaitable[T]], name: str) -> T:
-    """The action's result, tried again with growing pauses while it raises DependencyDown.
-
-    That it waits is said (`sofia_waiting`) while the other side is down, and while it lets one action wait for long, up
-    to a minute: every store's own limits are shorter.
-    """
-    pause_s = 0.1
-    down_since_s: float | None = None
-    try:
-        while True:
-            try:
-                with _said_when_long(name):
-                    result = await action()
-                break
-            except DependencyDown as error:
-                metrics.SINK_ERRORS.labels(name).inc()
-                metrics.WAITING.labels(name).set(1)
-                if down_since_s is None:
-                    down_since_s = time.monotonic()
-                    _log.warning("sink is down, waiting; nothing is lost", sink=name, error=str(error))
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, _RETRY_S_MAX)
-    finally:
-        metrics.WAITING.labels(name).set(0)
-    if down_since_s is not None:
-        _log.warning("sink is back", sink=name, down_s=round(time.monotonic() - down_since_s, 1))
-    return result
-
-
-@contextmanager
-def _said_when_long(name: str) -> Iterator[None]:
-    """Inside, the page says that it waits, from _LONG_S until _LONG_S_MAX."""
-    waiting, loop = metrics.WAITING.labels(name), asyncio.get_running_loop()
-    timers = [loop.call_later(_LONG_S, waiting.set, 1), loop.call_later(_LONG_S_MAX, waiting.set, 0)]
-    try:
-        yield
-    finally:
-        for timer in timers:
-            timer.cancel()
 
 
 class Sink:

@@ -172,7 +172,7 @@ async def test_while_a_failed_save_makes_redis_refuse_writes_the_bridge_waits_an
             await client.config_set("dir", str(tmp_path / "redis"))
             await client.bgsave()
             await eventually(lambda: done(settings))
-            assert await says(child, "sink is back")
+            assert await says(child, "answers again")
     assert await published(settings) == expected(before, meanwhile)
 
 

@@ -124,7 +124,7 @@ async def test_with_both_down_it_waits_and_loses_nothing(scene):
     await scene.produce(60, revision=2)
 
     async def is_waiting() -> bool:
-        return "sink is down, waiting" in writer.log.read_text() and not await scene.is_drained()
+        return "does not answer, waiting" in writer.log.read_text() and not await scene.is_drained()
 
     await eventually(is_waiting)
     scene.stack.restart("postgres")

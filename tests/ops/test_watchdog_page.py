@@ -12,7 +12,7 @@ from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import DependencyDown
 from sofia_streams.obs import metrics
 from sofia_streams.ops.supervision.watchdog import says_it_waits
-from sofia_streams.worker.sink import retry
+from sofia_streams.worker.retrying import retry
 
 
 @contextmanager

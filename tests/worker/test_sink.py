@@ -7,7 +7,7 @@ import pytest
 
 from sofia_streams.errors import DependencyDown
 from sofia_streams.obs import metrics
-from sofia_streams.worker import sink as sink_module
+from sofia_streams.worker import retrying
 from sofia_streams.worker.sink import Item, Sink
 
 
@@ -145,17 +145,17 @@ async def test_want_of_memory_is_no_matter_of_a_record():
 
 async def test_a_long_write_says_that_it_waits_for_a_while_and_no_longer(monkeypatch):
     """So that the watch does not end a writer whose store is slow, but does one whose store never answers."""
-    monkeypatch.setattr(sink_module, "_LONG_S", 0.01)
-    monkeypatch.setattr(sink_module, "_LONG_S_MAX", 0.1)
+    monkeypatch.setattr(retrying, "_LONG_S", 0.01)
+    monkeypatch.setattr(retrying, "_LONG_S_MAX", 0.1)
     waiting, over = metrics.WAITING.labels("long"), asyncio.Event()
-    writing = asyncio.create_task(sink_module.retry(over.wait, "long"))
+    writing = asyncio.create_task(retrying.retry(over.wait, "long"))
     await until(lambda: waiting._value.get() == 1)
     await until(lambda: waiting._value.get() == 0)
     over.set()
     assert await writing
-    monkeypatch.setattr(sink_module, "_LONG_S_MAX", 60.0)
+    monkeypatch.setattr(retrying, "_LONG_S_MAX", 60.0)
     over.clear()
-    writing = asyncio.create_task(sink_module.retry(over.wait, "long"))
+    writing = asyncio.create_task(retrying.retry(over.wait, "long"))
     await until(lambda: waiting._value.get() == 1)
     over.set()
     await writing

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, get_args
 
 from sofia_streams.ops.workers import INPUTS
 from sofia_streams.settings import Exchange
+from sofia_streams.simulator.outages import TROUBLES
 
 Kind = Literal[
     "kill", "kill-twice", "kill-in-shutdown", "pause", "starve", "join", "disconnect", "drop", "stall", "rest", "skew",
@@ -21,7 +22,6 @@ SERVERS = ("kafka", "questdb", "redis")
 COPIED = ("ohlcv", "timeseries_writer", "redis_bridge")
 """Workers of which a second copy may run."""
 VENUES: tuple[str, ...] = get_args(Exchange)
-TROUBLES = ("429", "418", "403", "500", "html", "cut", "empty")
 HEAL_S = 150.0
 """So long everything may take to be as if nothing had been, once the faults have stopped: a worker that hangs from
 its start is ended by the watch after two minutes (four times WATCHDOG_STALL_S)."""

@@ -1,4 +1,4 @@
-"""Looks how far the workers of `sofia up` are, every few seconds, and has one that stands still killed.
+"""Looks how far the workers of `sofia up` are, every second, and has one that stands still killed.
 
 A worker that reads the log must move: where a partition's committed offset is behind the end, it changes within
 WATCHDOG_STALL_S. Ingest reads no log; its progress in `health` must move. A worker that has only started gets four

@@ -1,8 +1,8 @@
 """Bars folded anew from the log's trades, beside the last revision of each in `bars`. Pure; one hour of a symbol.
 
 An independent check: nothing of the worker's state, windows or revisions is used, only the trades, the sums of
-`core.ohlcv` and the rule by which windows close (`core.closing`). What it does not do: judge what a bar is worth
-(`quality`), or windows that the log does not close yet.
+`core.ohlcv` over the minutes that `core.rebuild` collects, and the rule by which windows close (`core.closing`). What
+it does not do: judge what a bar is worth (`quality`), or windows that the log does not close yet.
 """
 
 from __future__ import annotations
