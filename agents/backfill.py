@@ -27,7 +27,7 @@ check = KlineCheck(settings, backfill, app.log_check.was_at_work_ns)
 async def run() -> None:
     """Take up what is open, then fill and compare for ever."""
     async for gap in read_gaps(settings):
-        backfill.note(gap)
+        backfill.remember(gap)
     async with log, asyncio.TaskGroup() as group:
         group.create_task(backfill.run(settings.crypto_exchanges))
         group.create_task(check.run())

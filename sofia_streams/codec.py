@@ -141,6 +141,8 @@ def _check_trades(record: TradeBatch | Punctuation | Gap) -> None:
     elif isinstance(record, Gap):
         times_ns = [record.from_ns, record.until_ns or 0]
         _check_numbers({"missing_volume": record.missing_volume})
+        if record.first_id and not 0 <= int(record.first_id) <= int(record.last_id):
+            raise ValueError("a last id before the first")
     else:
         times_ns = [record.exchange_ns]
     _check_times([record.received_ns, *times_ns])

@@ -19,7 +19,7 @@ from sofia_streams.model import Gap, Trade
 GRACE_NS = 500_000_000
 LEAP_MAX = 50_000_000
 """More ids than this at once are no gap but another numbering: the busiest pairs have a few million trades a day."""
-JUMP_MAX = 1_000_000
+JUMP_MAX = 1_000
 """A longer jump is believed once further prints go on from it: a single odd id must not hide what is really missing."""
 AGREEING = 3
 _NEAR = 10_000

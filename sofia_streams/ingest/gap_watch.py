@@ -73,7 +73,7 @@ class GapWatch:
         if isinstance(record, Punctuation):
             head = TradeBatch(record.venue, record.market, record.symbol, record.received_ns, record.line, [])
             self.heads.setdefault(name, head)
-            if record.last_id and VENUES[record.venue].ids_count:
+            if record.last_id.isdecimal() and record.venue in VENUES and VENUES[record.venue].ids_count:
                 line = self._lines[name].setdefault(record.id_kind, IdLine())
                 line.knows(int(record.last_id), record.last_ns or record.exchange_ns)
             return

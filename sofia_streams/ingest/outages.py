@@ -63,7 +63,7 @@ class Outages:
                 else:
                     self._lasting[name].append(gap.gap_id)
         for name, (head, at_ns) in self._reached_ns.items():
-            if not VENUES[head.venue].ids_count and at_ns and name in subscribed and not self._is_known(name):
+            if name in subscribed and not VENUES[head.venue].ids_count and at_ns and not self._is_known(name):
                 self._interrupt(name, head, at_ns - _EDGE_NS, now_ns)
         self._reached_ns.clear()
 

@@ -73,6 +73,8 @@ class Rebuilder:
             consumer.assign([trades, bars])
             ends = await consumer.end_offsets([trades, bars])
             whole = await self._whole(consumer, trades, stretch)
+            if whole.from_ns >= whole.until_ns:
+                return
             async for data in _between(consumer, trades, since_ms(whole.from_ns), ends[trades]):
                 _add(marks, data)
             for from_ns in range(whole.from_ns, whole.until_ns, _PIECE_NS):

@@ -237,6 +237,18 @@ async def test_of_a_stretch_by_its_times_what_the_log_has_is_not_put_there_again
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("may_be_begun", [True, False])
+async def test_of_a_gap_that_another_process_began_to_fill_only_the_rest_is_asked_for(may_be_begun, tmp_path):
+    one = Venue("okx", tmp_path, trades=200)
+    KNOWN[:] = one.ids(*range(100, 110))
+    wanted = one.gap(100, 119)
+    wanted.may_be_begun = may_be_begun
+    async with serving_rest(one.rest) as port:
+        assert (await one.fill(wanted, port)).state == "whole"
+    assert sorted(one.log.ids) == one.ids(*range(110 if may_be_begun else 100, 120))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("questions", range(5))
 @pytest.mark.parametrize("venue", WITH_IDS)
 async def test_a_stretch_is_not_whole_where_the_search_for_its_ids_got_no_answers(venue, questions, tmp_path):

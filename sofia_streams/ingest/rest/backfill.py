@@ -60,7 +60,9 @@ class Backfill:
         self._news = {venue: asyncio.Event() for venue in VENUES}
 
     def note(self, gap: Gap) -> None:
-        """A record of `gaps`."""
+        """A record of `gaps`; of a venue that is not known it is nobody's."""
+        if gap.venue not in VENUES:
+            return
         name = instrument_key(gap.venue, gap.market, gap.symbol)
         todo = self._todo[gap.venue]
         key = (name, gap.gap_id)
@@ -74,6 +76,14 @@ class Backfill:
             todo[key].gap = gap
         metrics.GAPS_OPEN.labels(gap.venue).set(len(todo))
         self._news[gap.venue].set()
+
+    def remember(self, gap: Gap) -> None:
+        """A record of `gaps` from before this process: an earlier one may have begun to fill it."""
+        self.note(gap)
+        key = (instrument_key(gap.venue, gap.market, gap.symbol), gap.gap_id)
+        todo = self._todo.get(gap.venue, {}).get(key)
+        if todo is not None:
+            todo.wanted.may_be_begun = True
 
     async def say(self, gap: Gap) -> None:
         """Put into the log what is known of a gap now, and go by it. Raises what the log raises."""
@@ -136,6 +146,8 @@ class Backfill:
             _log.warning("not filled yet, trying again", instrument=name, pause_s=pause_s, error=str(error)[:300])
             return
         metrics.BACKFILLED.labels(gap.venue).inc(found.trades)
+        if self._todo[gap.venue].get((name, gap.gap_id)) is not todo:
+            return  # it was closed meanwhile, or is another stretch now
         news = msgspec.structs.replace(gap, filled=todo.wanted.trades, detail=found.detail)
         if found.state == "whole":
             await self.say(msgspec.structs.replace(news, state="closed"))

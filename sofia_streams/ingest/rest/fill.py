@@ -62,6 +62,8 @@ class Stretch:
     ) -> None:
         self.instrument, self.from_ns, self.until_ns, self.passed_ns = instrument, from_ns, until_ns, passed_ns
         self.ids, self.id_kind = ids, id_kind
+        self.may_be_begun = False
+        """Whether an earlier process may have put some of it into the log."""
         self.begins = self.ends = ids is not None
         """Whether nothing of it is before the first id, and after the last."""
         self.done = IdSet()
@@ -137,8 +139,14 @@ async def find_ids(rest: Rest, settings: Settings, listing: str, wanted: Stretch
     wanted.begins = first <= 1 or await _any(before, lambda trade: trade.exchange_ns < wanted.from_ns)
     after = fetch_ids(rest, listing, end, end + _AROUND[0], id_kind=kind)
     wanted.ends = wanted.is_settled() or await _any(after, lambda trade: trade.exchange_ns > wanted.until_ns)
+    await _leave_out_known(settings, wanted)
+
+
+async def _leave_out_known(settings: Settings, wanted: Stretch) -> None:
+    """What the log has is done. Raises DependencyDown."""
+    kind = wanted.id_kind or "trade"
     known = await ids_between(settings, wanted.instrument, kind, wanted.from_ns, wanted.until_ns)
-    wanted.done = _joined(wanted.done, known)
+    wanted.done, wanted.may_be_begun = _joined(wanted.done, known), False
 
 
 async def fill(
@@ -154,6 +162,8 @@ async def fill(
     before = wanted.trades
     if not (wanted.begins and wanted.ends):
         await find_ids(rest, settings, listing, wanted)
+    elif wanted.may_be_begun:
+        await _leave_out_known(settings, wanted)
     for around in _AROUND:
         for run in wanted.left:
             await _fill_run(rest, listing, log, wanted, run, around, say)

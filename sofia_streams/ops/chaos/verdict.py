@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sofia_streams.model import Bar, Gap
 from sofia_streams.ops.chaos.truth import Candle, Print
 
-_EXAMPLES = 5
+_EXAMPLES = 3
 
 
 class Watched(NamedTuple):
@@ -64,10 +64,12 @@ class Tally:
     bars_unequal: int = 0
     sums: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
+    noted: Counter[str] = field(default_factory=Counter)
 
-    def note(self, text: str) -> None:
-        """An example; only the first few are kept."""
-        if len(self.examples) < _EXAMPLES:
+    def note(self, kind: str, text: str) -> None:
+        """An example; only the first few of a kind are kept."""
+        self.noted[kind] += 1
+        if self.noted[kind] <= _EXAMPLES:
             self.examples.append(text)
 
     def failures(self) -> list[str]:
@@ -121,15 +123,15 @@ def judge_log(
         tally.unkept += unkept
         why = "its gap says it is closed" if unkept else f"no gap says so; {_nearest(gaps, one)}"
         where = "only as history in the log" if one.trade_id in history else "not in the log"
-        tally.note(f"{name} trade {one.trade_id} at {one.exchange_ns} is {where}, and {why}")
+        tally.note("lost", f"{name} trade {one.trade_id} at {one.exchange_ns} is {where}, and {why}")
     for trade_id, held in logged.items():
         truth = printed.get(trade_id)
         if truth is None:
             tally.invented += 1
-            tally.note(f"{name} trade {trade_id} is in the log and was never printed")
+            tally.note("invented", f"{name} trade {trade_id} is in the log and was never printed")
         elif held != (truth.price, truth.quantity, truth.side, truth.exchange_ns):
             tally.altered += 1
-            tally.note(f"{name} trade {trade_id}: expected {truth}, found {held}")
+            tally.note("altered", f"{name} trade {trade_id}: expected {truth}, found {held}")
 
 
 def _nearest(gaps: Sequence[Gap], one: Print) -> str:
@@ -150,9 +152,10 @@ def judge_store(tally: Tally, store: str, name: str, wanted: Iterable[str], held
     for kind, found in ((tally.missing, len(missing)), (tally.surplus, len(surplus)), (tally.doubled, doubled)):
         kind[store] += found
     if missing:
-        tally.note(f"{name}: {len(missing)} trades are not in {store}, the first is {min(missing)}")
+        text = f"{name}: {len(missing)} trades are not in {store}, the first is {min(missing)}"
+        tally.note(f"missing in {store}", text)
     if doubled:
-        tally.note(f"{name}: {doubled} trades stand more than once in {store}")
+        tally.note(f"doubled in {store}", f"{name}: {doubled} trades stand more than once in {store}")
 
 
 def judge_bars(tally: Tally, name: str, wanted: Mapping[int, Candle], bars: Mapping[int, Bar]) -> None:
@@ -163,7 +166,7 @@ def judge_bars(tally: Tally, name: str, wanted: Mapping[int, Candle], bars: Mapp
         found = None if bar is None else Candle(*(getattr(bar, part) for part in Candle._fields))
         if candle != found and not (candle is None and bar is not None and bar.trade_count == 0):
             tally.bars_unequal += 1
-            tally.note(f"{name} bar of {start_ns}: expected {candle}, found {bar}")
+            tally.note("bars", f"{name} bar of {start_ns}: expected {candle}, found {bar}")
     printed = sum(candle.trade_count for candle in wanted.values())
     tally.sums[f"bars of {name.partition('|')[0]}"] += abs(printed - sum(bar.trade_count for bar in bars.values()))
 
@@ -178,8 +181,8 @@ def judge_copies(tally: Tally, store: str, wanted: Mapping[Window, object], held
     tally.surplus[store] += len(held.keys() - wanted.keys())
     differing = [key for key in wanted.keys() & held.keys() if wanted[key] != held[key]]
     tally.bars_unequal += len(differing)
-    for key in differing[:1]:
-        tally.note(f"{store} {key}: expected {wanted[key]}, found {held[key]}")
+    for key in differing:
+        tally.note(store, f"{store} {key}: expected {wanted[key]}, found {held[key]}")
 
 
 def quantile(values: Sequence[float], share: float) -> float | None:
