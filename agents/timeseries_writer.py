@@ -51,7 +51,8 @@ sink = Sink("questdb", failover.write, rows_max=settings.writer_rows_max, wait_s
 
 @app.on_partitions_revoked.connect
 async def revoked(app: object, partitions: object, **_: object) -> None:
-    """Whoever reads them now may take up what the log says of an outage."""
+    """Whoever reads them now writes their rows, and may take up what the log says of an outage."""
+    await sink.hand_over()
     failover.say_again()
 
 
