@@ -198,7 +198,8 @@ async def _fill_run(
 
 async def _fill_recent(rest: Rest, settings: Settings, listing: str, log: TradeLog, wanted: Stretch) -> Fetched:
     page = await fetch_recent(rest, listing)
-    missing = await not_in_log(settings, wanted.instrument, page, wanted.from_ns, wanted.until_ns)
+    inside = [trade for trade in page if wanted.from_ns <= trade.exchange_ns <= wanted.until_ns]
+    missing = inside and await not_in_log(settings, wanted.instrument, inside, wanted.from_ns, wanted.until_ns)
     if missing:
         await _put(log, wanted, missing)
     joins = reaches_back(page, max(wanted.from_ns, wanted.reached_ns - 1))
