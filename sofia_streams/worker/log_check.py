@@ -32,8 +32,6 @@ from sofia_streams.worker.trail import Changed, Marks, Overtaken, Stretch, from_
 
 _log = structlog.get_logger("log_check")
 Finding = Overtaken | Changed
-_AHEAD_NS = 5 * NS_PER_SECOND
-"""A venue's clock may be ahead of ours by so much: a dropped trade may be younger than the receipt of the next one."""
 _EDGE_NS = NS_PER_SECOND
 """A trade is logged so long after its own time, as a rule."""
 
@@ -169,7 +167,7 @@ class LogCheck:
                     cause="retention",
                     state="open",
                     from_ns=min(lost.from_ns, lost.until_ns) - _EDGE_NS,
-                    until_ns=lost.until_ns + _AHEAD_NS,
+                    until_ns=lost.until_ns,
                     opened_ns=lost.now_ns,
                     detail=lost.text,
                 )
