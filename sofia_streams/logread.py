@@ -12,7 +12,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sofia_streams import codec, topics
 from sofia_streams.errors import BadRecord, ConfigError, DependencyDown
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, Punctuation, TradeBatch
 from sofia_streams.settings import Settings
 
 _WAIT_MS = 500
@@ -82,6 +82,14 @@ async def whole_topic(settings: Settings, topic: topics.Topic) -> AsyncIterator[
         first, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
         async for message in records_between(consumer, first, ends):
             yield message.value
+
+
+def readable(data: bytes | None) -> TradeBatch | Punctuation | Gap | None:
+    """A record of `trades`; None where it cannot be read: whoever follows the log has quarantined it."""
+    try:
+        return codec.decode_trades(data)
+    except BadRecord:
+        return None
 
 
 async def read_gaps(settings: Settings) -> AsyncIterator[Gap]:

@@ -143,6 +143,11 @@ class Gap(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):
     detail: str = ""
     """In words, why it is as it is."""
 
+    @property
+    def known_until_ns(self) -> int:
+        """Its end as far as that is known: `from_ns` while it lasts."""
+        return self.from_ns if self.until_ns is None else self.until_ns
+
 
 class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):
     """Last price, best bid and ask, 24 h statistics; None where the venue's message does not say."""

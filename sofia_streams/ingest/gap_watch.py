@@ -35,7 +35,7 @@ class OpenGap:
         self.left: list[Missing] = []
         if gap.first_id:
             first, last = int(gap.first_id), int(gap.last_id)
-            self.left = [Missing(first, last, gap.from_ns, gap.until_ns or gap.from_ns)]
+            self.left = [Missing(first, last, gap.from_ns, gap.known_until_ns)]
         self.filled = gap.filled
 
     def came(self, trades: Iterable[Trade]) -> None:
@@ -213,8 +213,7 @@ class GapWatch:
         self._said.append(gap)
 
     def _declare(self, name: str, gap: Gap) -> None:
-        until_ns = gap.from_ns if gap.until_ns is None else gap.until_ns
-        self._declared[name, gap.id_kind].add(int(gap.first_id), int(gap.last_id), until_ns)
+        self._declared[name, gap.id_kind].add(int(gap.first_id), int(gap.last_id), gap.known_until_ns)
 
     def _note_odd(self, name: str, trade: Trade, highest: int | None) -> None:
         self.odd[name] += 1

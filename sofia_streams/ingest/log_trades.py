@@ -19,8 +19,8 @@ from sofia_streams import codec, topics
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.tape import identity_of
-from sofia_streams.errors import BadRecord, DependencyDown
-from sofia_streams.logread import EARLY_NS, records_between, since_ms
+from sofia_streams.errors import DependencyDown
+from sofia_streams.logread import EARLY_NS, readable, records_between, since_ms
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, IdKind, Market, Punctuation, Trade, TradeBatch
 from sofia_streams.settings import Settings
 
@@ -139,15 +139,8 @@ async def _records(
                 ends |= {place: found.offset for place, found in late.items() if found is not None}
             async for message in records_between(consumer, starts, ends):
                 one = chosen.get(codec.name_in(message.value)) if message.key in keys else None
-                if one is not None and (record := _decoded(message.value)) is not None:
+                if one is not None and (record := readable(message.value)) is not None:
                     yield one, record
     except KafkaError as error:
         address = settings.broker_address()
         raise DependencyDown(f"expected the broker at {address} to answer, found {error!r}. Is it up?") from error
-
-
-def _decoded(data: bytes) -> TradeBatch | Punctuation | Gap | None:
-    try:
-        return codec.decode_trades(data)
-    except BadRecord:
-        return None  # its reader has quarantined it

@@ -19,10 +19,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 
-from sofia_streams import codec, topics
+from sofia_streams import topics
 from sofia_streams.core.windows import Feed, instrument_key
-from sofia_streams.errors import BadRecord, DependencyDown
-from sofia_streams.logread import check_partitions
+from sofia_streams.errors import DependencyDown
+from sofia_streams.logread import check_partitions, readable
 from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Alert, Gap, Punctuation, TradeBatch
 from sofia_streams.obs import metrics
@@ -175,9 +175,8 @@ class LogCheck:
 
 def is_applied(message: Any, key: str, feed: Feed) -> bool:
     """Whether the record at a feed's offset may be the one it applied; None is no record."""
-    try:
-        record = codec.decode_trades(message.value if message else None)
-    except BadRecord:
+    record = readable(message.value if message else None)
+    if record is None:
         return False
     times: list[int] = []
     if isinstance(record, TradeBatch):

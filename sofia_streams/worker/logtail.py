@@ -12,9 +12,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from sofia_streams import codec, topics
-from sofia_streams.errors import BadRecord, DependencyDown
-from sofia_streams.logread import places, records_between
+from sofia_streams import topics
+from sofia_streams.errors import DependencyDown
+from sofia_streams.logread import places, readable, records_between
 from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.settings import Settings
 from sofia_streams.worker.trail import Stretch, mark_of
@@ -60,10 +60,8 @@ async def _decoded(
     consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
 ) -> AsyncIterator[TradeBatch | Punctuation | Gap]:
     async for message in records_between(consumer, starts, ends):
-        try:
-            yield codec.decode_trades(message.value)
-        except BadRecord:
-            continue  # its reader has quarantined it
+        if (record := readable(message.value)) is not None:
+            yield record
 
 
 async def marks_at(settings: Settings, wanted: Mapping[TopicPartition, int]) -> dict[TopicPartition, str | None]:

@@ -19,7 +19,7 @@ from sofia_streams.core.candles import Step
 from sofia_streams.core.rebuild import Marks, MinuteTrades, Place, changed_bars, is_within, place_of, remarked_bars
 from sofia_streams.core.windows import Heard, Minute, Name, Stretch
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import EARLY_NS, records_between, since_ms
+from sofia_streams.logread import EARLY_NS, readable, records_between, since_ms
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
@@ -128,11 +128,9 @@ async def _between(consumer: AIOKafkaConsumer, place: TopicPartition, begin_ms: 
 
 
 def _add(collected: MinuteTrades | Marks, data: bytes) -> None:
-    try:
-        record = codec.decode_trades(data)
-    except BadRecord:
-        return  # its reader has quarantined it
-    collected.add(record)
+    record = readable(data)
+    if record is not None:
+        collected.add(record)
 
 
 def _remember(published: dict[Place, Bar], data: bytes, stretch: Stretch | None = None) -> None:

@@ -76,7 +76,7 @@ class Stretch:
     def of_gap(cls, gap: Gap) -> Stretch:
         """What is missing of a gap that has ended."""
         ids = (int(gap.first_id), int(gap.last_id)) if gap.first_id else None
-        until_ns = gap.from_ns if gap.until_ns is None else gap.until_ns
+        until_ns = gap.known_until_ns
         kind = gap.id_kind if ids else None
         passed_ns = max(gap.opened_ns, until_ns)
         return cls(Instrument(gap.venue, gap.market, gap.symbol), gap.from_ns, until_ns, passed_ns, ids, kind)

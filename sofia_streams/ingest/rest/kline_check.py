@@ -240,7 +240,7 @@ class KlineCheck:
 
         One that is not over, or reaches back beyond what is compared, is left as it is.
         """
-        last_ns = window_start_ns(gap.until_ns or gap.from_ns, NS_PER_MINUTE)
+        last_ns = window_start_ns(gap.known_until_ns, NS_PER_MINUTE)
         minutes = range(window_start_ns(gap.from_ns, NS_PER_MINUTE), last_ns + 1, NS_PER_MINUTE)
         if any(start_ns not in short for start_ns in minutes):
             return
