@@ -10,6 +10,7 @@ from sofia_streams.app import create_app, quarantine, sink_agent, topic_on
 from sofia_streams.settings import load_settings
 from sofia_streams.stores.base import Fallback
 from sofia_streams.stores.questdb import QuestDb
+from sofia_streams.topics import partition_name
 from sofia_streams.worker.failover import Failover, say
 from sofia_streams.worker.filling import READS, Filling
 from sofia_streams.worker.sink import Sink
@@ -28,7 +29,7 @@ def assigned() -> list[str]:
     """The partitions that this process reads now."""
     if app.rebalancing or not app.consumer.started:
         return []
-    return [f"{place.topic}/{place.partition}" for place in app.consumer.assignment()]
+    return [partition_name(place) for place in app.consumer.assignment()]
 
 
 def fallback() -> Fallback | None:

@@ -1,14 +1,17 @@
 """Reads a stretch of the log once: the partitions of a topic, their records up to a known end. Commits nothing.
 
-Where the records that speak of a moment begin in the log is said here once, for all readers (`since_ms`).
+Every consumer beside Faust's own is made here (`reader`, `log_consumer`). Where the records that speak of a moment
+begin in the log is said here once, for all readers (`since_ms`).
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import Any, Literal
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
 from sofia_streams.errors import BadRecord, ConfigError, DependencyDown
@@ -27,6 +30,39 @@ receiver's clock (`core.plausible`); the rest is room for a clock that is set. H
 def since_ms(moment_ns: int) -> int:
     """From which record time on to read, ms, so that everything is found that speaks of `moment_ns` or later."""
     return max(0, moment_ns - EARLY_NS) // NS_PER_MS
+
+
+def log_consumer(
+    settings: Settings, *, begin: Literal["earliest", "latest", "none"] = "earliest", group: str | None = None
+) -> AIOKafkaConsumer:
+    """A consumer that is to be assigned partitions and commits nothing; not started, and whoever starts it stops it.
+
+    `begin` is where it reads a partition that is not sought, and where it goes on once retention has dropped what it
+    was to read next: at the first record that is left, at the end (which passes over the rest), or it raises. With a
+    `group` it can be asked what that group has committed. Assign only what is read next: the rest is read ahead as
+    well, and holds up what is wanted.
+    """
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.broker_address(), group_id=group, enable_auto_commit=False, auto_offset_reset=begin
+    )
+
+
+@asynccontextmanager
+async def reader(
+    settings: Settings, *, begin: Literal["earliest", "latest", "none"] = "earliest", group: str | None = None
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A connected `log_consumer`, stopped at the end, for what reads once and goes. Raises KafkaError."""
+    consumer = log_consumer(settings, begin=begin, group=group)
+    try:  # its own `async with` would not stop one that could not start, and it complains of that later
+        await consumer.start()
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+def broker_down(settings: Settings, error: KafkaError | TimeoutError) -> DependencyDown:
+    """The broker does not answer, in words for whoever runs it."""
+    return DependencyDown(f"expected the broker at {settings.broker_address()} to answer, found {error!r}. Is it up?")
 
 
 def places(settings: Settings, topic: topics.Topic) -> list[TopicPartition]:
@@ -60,9 +96,10 @@ async def records_between(
 ) -> AsyncIterator[Any]:
     """The records of each partition from its start to before its end, in order within a partition.
 
-    The consumer must be assigned to the partitions; it is sought to their starts. Raises KafkaError.
+    The consumer is assigned to what there is to read, and to nothing else: it would read that ahead. Raises KafkaError.
     """
     waiting = {place for place, start in starts.items() if start < ends[place]}
+    consumer.assign(list(waiting))
     for place in waiting:
         consumer.seek(place, starts[place])
     while waiting:
@@ -76,9 +113,8 @@ async def records_between(
 
 async def whole_topic(settings: Settings, topic: topics.Topic) -> AsyncIterator[bytes]:
     """The values of a topic's records up to its present end, each partition in order. Raises KafkaError."""
-    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address()) as consumer:
+    async with reader(settings) as consumer:
         chosen = places(settings, topic)
-        consumer.assign(chosen)
         first, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
         async for message in records_between(consumer, first, ends):
             yield message.value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 
 class Topic(NamedTuple):
@@ -34,6 +34,25 @@ CHANGELOGS = (("ohlcv", "ohlcv"),)
 def wire_name(topic: Topic, namespace: str) -> str:
     """The topic's name on the broker: `sofia.trades.v1`, in a namespace `sofia.demo.trades.v1`."""
     return ".".join(["sofia", *filter(None, [namespace]), topic.name, "v1"])
+
+
+class InPartition(Protocol):
+    """A partition, or a record of it."""
+
+    @property
+    def topic(self) -> str: ...  # noqa: D102
+    @property
+    def partition(self) -> int: ...  # noqa: D102
+
+
+def partition_name(place: InPartition) -> str:
+    """ "topic/partition", by which stores, outages and people know a partition; the topic as it is on the broker."""
+    return f"{place.topic}/{place.partition}"
+
+
+def catalogue_name(place: InPartition) -> str:
+    """The catalogue's name of a topic of ours: `trades` of `sofia.demo.trades.v1`."""
+    return place.topic.split(".")[-2]
 
 
 def partitions(topic: Topic, configured: int) -> int:

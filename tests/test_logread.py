@@ -1,18 +1,19 @@
 """Readers of a stretch of the log: where they begin, what they skip, and what they hold, on a log in memory."""
 
+import asyncio
+import gc
 from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, logread, topics
 from sofia_streams.core.candles import Step
 from sofia_streams.core.windows import Minute
-from sofia_streams.ingest import log_trades
 from sofia_streams.ingest.log_trades import Instrument, ids_between, not_in_log, partition_of, volumes_of, was_heard
 from sofia_streams.logread import EARLY_NS
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Punctuation, Trade, TradeBatch
-from sofia_streams.ops.verify import log as verify_log
 from sofia_streams.ops.verify.log import LogSide, Span
 from sofia_streams.settings import Settings
 from sofia_streams.worker import rebuilding
@@ -33,7 +34,7 @@ class Log:
 
     def __init__(self, monkeypatch):
         self.records, self.decoded, self.consumers = {}, 0, 0
-        for module in (logread, log_trades, rebuilding, verify_log):
+        for module in (logread, rebuilding):
             monkeypatch.setattr(module, "AIOKafkaConsumer", lambda *names, **options: Reader(self))
         decode = codec.decode_trades
 
@@ -170,6 +171,16 @@ READERS = (read_by_volume, read_by_life, read_by_page, read_by_ids, read_by_rebu
 async def test_a_record_that_stands_three_minutes_early_is_found_by_every_reader(early, reader):
     assert EARLY_NS > EARLY
     assert await reader()
+
+
+async def test_a_reader_that_finds_no_broker_leaves_nothing_open():
+    unclosed = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: unclosed.append(context["message"]))
+    with pytest.raises(KafkaError):
+        async with logread.reader(SETTINGS):
+            raise AssertionError("it began")
+    gc.collect()
+    assert unclosed == []
 
 
 async def test_one_reading_serves_all_instruments_and_records_of_others_are_not_decoded(log):

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from decimal import Decimal
 from typing import NamedTuple, Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
@@ -19,8 +19,7 @@ from sofia_streams import codec, topics
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.tape import identity_of
-from sofia_streams.errors import DependencyDown
-from sofia_streams.logread import EARLY_NS, readable, records_between, since_ms
+from sofia_streams.logread import EARLY_NS, broker_down, readable, reader, records_between, since_ms
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, IdKind, Market, Punctuation, Trade, TradeBatch
 from sofia_streams.settings import Settings
 
@@ -129,8 +128,7 @@ async def _records(
     name = topics.wire_name(topics.TRADES, settings.namespace)
     places = [TopicPartition(name, number) for number in sorted({partition_of(one.symbol, count) for one in named})]
     try:
-        async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), enable_auto_commit=False) as consumer:
-            consumer.assign(places)
+        async with reader(settings) as consumer:
             begins = await consumer.offsets_for_times(dict.fromkeys(places, since_ms(from_ns)))
             starts = {place: found.offset for place, found in begins.items() if found is not None}
             ends = dict(await consumer.end_offsets(places))
@@ -142,5 +140,4 @@ async def _records(
                 if one is not None and (record := readable(message.value)) is not None:
                     yield one, record
     except KafkaError as error:
-        address = settings.broker_address()
-        raise DependencyDown(f"expected the broker at {address} to answer, found {error!r}. Is it up?") from error
+        raise broker_down(settings, error) from error

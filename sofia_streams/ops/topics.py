@@ -7,14 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, TopicAlreadyExistsError, for_code
 
 from sofia_streams import topics
 from sofia_streams.errors import DependencyDown
-from sofia_streams.logread import check_partitions, places, records_between
+from sofia_streams.logread import broker_down, check_partitions, places, reader, records_between
 from sofia_streams.settings import Settings
 
 _LEADERS_WITHIN_S = 30.0
@@ -30,7 +30,7 @@ async def apply_topics(settings: Settings) -> list[str]:
     try:
         await admin.start()
     except KafkaConnectionError as error:
-        raise DependencyDown(f"expected a broker at {settings.broker()}, found none: {error}. Is it up?") from error
+        raise broker_down(settings, error) from error
     try:
         wanted = {_name(topic, settings): topic for topic in topics.TOPICS.values()}
         there = set(await admin.list_topics())
@@ -52,45 +52,36 @@ async def apply_topics(settings: Settings) -> list[str]:
 async def describe_topics(settings: Settings) -> list[dict[str, object]]:
     """Every topic of the namespace, changelogs included: partitions and records. Raises DependencyDown."""
     marks = [f"sofia{mark}{settings.namespace}{mark}" if settings.namespace else f"sofia{mark}" for mark in ".-"]
-    consumer, admin = await _consumer(settings), AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
-    await admin.start()
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
     try:
-        rows: list[dict[str, object]] = []
-        for found in await admin.describe_topics():
-            name = found["topic"]
-            if not name.startswith(tuple(marks)):
-                continue
-            there = [TopicPartition(name, place["partition"]) for place in found["partitions"]]
-            first, last = await consumer.beginning_offsets(there), await consumer.end_offsets(there)
-            records = sum(last[place] - first[place] for place in there)
-            rows.append({"topic": name, "partitions": len(there), "records": records})
-        return sorted(rows, key=lambda row: str(row["topic"]))
-    finally:
-        await consumer.stop()
-        await admin.close()
-
-
-async def _consumer(settings: Settings) -> AIOKafkaConsumer:
-    consumer = AIOKafkaConsumer(bootstrap_servers=settings.broker_address())
-    try:
-        await consumer.start()
+        async with reader(settings) as consumer:
+            await admin.start()
+            rows: list[dict[str, object]] = []
+            for found in await admin.describe_topics():
+                name = found["topic"]
+                if not name.startswith(tuple(marks)):
+                    continue
+                there = [TopicPartition(name, place["partition"]) for place in found["partitions"]]
+                first, last = await consumer.beginning_offsets(there), await consumer.end_offsets(there)
+                records = sum(last[place] - first[place] for place in there)
+                rows.append({"topic": name, "partitions": len(there), "records": records})
+            return sorted(rows, key=lambda row: str(row["topic"]))
     except KafkaConnectionError as error:
-        await consumer.stop()  # else it complains when it is collected
-        raise DependencyDown(f"expected a broker at {settings.broker()}, found none: {error}. Is it up?") from error
-    return consumer
+        raise broker_down(settings, error) from error
+    finally:
+        await admin.close()
 
 
 async def tail_topic(settings: Settings, topic: topics.Topic, count: int) -> list[dict[str, object]]:
     """The last records of a topic, oldest first: place, key and JSON value. Raises DependencyDown."""
-    consumer = await _consumer(settings)
+    chosen = places(settings, topic)
     try:
-        chosen = places(settings, topic)
-        consumer.assign(chosen)
-        first, last = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
-        starts = {place: max(first[place], last[place] - count) for place in chosen}
-        found = [message async for message in records_between(consumer, starts, last)]
-    finally:
-        await consumer.stop()
+        async with reader(settings) as consumer:
+            first, last = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
+            starts = {place: max(first[place], last[place] - count) for place in chosen}
+            found = [message async for message in records_between(consumer, starts, last)]
+    except KafkaConnectionError as error:
+        raise broker_down(settings, error) from error
     found.sort(key=lambda message: (message.timestamp, message.partition, message.offset))
     return [
         {

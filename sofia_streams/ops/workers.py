@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
@@ -17,7 +17,7 @@ from sofia_streams import topics
 from sofia_streams.crash_points import CRASH_AT
 from sofia_streams.embedded import process
 from sofia_streams.errors import ConfigError, DependencyDown
-from sofia_streams.logread import places
+from sofia_streams.logread import log_consumer, places
 from sofia_streams.settings import Settings, worker_environment
 
 INPUTS = {
@@ -83,12 +83,11 @@ class Lag:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._address = settings.broker_address()
 
     async def __aenter__(self) -> Lag:
         """Connect."""
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._address)
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=self._address)
+        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.broker_address())
+        self._consumer = log_consumer(self._settings)
         try:
             await self._admin.start()
             await self._consumer.start()
@@ -112,7 +111,7 @@ class Lag:
         places = self.inputs(worker)
         done = await self._committed(worker, places)
         ends = await self._consumer.end_offsets(places)
-        return {f"{place.topic}/{place.partition}": (done[place], end) for place, end in ends.items() if place in done}
+        return {topics.partition_name(place): (done[place], end) for place, end in ends.items() if place in done}
 
     async def committed(self, worker: str) -> int:
         """Records a worker has committed, over all its topics."""

@@ -28,6 +28,7 @@ from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.stores.redis_entries import Entry
 from sofia_streams.stores.redis_streams import EVICTION_CURE, RedisStreams
+from sofia_streams.topics import catalogue_name, partition_name
 from sofia_streams.worker.logtail import marks_at
 from sofia_streams.worker.retrying import retry
 from sofia_streams.worker.sink import Item
@@ -86,7 +87,7 @@ class Bridge:
             if message.offset > reached[place].offset:
                 mark = mark_of(round(message.timestamp * 1e3), message.value)
                 reached[place] = Position(message.offset, known[place].base, mark)
-        touched = {_name(place): msgspec.json.encode(reached[place]).decode() for place, _, _ in run}
+        touched = {partition_name(place): msgspec.json.encode(reached[place]).decode() for place, _, _ in run}
         entries = [(entry, known[place].base) for place, _, found in run for entry in found]
         self._positions = {}  # what Redis has is not sure until it has answered
         refused = {id(entry) for entry in await self._store.publish(entries, first=(self._key, touched))}
@@ -120,7 +121,7 @@ class Bridge:
             return
         stored = await self._store.read_hash(self._key)
         for place in places:
-            self._positions[place] = _stored(stored.get(_name(place)))
+            self._positions[place] = _stored(stored.get(partition_name(place)))
         wanted = {place: self._positions[place] for place in places if self._positions[place].offset >= 0}
         if wanted:
             found = await marks_at(self._settings, {place: known.offset for place, known in wanted.items()})
@@ -131,14 +132,14 @@ class Bridge:
     async def _begin_anew(self, places: set[TopicPartition], why: str) -> None:
         """Give these partitions a base above everything that is in their topic's streams."""
         for place in sorted(places):
-            topic = place.topic.split(".")[-2]
+            topic = catalogue_name(place)
             base = await self._store.last_number(f"{self._settings.stream_prefix()}{topic}:") + 1
             self._positions[place] = Position(base=base)
             self._read.pop(place, None)
             metrics.LOGS_BEGUN_ANEW.labels(topic).inc()
             _log.error(
                 "the topic was made anew; its entries go on with higher ids, nothing is lost",
-                place=_name(place), base=base, why=why,
+                place=partition_name(place), base=base, why=why,
             )  # fmt: skip
 
 
@@ -163,7 +164,3 @@ def _stored(text: str | None) -> Position:
         return msgspec.json.decode(text, type=Position) if text else Position()
     except msgspec.MsgspecError:
         return Position()  # then its ids turn out to be in Redis already, and it begins anew
-
-
-def _name(place: TopicPartition) -> str:
-    return f"{place.topic}/{place.partition}"

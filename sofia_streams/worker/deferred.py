@@ -18,6 +18,7 @@ from sofia_streams import codec
 from sofia_streams.core.windows import Feed
 from sofia_streams.crash_points import passing
 from sofia_streams.errors import BadRecord
+from sofia_streams.topics import partition_name
 
 _log = structlog.get_logger("table")
 _SAY_EVERY_S = 5.0
@@ -91,7 +92,7 @@ class ReadableTopic(faust.Topic):
         await self._end(exc, message)
 
     async def _end(self, exc: Exception, message: Any) -> None:
-        place = f"{message.topic}/{message.partition}"
+        place = partition_name(message)
         error = BadRecord(
             f"{place} at {message.offset}: expected a row of the worker's table, found {exc!r}"[:_REASON_CHARS] + ". "
             "Without it the table would be wrong, so the worker ends. If another version wrote it, run that one. If it "

@@ -220,4 +220,4 @@ class Failover:
 def place_of(event: Any) -> tuple[str, int]:
     """ "topic/partition" and offset of a log record."""
     message = event.message
-    return f"{message.topic}/{message.partition}", message.offset
+    return topics.partition_name(message), message.offset

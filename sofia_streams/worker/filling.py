@@ -23,11 +23,12 @@ from aiokafka.errors import KafkaError
 from sofia_streams import codec, topics
 from sofia_streams.crash_points import passing
 from sofia_streams.errors import BadRecord, DependencyDown
-from sofia_streams.logread import places, records_between
+from sofia_streams.logread import places, reader, records_between
 from sofia_streams.model import Alert, Gap, Outage, Punctuation, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.stores.base import Fallback, Record, Store
+from sofia_streams.topics import partition_name
 from sofia_streams.worker.failover import say
 from sofia_streams.worker.outage import TAKEN_UP, Span, take_up
 from sofia_streams.worker.retrying import retry
@@ -104,7 +105,7 @@ class Filling:
 
     async def _follow(self) -> None:
         chosen = places(self._settings, topics.OUTAGES)
-        async with self._consumer(auto_offset_reset="earliest") as consumer:
+        async with reader(self._settings) as consumer:
             consumer.assign(chosen)
             await consumer.seek_to_beginning(*chosen)
             while True:
@@ -132,11 +133,6 @@ class Filling:
             if all([await consumer.position(place) >= end for place, end in ends.items()]):
                 return
 
-    def _consumer(self, **options: Any) -> AIOKafkaConsumer:
-        return AIOKafkaConsumer(
-            bootstrap_servers=self._settings.broker_address(), enable_auto_commit=False, **options
-        )
-
     async def _take_up(self, outage: Outage) -> None:
         """What another writer left in partitions that are ours now becomes an outage of our own."""
         chosen = set(self._assigned()) & outage.first.keys()
@@ -158,12 +154,12 @@ class Filling:
 
     async def _committed(self, names: Iterable[str]) -> dict[str, int]:
         found = {}
-        async with self._consumer(group_id=self._group) as consumer:
+        async with reader(self._settings, group=self._group) as consumer:
             chosen = [_place(name) for name in names]
             consumer.assign(chosen)
             for place in chosen:
                 if (offset := await consumer.committed(place)) is not None:
-                    found[f"{place.topic}/{place.partition}"] = offset
+                    found[partition_name(place)] = offset
         return found
 
     async def _fill(self, outage: Outage) -> None:
@@ -171,18 +167,17 @@ class Filling:
         began_s = time.monotonic()
         hole = Span(outage.first, outage.last)
         rows = 0
-        async with self._consumer(auto_offset_reset="none") as consumer:
+        async with reader(self._settings, begin="none") as consumer:
             known = [_place(name) for name in hole.first]
             begins, ends = await consumer.beginning_offsets(known), await consumer.end_offsets(known)
-            lost = {self._topics[place.topic] for place in known if begins[place] > hole.first[_name(place)]}
+            lost = {self._topics[place.topic] for place in known if begins[place] > hole.first[partition_name(place)]}
             if lost:
                 rows += await self._from_fallback(outage, lost)
-            starts = {place: max(hole.first[_name(place)], begins[place]) for place in known}
+            starts = {place: max(hole.first[partition_name(place)], begins[place]) for place in known}
             until = {
-                place: ends[place] if self._is_replaced(place) else min(hole.last[_name(place)] + 1, ends[place])
-                for place in known
+                place: end if self._is_replaced(place) else min(hole.last[partition_name(place)] + 1, end)
+                for place, end in ends.items()
             }
-            consumer.assign([place for place in known if starts[place] < until[place]])
             while starts := {place: start for place, start in starts.items() if start < until[place]}:
                 rows += await self._from_log(consumer, starts, until)
                 starts = {place: until[place] for place in starts if self._is_replaced(place)}
@@ -266,10 +261,6 @@ class Filling:
 
 def _page(stored: Iterator[Record]) -> list[Record]:
     return list(islice(stored, _ROWS_MAX))
-
-
-def _name(place: TopicPartition) -> str:
-    return f"{place.topic}/{place.partition}"
 
 
 def _place(name: str) -> TopicPartition:

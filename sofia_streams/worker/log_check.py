@@ -21,8 +21,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from sofia_streams import topics
 from sofia_streams.core.windows import Feed, instrument_key
-from sofia_streams.errors import DependencyDown
-from sofia_streams.logread import check_partitions, readable
+from sofia_streams.logread import broker_down, check_partitions, readable
 from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Alert, Gap, Punctuation, TradeBatch
 from sofia_streams.obs import metrics
@@ -128,7 +127,7 @@ class LogCheck:
     async def _announce(
         self, place: TopicPartition, found: Finding, from_ns: int | None, log: Stretch, knows: Knows
     ) -> None:
-        name, topic, now_ns = f"{place.topic}/{place.partition}", place.topic.split(".")[-2], time.time_ns()
+        name, topic, now_ns = topics.partition_name(place), topics.catalogue_name(place), time.time_ns()
         if isinstance(found, Overtaken):
             metrics.LOG_OVERTAKEN.labels(topic).inc(found.first - found.since)
             text = (
@@ -200,7 +199,7 @@ async def _admin(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.start()
         yield client
     except KafkaConnectionError as error:
-        raise DependencyDown(f"expected a broker at {settings.broker()}, found none: {error}. Is it up?") from error
+        raise broker_down(settings, error) from error
     finally:
         await client.close()
 

@@ -13,8 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from sofia_streams import topics
-from sofia_streams.errors import DependencyDown
-from sofia_streams.logread import places, readable, records_between
+from sofia_streams.logread import broker_down, places, readable, reader, records_between
 from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.settings import Settings
 from sofia_streams.worker.trail import Stretch, mark_of
@@ -28,9 +27,8 @@ async def read_tail(
     settings: Settings, *, records_max: int = RECORDS_MAX
 ) -> AsyncIterator[TradeBatch | Punctuation | Gap]:
     """The last records of each partition of `trades`. Raises KafkaError."""
-    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), enable_auto_commit=False) as consumer:
+    async with reader(settings) as consumer:
         chosen = places(settings, topics.TRADES)
-        consumer.assign(chosen)
         first, last = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
         starts = {place: max(first[place], last[place] - records_max) for place in chosen}
         async for record in _decoded(consumer, starts, last):
@@ -44,16 +42,14 @@ async def read_before(
 
     Raises DependencyDown.
     """
-    address = settings.broker_address()
     try:
-        async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer:
-            consumer.assign([place])
+        async with reader(settings) as consumer:
             begin, end = await consumer.beginning_offsets([place]), await consumer.end_offsets([place])
             starts, ends = {place: max(first, begin[place])}, {place: min(until, end[place])}
             async for record in _decoded(consumer, starts, ends):
                 yield record
     except KafkaError as error:
-        raise DependencyDown(f"expected the broker at {address} to answer, found {error!r}. Is it up?") from error
+        raise broker_down(settings, error) from error
 
 
 async def _decoded(
@@ -97,24 +93,20 @@ async def records_at(
     """
     if not wanted:
         return {}  # a broker is never heard to answer a question about nothing
-    address = settings.broker_address()
     try:
-        async with (
-            asyncio.timeout(_ANSWER_S),
-            AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer,
-        ):
-            consumer.assign(list(wanted))
+        async with asyncio.timeout(_ANSWER_S), reader(settings) as consumer:
             first, ends = await consumer.beginning_offsets(list(wanted)), await consumer.end_offsets(list(wanted))
             logs = {place: Stretch(first[place], ends[place]) for place in wanted}
             return {place: (log, await _records(consumer, place, wanted[place], log)) for place, log in logs.items()}
     except (KafkaError, TimeoutError) as error:
-        raise DependencyDown(f"expected the broker at {address} to answer, found {error!r}. Is it up?") from error
+        raise broker_down(settings, error) from error
 
 
 async def _records(
     consumer: AIOKafkaConsumer, place: TopicPartition, offsets: Sequence[int], log: Stretch
 ) -> dict[int, Any]:
     found: dict[int, Any] = {offset: None for offset in offsets if offset >= log.end}
+    consumer.assign([place])
     for offset in offsets:
         if log.first <= offset < log.end:
             consumer.seek(place, offset)

@@ -36,6 +36,7 @@ from faust.transport.drivers import aiokafka as driver
 from sofia_streams.crash_points import passing
 from sofia_streams.errors import LogChanged
 from sofia_streams.obs import metrics
+from sofia_streams.topics import partition_name
 from sofia_streams.worker.log_check import positions_after
 from sofia_streams.worker.trail import Changed, Marks, extended, mark_of, to_text
 
@@ -145,10 +146,10 @@ class PromptConsumer(driver.Consumer):
         if read is None or read <= offset <= read + 1:
             return True
         if offset < read or self._sought.get(tp) == read:
-            raise LogChanged(_CHANGED.format(f"{tp.topic}/{tp.partition}", read + 1, offset))
+            raise LogChanged(_CHANGED.format(partition_name(tp), read + 1, offset))
         self._sought[tp] = read
         metrics.PASSED_OVER.labels(tp.topic).inc(offset - read - 1)
-        _log.warning("records were passed over, reading them again", place=f"{tp.topic}/{tp.partition}",
+        _log.warning("records were passed over, reading them again", place=partition_name(tp),
                      behind=read, found=offset)  # fmt: skip
         await self._seek(tp, read)  # that one may have been read, or be the next: twice is harmless
         return False

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from sofia_streams import topics
 from sofia_streams.embedded.stack import Ports, Stack
+from sofia_streams.logread import places, reader, records_between
 from sofia_streams.ops.stack import addressed
 from sofia_streams.ops.topics import apply_topics
 from sofia_streams.settings import Settings, load_settings
@@ -46,6 +47,22 @@ async def test_what_is_missing_is_made_once_with_its_settings(servers, admin):
     assert await apply_topics(settings) == []
     found = await settings_on_the_broker(admin, topics.wire_name(topics.TRADES, "made"))
     assert topics.settings_of(topics.TRADES, retention_hours=settings.topic_retention_hours).items() <= found.items()
+
+
+async def test_a_stretch_whose_begin_is_dropped_while_it_is_read_goes_on_at_what_is_left(servers, admin):
+    """What was found as its begin is not there any more when it is asked for."""
+    settings = servers.model_copy(update={"namespace": "dropped", "topic_partitions": 2})
+    await apply_topics(settings)
+    place, empty = places(settings, topics.TRADES)
+    async with AIOKafkaProducer(bootstrap_servers=settings.broker_address()) as producer:
+        for number in range(10):
+            await producer.send_and_wait(place.topic, b"%d" % number, partition=0)
+    async with reader(settings) as consumer:
+        starts, ends = await consumer.beginning_offsets([place, empty]), await consumer.end_offsets([place, empty])
+        await admin.delete_records({place: RecordsToDelete(before_offset=4)})
+        values = [message.value async for message in records_between(consumer, starts, ends)]
+        assert values == [b"%d" % number for number in range(4, 10)]
+        assert consumer.assignment() == {place}
 
 
 async def test_a_changelog_of_an_earlier_version_gets_the_settings_and_is_compacted(servers, admin):

@@ -6,10 +6,8 @@ import gzip
 import json
 from pathlib import Path
 
-from aiokafka import AIOKafkaConsumer
-
 from sofia_streams import topics
-from sofia_streams.logread import places, records_between
+from sofia_streams.logread import places, reader, records_between
 from sofia_streams.settings import Settings
 
 _KEPT = (topics.TRADES, topics.BARS, topics.GAPS, topics.ALERTS, topics.QUARANTINE)
@@ -21,10 +19,9 @@ async def keep_log(settings: Settings, path: Path) -> None:
     Raises KafkaError.
     """
     with gzip.open(path, "wt", compresslevel=3) as file:
-        async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address()) as consumer:
+        async with reader(settings) as consumer:
             for topic in _KEPT:
                 chosen = places(settings, topic)
-                consumer.assign(chosen)
                 first, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
                 async for message in records_between(consumer, first, ends):
                     place = {"topic": topic.name, "partition": message.partition, "offset": message.offset}

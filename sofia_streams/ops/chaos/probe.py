@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 
 from sofia_streams import topics
-from sofia_streams.logread import places
+from sofia_streams.logread import places, reader
 from sofia_streams.ops.workers import READERS, Lag
 from sofia_streams.settings import Settings
 
@@ -54,18 +54,14 @@ class Probe:
     async def run(self) -> None:
         """Sample for ever."""
         while True:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.broker_address())
             try:
-                await consumer.start()
-                async with Lag(self._settings) as lag:
+                async with reader(self._settings) as consumer, Lag(self._settings) as lag:
                     while True:
                         async with asyncio.timeout(_ANSWER_S):
                             self.samples.append(await self._sample(consumer, lag))
                         await asyncio.sleep(_EVERY_S)
             except (KafkaError, TimeoutError, OSError):
                 await asyncio.sleep(_EVERY_S)
-            finally:
-                await consumer.stop()
 
     async def _sample(self, consumer: AIOKafkaConsumer, lag: Lag) -> Sample:
         ends = await consumer.end_offsets(places(self._settings, topics.TRADES))

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from redis.asyncio import Redis
 
 from sofia_streams import codec, topics
 from sofia_streams.core.gaps import newest
 from sofia_streams.core.windows import instrument_key
-from sofia_streams.logread import places, read_gaps, whole_topic
+from sofia_streams.logread import places, read_gaps, reader, whole_topic
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, TradeBatch
 from sofia_streams.ops.chaos.verdict import Held, Window
 from sofia_streams.settings import Settings
@@ -57,7 +57,7 @@ class Log:
 async def ends(settings: Settings) -> dict[TopicPartition, int]:
     """How far the topics that `read_log` reads are written."""
     chosen = [place for topic in _READ for place in places(settings, topic)]
-    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address()) as consumer:
+    async with reader(settings) as consumer:
         found: dict[TopicPartition, int] = await consumer.end_offsets(chosen)
         return found
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from typing import NamedTuple, Self
 
-from aiokafka import AIOKafkaConsumer
-
 from sofia_streams import codec, topics
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import places
+from sofia_streams.logread import log_consumer, places
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Progress
 from sofia_streams.settings import Settings
 
@@ -56,7 +54,7 @@ class Watcher:
         (health,) = places(self._settings, topics.HEALTH)
         bars = places(self._settings, topics.BARS)
         self._health = health.topic
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.broker_address(), auto_offset_reset="latest")
+        self._consumer = log_consumer(self._settings, begin="latest")
         try:
             await self._consumer.start()
         except BaseException:

@@ -14,7 +14,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from aiokafka import AIOKafkaConsumer
 from websockets.asyncio.server import serve
 
 from sofia_streams import codec, topics
@@ -22,7 +21,7 @@ from sofia_streams.capture import CapturedFrame, merged_frames
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import DependencyDown
-from sofia_streams.logread import places, whole_topic
+from sofia_streams.logread import places, reader, whole_topic
 from sofia_streams.model import NS_PER_MS, Progress
 from sofia_streams.ops.latency import Buckets, quantiles, read_stages
 from sofia_streams.ops.namespaces import remove_namespace
@@ -146,7 +145,7 @@ def _start(names: Sequence[str], settings: Settings, data_dir: Path) -> list[pro
 
 async def _wait_finished(settings: Settings, children: list[process.Child]) -> Progress:
     deadline_s = time.monotonic() + _TIMEOUT_S
-    async with AIOKafkaConsumer(bootstrap_servers=settings.broker_address(), auto_offset_reset="earliest") as consumer:
+    async with reader(settings) as consumer:
         consumer.assign(places(settings, topics.HEALTH))
         while time.monotonic() < deadline_s:
             for messages in (await consumer.getmany(timeout_ms=500)).values():

@@ -17,13 +17,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
 from sofia_streams.embedded.ports import HOST
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import places
+from sofia_streams.logread import log_consumer, places
 from sofia_streams.obs import metrics
 from sofia_streams.ops.supervision.sight import Blind, Sight
 from sofia_streams.ops.supervision.stall import Stall, StallWatch
@@ -180,7 +180,7 @@ class Reports:
 
     async def __aenter__(self) -> Reports:
         """Connect. Raises KafkaError."""
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.broker_address(), auto_offset_reset="latest")
+        self._consumer = log_consumer(self._settings, begin="latest")
         await self._consumer.start()
         self._consumer.assign(self._places)
         return self

@@ -13,15 +13,15 @@ from collections.abc import Callable, Container, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
 from sofia_streams.core.closing import Closing
 from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.windows import Rules
-from sofia_streams.errors import BadRecord, DependencyDown
-from sofia_streams.logread import places, records_between, since_ms
+from sofia_streams.errors import BadRecord
+from sofia_streams.logread import broker_down, log_consumer, places, records_between, since_ms
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, Punctuation, Trade, TradeBatch
 from sofia_streams.ops.verify.logged import Logged, item_of, logged_rows, place_of
 from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket
@@ -102,15 +102,13 @@ class LogSide:
 
     async def __aenter__(self) -> LogSide:
         """Connect. Raises DependencyDown."""
-        address = self._settings.broker_address()
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=address)
+        self._consumer = log_consumer(self._settings)
         try:
             await self._consumer.start()
         except KafkaError as error:
             await self._consumer.stop()
-            raise DependencyDown(f"expected a broker at {address}, found none: {error}. Is it up?") from error
+            raise broker_down(self._settings, error) from error
         self._places = [place for topic in _COMPARED for place in places(self._settings, topic)]
-        self._consumer.assign(self._places)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
@@ -239,6 +237,7 @@ class LogSide:
         """The time of the record there; now where retention has dropped all."""
         if offset >= self._ends[place]:
             return time.time_ns()
+        self._consumer.assign([place])
         self._consumer.seek(place, offset)
         message = await self._consumer.getone(place)
         return int(message.timestamp) * NS_PER_MS

@@ -15,7 +15,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from sofia_streams.errors import DependencyDown
+from sofia_streams.logread import broker_down
 from sofia_streams.ops.verify.candles import HourOfBars, Judged
 from sofia_streams.ops.verify.databases import Database, QuestDbSide
 from sofia_streams.ops.verify.fallback import PostgresSide
@@ -67,9 +67,7 @@ async def verify(
     try:
         return await _verify(settings, span, say, repair=repair, wait_s_max=wait_s_max)
     except KafkaError as error:
-        raise DependencyDown(
-            f"expected the broker at {settings.broker_address()} to answer, found {error!r}."
-        ) from error
+        raise broker_down(settings, error) from error
 
 
 async def _verify(settings: Settings, span: Span, say: Say, *, repair: bool, wait_s_max: float) -> dict[str, Any]:

@@ -108,7 +108,7 @@ class StreamsSide:
     def _base(self, positions: dict[str, str], topic: str, symbol: str) -> int:
         """What the bridge adds to offsets (`worker.bridging`)."""
         place = self._log.place(topic, symbol)
-        text = positions.get(f"{place.topic}/{place.partition}") if place else None
+        text = positions.get(topics.partition_name(place)) if place else None
         return int(msgspec.json.decode(text)["base"]) if text else 0
 
     def _take(self, topic: str, symbol: str, base: int, entry_id: str, fields: dict[str, str]) -> None:
