@@ -31,8 +31,8 @@ def chaos(
 
     Starts servers, simulated exchanges and workers of its own, hurts them by a plan drawn from the seed and printed
     first, lets them heal, and compares the exchanges' own ledger with the log, the bars, QuestDB and Redis. Touches
-    nothing that is configured or runs. Exit code 0 where everything held, 1 where something was lost, doubled, unequal
-    or did not converge, 2 for wrong use. See docs/guarantees.md.
+    nothing that is configured or runs. Exit code 0 where everything held, 1 where something was lost, doubled, unequal,
+    could not be compared or did not converge, 2 for wrong use. See docs/guarantees.md.
     """
     if [minutes is not None, scenario is not None, battery].count(True) != 1:
         raise typer.BadParameter("expected one of --minutes, --scenario and --battery")
@@ -78,6 +78,7 @@ def _battery(battery: Battery, data_dir: Path, rate: float, *, anew: bool, as_js
         return held
     for result in results:
         what = "held" if result["held"] else "FAILED: " + "; ".join(result["failures"])
-        counts = f"{result['fired']} faults, {result['kills']} kills, {result['trades']} trades, {result['lost']} lost"
+        trades = f"{result['trades']} trades, {result['lost']} lost" if result["trades"] is not None else "not compared"
+        counts = f"{result['fired']} faults, {result['kills']} kills, {trades}"
         print(f"{result['scenario']:18} {result['date']}  {counts}, recovery {result['recovery_s']['p50']} s: {what}")
     return held

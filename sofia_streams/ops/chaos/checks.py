@@ -1,14 +1,22 @@
-"""Puts the ledger beside everything that was read back, instrument by instrument, and takes the times of gaps."""
+"""Puts the ledger beside everything that was read back, instrument by instrument, and takes the times of gaps.
+
+What cannot be read back is noted with the reason, and counts as not held (`report`).
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
+
+from sofia_streams.errors import SofiaError
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Gap
 from sofia_streams.ops.chaos import readback
 from sofia_streams.ops.chaos.readback import Log
@@ -31,6 +39,10 @@ from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 
 _QUESTDB_WITHIN_S, _READINGS_MAX = 60.0, 4
+_PART_WITHIN_S = 900.0
+"""A broker that goes away while it is read would be waited for without end."""
+LOG, QUESTDB, REDIS, VERIFY = "the log", "QuestDB", "Redis", "sofia verify"
+_AGAINST_LOG = ("bars", "gaps", QUESTDB, REDIS, VERIFY)
 _WAY_IN = ("crypto_ws", "kafka")
 """What every trade goes through into the log."""
 Span = tuple[int, int]
@@ -41,9 +53,13 @@ Span = tuple[int, int]
 class Compared:
     """The counts, where `sofia verify` finds differences, rows in the fallback; and the times: of gaps from found to
     closed and from their first missing trade to closed, and by venue the longest time without a trade, at all and while
-    nothing of its own way into the log was hurt; s."""
+    nothing of its own way into the log was hurt; s.
 
-    tally: Tally
+    `uncompared` is what could not be compared, and why: its counts are nothing.
+    """
+
+    tally: Tally = field(default_factory=Tally)
+    uncompared: dict[str, str] = field(default_factory=dict)
     gaps: int = 0
     gaps_open: int = 0
     differs: list[str] = field(default_factory=list)
@@ -64,47 +80,74 @@ async def compare(
 ) -> Compared:
     """Everything, once it is at rest; `spans` are times in which something was hurt, by its name.
 
-    Where the log went on meanwhile (silence becomes news late), all is read again. Raises DependencyDown where a store
-    does not answer.
+    Where the log went on meanwhile (silence becomes news late), all is read again. What does not answer is noted in
+    `uncompared`.
     """
     prints = await asyncio.to_thread(read_ledger, ledger, symbols)
     for _ in range(_READINGS_MAX):
-        before = await readback.ends(settings)
-        found = await _compare(settings, prints, watched, spans, say)
-        if await readback.ends(settings) == before:
-            break
-        say("the log went on meanwhile: comparing again")
+        found = Compared()
+        async with _part(found, LOG):
+            before = await readback.ends(settings)
+            log = await readback.read_log(settings)
+        if found.uncompared:
+            found.uncompared |= dict.fromkeys(_AGAINST_LOG, "it is compared with the log")
+            return found
+        _judge(found, settings, log, prints, watched, spans)
+        async with _part(found, QUESTDB):
+            await _judge_questdb(found.tally, settings, log)
+        async with _part(found, REDIS):
+            await _judge_redis(found.tally, settings, log)
+        async with _part(found, VERIFY):
+            await _verify(found, settings, say)
+        async with _part(found, "what the log got meanwhile"):
+            if await readback.ends(settings) != before:
+                say("the log went on meanwhile: comparing again")
+                continue
+        break
     return found
 
 
-async def _compare(
+@asynccontextmanager
+async def _part(found: Compared, what: str) -> AsyncIterator[None]:
+    """Inside, what does not answer is noted as not compared."""
+    try:
+        async with asyncio.timeout(_PART_WITHIN_S):
+            yield
+    except (SofiaError, KafkaError, RedisError, OSError) as error:  # one that is late is an OSError too
+        found.uncompared[what] = str(error) or type(error).__name__
+
+
+def _judge(
+    found: Compared,
     settings: Settings,
+    log: Log,
     prints: Prints,
     watched: Watched,
     spans: Mapping[str, Sequence[Span]],
-    say: Callable[[str], None],
-) -> Compared:
-    log, tally = await readback.read_log(settings), Tally()
+) -> None:
+    """The log, its bars and its gaps against the ledger."""
+    tally = found.tally
     log.gaps = [gap for gap in log.gaps if gap.opened_ns < watched.stopped_ns]
     for name, printed in prints.items():
         gaps = [gap for gap in log.gaps if f"{gap.venue}|{gap.market}|{gap.symbol}" == name]
         judge_log(tally, name, printed, watched, log.trades[name], gaps, log.history[name])
     tally.repeats, tally.backfilled = log.repeats, log.backfilled
     _judge_bars(tally, prints, log, settings.crypto_symbols)
-    await _judge_stores(tally, settings, log)
-    found = Compared(tally, len(log.gaps), sum(gap.state == "open" for gap in log.gaps))
+    found.gaps, found.gaps_open = len(log.gaps), sum(gap.state == "open" for gap in log.gaps)
     for gap in log.gaps:
         if gap.state == "closed":
             _time(found, gap, prints.get(f"{gap.venue}|{gap.market}|{gap.symbol}", {}).values())
-    verified = await verify(settings, TimeSpan(), say)
-    found.differs = [f"{line} ({count} rows)" for line, count in _differences(verified["totals"]).items()]
-    found.fallback_rows = sum(line["found"] for line in verified["totals"] if line["store"] == PostgresSide.name)
     for venue, times in sorted(log.arrivals.items()):
         seen = sorted(one for one in times if one < watched.stopped_ns)
         found.stall_s[venue] = longest_s(seen, [])
         hurt = [span for name in (venue, *_WAY_IN) for span in spans.get(name, ())]
         found.healthy_stall_s[venue] = longest_s(seen, hurt)
-    return found
+
+
+async def _verify(found: Compared, settings: Settings, say: Callable[[str], None]) -> None:
+    verified = await verify(settings, TimeSpan(), say)
+    found.differs = [f"{line} ({count} rows)" for line, count in _differences(verified["totals"]).items()]
+    found.fallback_rows = sum(line["found"] for line in verified["totals"] if line["store"] == PostgresSide.name)
 
 
 def _differences(totals: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -133,16 +176,25 @@ def _of_symbol(kept: Mapping[str, Sequence[Print]], symbol: str) -> Iterator[tup
             yield from ((venue, one) for one in found)
 
 
-async def _judge_stores(tally: Tally, settings: Settings, log: Log) -> None:
+async def _judge_questdb(tally: Tally, settings: Settings, log: Log) -> None:
     async with asyncio.timeout(_QUESTDB_WITHIN_S):
         await settled_counts(QuestDb(settings.questdb_address(), settings.table_prefix()))
-    stores = {"QuestDB": await readback.questdb_ids(settings), "Redis": await readback.redis_ids(settings)}
-    for store, held in stores.items():
-        for name in log.trades.keys() | log.history.keys() | held.keys():
-            judge_store(tally, store, name, log.ids(name), held.get(name, []))
+    ids, bars = await readback.questdb_ids(settings), await readback.questdb_bars(settings)
+    _judge_store(tally, QUESTDB, log, ids, bars)
+
+
+async def _judge_redis(tally: Tally, settings: Settings, log: Log) -> None:
+    ids, bars = await readback.redis_ids(settings), await readback.redis_bars(settings)
+    _judge_store(tally, REDIS, log, ids, bars)
+
+
+def _judge_store(
+    tally: Tally, store: str, log: Log, ids: Mapping[str, list[str]], bars: Mapping[Window, tuple[object, ...]]
+) -> None:
+    for name in log.trades.keys() | log.history.keys() | ids.keys():
+        judge_store(tally, store, name, log.ids(name), ids.get(name, []))
     wanted: dict[Window, tuple[object, ...]] = {key: readback.values_of(bar) for key, bar in log.bars.items()}
-    judge_copies(tally, "bars of QuestDB", wanted, await readback.questdb_bars(settings))
-    judge_copies(tally, "bars of Redis", wanted, await readback.redis_bars(settings))
+    judge_copies(tally, f"bars of {store}", wanted, bars)
 
 
 def _time(found: Compared, gap: Gap, prints: Iterable[Print]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sofia_streams.ops.chaos.checks import Compared
+from sofia_streams.ops.chaos.checks import LOG, VERIFY, Compared
 from sofia_streams.ops.chaos.converging import Healing
 from sofia_streams.ops.chaos.hurting import Outcome, State
 from sofia_streams.ops.chaos.keeper import Figure
@@ -46,36 +46,28 @@ class Report:
         found += [f"left down: {why}" for why in self.given_up.values()]
         found += [f"not at rest: {self.unfinished}"] if self.unfinished else []
         found += [f"left behind: {', '.join(self.orphans)}"] if self.orphans else []
+        found += [f"not compared: {what}: {why}" for what, why in self.compared.uncompared.items()]
         found += [f"sofia verify finds a difference: {one}" for one in self.compared.differs]
-        if self.plan.fallback and not self.compared.fallback_rows:
+        if self.plan.fallback and not self.compared.fallback_rows and VERIFY not in self.compared.uncompared:
             found.append("nothing of the outage is in the fallback")
         return [*found, *self.compared.tally.failures()]
 
     def as_json(self) -> dict[str, Any]:
         """The keys of docs/cli.md."""
-        tally, recovered = self.compared.tally, [one.recovery_s for one in self.outcomes if one.recovery_s is not None]
+        recovered = [one.recovery_s for one in self.outcomes if one.recovery_s is not None]
         return {
             "scenario": self.plan.name,
             "seed": self.plan.seed,
             "held": not self.failures(),
             "failures": self.failures(),
-            "examples": tally.examples,
+            "uncompared": dict(self.compared.uncompared),
+            "examples": self.compared.tally.examples,
             "faults": [_fault(one) for one in self.outcomes],
             "fired": sum(one.state == "fired" for one in self.outcomes),
             "unknown": sum(one.state == "unknown" for one in self.outcomes),
             "kills": sum(one.kills for one in self.outcomes),
             "simulated": dict(self.simulated),
-            "trades": tally.trades,
-            "lost": tally.lost,
-            "declared": tally.declared,
-            "backfilled": tally.backfilled,
-            "repeated": tally.repeats,
-            "duplicated": dict(tally.doubled),
-            "missing": dict(tally.missing),
-            "bars": {"compared": tally.bars, "unequal": tally.bars_unequal},
-            "verify": {"equal": not self.compared.differs, "differs": self.compared.differs},
-            "fallback_rows": self.compared.fallback_rows,
-            "gaps": {"found": self.compared.gaps, "open": self.compared.gaps_open},
+            **self._counts(),
             "recovery_s": _quantiles(recovered),
             "gap_to_truth_s": _quantiles(self.compared.found_to_closed_s),
             "missed_to_truth_s": _quantiles(self.compared.missed_to_closed_s),
@@ -89,24 +81,34 @@ class Report:
             "logs": self.logs or None,
         }
 
+    def _counts(self) -> dict[str, Any]:
+        """What was counted by comparing; None of what could not be compared."""
+        compared, tally = self.compared, self.compared.tally
+        verified = VERIFY not in compared.uncompared
+        counts = {
+            "trades": tally.trades,
+            "lost": tally.lost,
+            "declared": tally.declared,
+            "backfilled": tally.backfilled,
+            "repeated": tally.repeats,
+            "duplicated": dict(tally.doubled),
+            "missing": dict(tally.missing),
+            "bars": {"compared": tally.bars, "unequal": tally.bars_unequal},
+            "verify": {"equal": not compared.differs, "differs": compared.differs} if verified else None,
+            "fallback_rows": compared.fallback_rows if verified else None,
+            "gaps": {"found": compared.gaps, "open": compared.gaps_open},
+        }
+        return dict.fromkeys(counts) if LOG in compared.uncompared else counts
+
     def lines(self) -> list[str]:
         """The ledger, for people."""
-        found, tally = self.as_json(), self.compared.tally
+        found = self.as_json()
         fired = f"{found['fired']} of {len(self.outcomes)}, {found['unknown']} unknown"
         truth, missed = _words(found["gap_to_truth_s"]), _words(found["missed_to_truth_s"])
         rows = {
             "faults fired": f"{fired}; by the exchanges {_counts(self.simulated, least=1) or 'none'}",
             "kills": f"{found['kills']}, restarts {sum(self.restarts.values())}",
-            "trades in": tally.trades,
-            "lost": tally.lost,
-            "declared": f"{tally.declared} (in gaps that are open)",
-            "backfilled": tally.backfilled,
-            "missing": _counts(tally.missing),
-            "duplicated": f"{_counts(tally.doubled)} (the log says {tally.repeats} again, left out by its readers)",
-            "bars": f"{tally.bars} compared, {tally.bars_unequal} unequal",
-            "sofia verify": "; ".join(self.compared.differs) or "clean",
-            "in the fallback": f"{self.compared.fallback_rows} rows",
-            "gaps": f"{self.compared.gaps} found, {self.compared.gaps_open} open",
+            **self._counted(),
             "recovery": _words(found["recovery_s"]),
             "gap to truth": f"{truth}; from the first missed trade {missed}",
             "longest stall": _seconds(self.compared.stall_s),
@@ -117,9 +119,28 @@ class Report:
         }
         width = max(map(len, rows))
         lines = [f"{name:{width}}  {value}" for name, value in rows.items()]
-        lines += [f"example: {text}" for text in tally.examples]
+        lines += [f"example: {text}" for text in self.compared.tally.examples]
         lines += [f"FAILED: {text}" for text in self.failures()] or ["held"]
         return lines + ([f"logs: {self.logs}"] if self.logs else [])
+
+    def _counted(self) -> dict[str, object]:
+        """The lines of what was counted by comparing."""
+        compared, tally = self.compared, self.compared.tally
+        if LOG in compared.uncompared:
+            return {"trades, bars, gaps": "not compared"}
+        verified = VERIFY not in compared.uncompared
+        return {
+            "trades in": tally.trades,
+            "lost": tally.lost,
+            "declared": f"{tally.declared} (in gaps that are open)",
+            "backfilled": tally.backfilled,
+            "missing": _counts(tally.missing) or "not compared",
+            "duplicated": f"{_counts(tally.doubled)} (the log says {tally.repeats} again, left out by its readers)",
+            "bars": f"{tally.bars} compared, {tally.bars_unequal} unequal",
+            "sofia verify": ("; ".join(compared.differs) or "clean") if verified else "not compared",
+            "in the fallback": f"{compared.fallback_rows} rows" if verified else "not compared",
+            "gaps": f"{compared.gaps} found, {compared.gaps_open} open",
+        }
 
 
 _UNPROVEN: dict[State, str] = {"idle": "found nothing to hurt: the system was not busy", "refused": "could not be done"}

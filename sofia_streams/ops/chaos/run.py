@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 from uuid import uuid4
 
+from aiokafka.errors import KafkaError
+
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.ops.chaos.checks import compare
@@ -132,7 +134,7 @@ async def _run(plan: Plan, settings: Settings, stack: Stack, keeper: Keeper, say
         comparing = compare(settings, exchange.ledger, exchange.symbols(), phases.watched, spans, say)
         compared = await _first(comparing, beside)
         if compared.tally.failures():
-            await keep_log(settings, settings.data_dir / "log" / "records.jsonl.gz")
+            await _keep_log(settings, say)
         restarts = {one.name: one.restarts for one in kept}
         return Report(
             plan, compared, *phases[1:], figures=keeper.figures(), restarts=restarts, given_up=supervisor.given_up,
@@ -145,6 +147,13 @@ async def _run(plan: Plan, settings: Settings, stack: Stack, keeper: Keeper, say
         hurting.heal()
         supervisor.stop()
         exchange.stop()
+
+
+async def _keep_log(settings: Settings, say: Say) -> None:
+    try:
+        await keep_log(settings, settings.data_dir / "log" / "records.jsonl.gz")
+    except (KafkaError, OSError) as error:
+        say(f"not all records of the log could be kept: {error!r}")
 
 
 async def _first(work: Coroutine[Any, Any, T], beside: Sequence[asyncio.Task[None]]) -> T:
