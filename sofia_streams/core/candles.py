@@ -21,10 +21,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from sofia_streams.core.closing import joint_closed_ns, stopped_ns, waits_after
+from sofia_streams.core.closing import stopped_ns
+from sofia_streams.core.consolidated import consolidate
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.ohlcv import merge, sums_of, window_start_ns
-from sofia_streams.core.quality import absences, began_in
+from sofia_streams.core.quality import began_in
 from sofia_streams.core.step_rows import StepRows
 from sofia_streams.core.watermark import sure_ns
 from sofia_streams.core.windows import (
@@ -32,7 +33,6 @@ from sofia_streams.core.windows import (
     Feed,
     Heard,
     Hole,
-    Joint,
     Minute,
     Name,
     Row,
@@ -43,7 +43,6 @@ from sofia_streams.core.windows import (
     joins_consolidated,
 )
 from sofia_streams.model import (
-    CONSOLIDATED,
     NS_PER_MINUTE,
     NS_PER_SECOND,
     PUNCTUATION_LAG_NS,
@@ -96,7 +95,7 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, 
     closed = _close(work, taken, horizon_ns)
     floor_ns = closed.closed_ns
     if joins_consolidated(record.venue, record.market):
-        floor_ns = min(floor_ns, _consolidate(work, closed, record))
+        floor_ns = min(floor_ns, consolidate(work, closed, record))
     done = (start_ns for start_ns in taken.open if start_ns < closed.closed_ns)
     kept_from_ns = work.forget(record.venue, feed.kept_from_ns, feed.closed_ns, floor_ns, done)
     closed = _replace(closed, offset=offset, kept_from_ns=kept_from_ns, since_ns=work.since_ns)
@@ -218,10 +217,8 @@ def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
         gaps[gap.gap_id] = Hole(gap.from_ns, gap.until_ns, gap.cause == "stale")
     if gaps == feed.gaps:
         return feed
-    joint = work.get(instrument_key(CONSOLIDATED, work.market, work.symbol))
-    reached_ns = feed.closed_ns
-    if isinstance(joint, Joint) and work.venue in joint.venues:
-        reached_ns = max(reached_ns, joint.closed_ns)
+    joint = work.joint()
+    reached_ns = max(feed.closed_ns, joint.closed_ns) if work.venue in joint.venues else feed.closed_ns
     until_ns = reached_ns if gap.until_ns is None else min(gap.until_ns + 1, reached_ns)
     first_ns = max(window_start_ns(gap.from_ns, NS_PER_SECOND), feed.kept_from_ns)
     for start_ns in work.seconds_between(first_ns, until_ns):
@@ -264,36 +261,3 @@ def _quiet(feed: Feed, closed_ns: int) -> Iterator[int]:
             if not any(hole.overlaps(start_ns, start_ns + NS_PER_SECOND) for hole in feed.gaps.values()):
                 yield start_ns
         at_ns = max(at_ns, window_start_ns(until_ns, NS_PER_SECOND) + NS_PER_SECOND)
-
-
-def _consolidate(work: StepRows, feed: Feed, record: TradeBatch | Punctuation | Gap) -> int:
-    """Publish the consolidated windows that this step finished or changed; up to where they are closed."""
-    key = instrument_key(CONSOLIDATED, work.market, work.symbol)
-    row = work.get(key)
-    joint = row if isinstance(row, Joint) else Joint()
-    waits_for = waits_after(joint, record, feed.closed_ns)
-    venues = joint.venues if work.venue in joint.venues else sorted([*joint.venues, work.venue])
-    reached_ns = max(joint.reached_ns, feed.closed_ns)
-    closed_ns = joint_closed_ns(joint.closed_ns, reached_ns, waits_for, work.rules)
-    waiting = {*joint.pending, *(start_ns for start_ns in work.touched if start_ns >= joint.closed_ns)}
-    late = {start_ns for start_ns in work.touched if start_ns < joint.closed_ns}
-    due = sorted(start_ns for start_ns in waiting | late if start_ns < closed_ns)
-    absent = joint.absent
-    if absent or work.venue not in joint.waits_for:
-        absent = absences(joint, record, work.feed(work.venue))
-    holes: list[Hole] = []
-    if due or closed_ns // NS_PER_MINUTE > joint.closed_ns // NS_PER_MINUTE:
-        holes = work.joint_holes(feed, Joint(closed_ns, joint.kept_from_ns, 0, waits_for, venues, absent=absent))
-    for start_ns in due:
-        if start_ns < joint.kept_from_ns:
-            work.name_old(CONSOLIDATED, start_ns)
-        else:
-            work.publish_joint_second(venues, start_ns, holes)
-    kept = (start_ns for start_ns in due if start_ns >= joint.kept_from_ns)
-    work.publish_minutes(CONSOLIDATED, {joint.closed_ns, *kept}, closed_ns, holes)
-    kept_from_ns = work.forget(CONSOLIDATED, joint.kept_from_ns, joint.closed_ns, closed_ns, due)
-    pending = sorted(start_ns for start_ns in waiting if start_ns >= closed_ns)
-    joint_now = Joint(closed_ns, kept_from_ns, reached_ns, waits_for, venues, pending, absent)
-    if joint_now != joint:
-        work.changed[key] = joint_now
-    return closed_ns

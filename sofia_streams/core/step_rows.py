@@ -81,11 +81,14 @@ class StepRows:
         row = self.get(instrument_key(venue, self.market, self.symbol))
         return row if isinstance(row, Feed) else Feed(since_ns=UNHEARD_NS)
 
+    def joint(self) -> Joint:
+        """The row of the symbol over its venues."""
+        row = self.get(instrument_key(CONSOLIDATED, self.market, self.symbol))
+        return row if isinstance(row, Joint) else Joint()
+
     def heard(self) -> dict[Name, Heard]:
         """Of every venue of the symbol, from when and up to when it was heard."""
-        joint, venues = self.get(instrument_key(CONSOLIDATED, self.market, self.symbol)), [self.venue]
-        if isinstance(joint, Joint) and joins_consolidated(self.venue, self.market):
-            venues = joint.venues
+        venues = self.joint().venues if joins_consolidated(self.venue, self.market) else [self.venue]
         feeds = {(venue, self.market, self.symbol): self.feed(venue) for venue in venues}
         return {name: Heard(one.since_ns, one.reached_ns, one.gaps) for name, one in feeds.items()}
 
