@@ -25,7 +25,7 @@ from sofia_streams.core.closing import stopped_ns
 from sofia_streams.core.consolidated import consolidate
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.ohlcv import merge, sums_of, window_start_ns
-from sofia_streams.core.quality import began_in
+from sofia_streams.core.quality import began_in, known_until_ns
 from sofia_streams.core.step_rows import StepRows
 from sofia_streams.core.watermark import sure_ns
 from sofia_streams.core.windows import (
@@ -61,8 +61,8 @@ class Step(NamedTuple):
 
     `applied` counts its trades that were new, `late` those whose window was closed.
     `rebuild` names minutes older than the kept rows that got a trade: their bars come from the log, and from what is
-    known of the feeds of the symbol (`heard`). `remark` is a stretch older than the kept rows whose bars have the same
-    trades, but are worth something else now.
+    known of the feeds of the symbol (`heard`). `remark` is a stretch older than the kept rows, of the venue and of the
+    consolidated each, whose bars have the same trades, but are worth something else now.
     """
 
     bars: list[Bar]
@@ -226,10 +226,15 @@ def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
         window = work.window(work.venue, NS_PER_SECOND, start_ns)
         if window is not None:
             work.publish_second(start_ns, window, gaps.values())
-    old_from_ns, old_until_ns = window_start_ns(gap.from_ns, NS_PER_MINUTE), min(until_ns, feed.kept_from_ns)
-    if old_from_ns < old_until_ns:
-        work.remark = Stretch(work.venue, work.market, work.symbol, old_from_ns, old_until_ns)
-    return _replace(feed, gaps=gaps)
+    name, from_ns = (work.venue, work.market, work.symbol), window_start_ns(gap.from_ns, NS_PER_MINUTE)
+    joint_until_ns = min(until_ns, joint.kept_from_ns) if work.venue in joint.venues else from_ns
+    older = Stretch(*name, from_ns, min(until_ns, feed.kept_from_ns), joint_until_ns)
+    if from_ns < older.end_ns:
+        work.remark = older
+    feed, known_ns = _replace(feed, gaps=gaps), known_until_ns(feed.reached_ns, gap)
+    if gap.state == "open" or known_ns == feed.reached_ns:
+        return feed
+    return _replace(feed, reached_ns=known_ns, unsure=[*feed.unsure, (feed.reached_ns, known_ns)])
 
 
 def _close(work: StepRows, feed: Feed, horizon_ns: int) -> Feed:

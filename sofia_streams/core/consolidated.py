@@ -28,9 +28,10 @@ def consolidate(work: StepRows, feed: Feed, record: TradeBatch | Punctuation | G
     now = _advanced(was, work, feed, record)
     due = sorted(late | {start_ns for start_ns in waiting if start_ns < now.closed_ns})
     kept = [start_ns for start_ns in due if start_ns >= now.kept_from_ns]
-    for start_ns in due:
-        if start_ns < now.kept_from_ns:
-            work.name_old(CONSOLIDATED, start_ns)
+    if not isinstance(record, Gap):  # its news reaches those by `Step.remark`
+        for start_ns in due:
+            if start_ns < now.kept_from_ns:
+                work.name_old(CONSOLIDATED, start_ns)
     holes: list[Hole] = []
     if due or now.closed_ns // NS_PER_MINUTE > was.closed_ns // NS_PER_MINUTE:
         holes = work.joint_holes(feed, now)

@@ -50,6 +50,14 @@ def lacking(gaps: Iterable[Hole], heard: Heard, from_ns: int, until_ns: int) -> 
     return found
 
 
+def known_until_ns(reached_ns: int, gap: Gap) -> int:
+    """Up to when a feed that was heard up to `reached_ns` is known once this gap of it is closed.
+
+    So a venue whose gap is filled before it is heard again was not away in it.
+    """
+    return max(reached_ns, gap.known_until_ns) if gap.from_ns <= reached_ns else reached_ns
+
+
 def absences(joint: Joint, record: TradeBatch | Punctuation | Gap, feed: Feed) -> dict[str, Span]:
     """`Joint.absent` after this record; `feed` is the row of its venue before it."""
     found = {venue: span for venue, span in joint.absent.items() if span[1] >= joint.closed_ns}

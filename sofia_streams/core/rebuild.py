@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from sofia_streams.core.ohlcv import Sums, bar_of, merge_all, sums_of, window_start_ns
-from sofia_streams.core.quality import began_in, lacking, mark_of, marks_at_begin
+from sofia_streams.core.quality import began_in, known_until_ns, lacking, mark_of, marks_at_begin
 from sofia_streams.core.windows import Heard, Hole, Minute, Name, Stretch, is_live, joins_consolidated
 from sofia_streams.model import (
     CONSOLIDATED,
@@ -72,9 +72,11 @@ class Marks:
         name: Name = (record.venue, record.market, record.symbol)
         self._note(name)
         if isinstance(record, Gap):
-            self._holes[name].pop(record.gap_id, None)
+            known = self._holes[name].pop(record.gap_id, None)
             if record.state == "open":
                 self._holes[name][record.gap_id] = Hole(record.from_ns, record.until_ns, record.cause == "stale")
+            elif known is not None and (heard := self._heard.get(name)) is not None:
+                self._heard[name] = heard._replace(reached_ns=known_until_ns(heard.reached_ns, record))
         elif is_live(record) and (heard := self._heard.get(name)) is not None:
             self._heard[name] = heard._replace(reached_ns=max(heard.reached_ns, _newest_ns(record)))
         if isinstance(record, TradeBatch):
@@ -204,9 +206,9 @@ def remarked_bars(marks: Marks, published: Mapping[Place, Bar]) -> Iterator[Bar]
 
 def is_within(place: Place, stretch: Stretch) -> bool:
     """Whether a bar belongs to a stretch."""
-    views = (stretch.venue, CONSOLIDATED) if joins_consolidated(stretch.venue, stretch.market) else (stretch.venue,)
-    is_of = place.venue in views and place[1:3] == stretch[1:3]
-    return is_of and stretch.from_ns <= place.start_ns < stretch.until_ns
+    is_joint = place.venue == CONSOLIDATED and joins_consolidated(stretch.venue, stretch.market)
+    is_of = (is_joint or place.venue == stretch.venue) and place[1:3] == stretch[1:3]
+    return is_of and stretch.from_ns <= place.start_ns < (stretch.joint_until_ns if is_joint else stretch.until_ns)
 
 
 def _mark(bar: Bar) -> Quality:

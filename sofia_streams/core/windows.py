@@ -78,9 +78,10 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
 
     Every second before `closed_ns` is closed; rows from `kept_from_ns` on are kept. `late` counts trades that revised
     a closed window, `repeated` those that were there already, `rebuilt` those older than the kept rows.
-    `reached_ns` is the newest moment that a record spoke of; `unsure` are the stretches in which none did for longer
-    than a quiet market explains; `gaps` are the open ones. What came before `since_ns`, the first moment that a live
-    record spoke of, is not known (0: known for ever, of a row from before this was noted).
+    `reached_ns` is the newest moment that a record spoke of, one that closed a gap too; `unsure` are the stretches in
+    which none of the feed's own did for longer than a quiet market explains; `gaps` are the open ones. What came before
+    `since_ns`, the first moment that a live record spoke of, is not known (0: known for ever, of a row from before this
+    was noted).
     """
 
     offset: int = -1
@@ -140,13 +141,22 @@ Name = tuple[str, Market, str]
 
 
 class Stretch(NamedTuple):
-    """The bars of one venue, and the consolidated ones that it joins, that begin in [from_ns, until_ns)."""
+    """The bars of one venue in [from_ns, until_ns), the consolidated ones that it joins in [from_ns, joint_until_ns).
+
+    Bars are in it by their start. A venue that is behind or away has its windows kept for longer than the consolidated.
+    """
 
     venue: str
     market: Market
     symbol: str
     from_ns: int
     until_ns: int
+    joint_until_ns: int
+
+    @property
+    def end_ns(self) -> int:
+        """No bar of it begins here or later."""
+        return max(self.until_ns, self.joint_until_ns)
 
 
 def instrument_key(venue: str, market: Market, symbol: str) -> str:

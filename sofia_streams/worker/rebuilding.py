@@ -73,12 +73,13 @@ class Rebuilder:
             consumer.assign([trades, bars])
             ends = await consumer.end_offsets([trades, bars])
             whole = await self._whole(consumer, trades, stretch)
-            if whole.from_ns >= whole.until_ns:
+            if whole.from_ns >= whole.end_ns:
                 return
             async for data in _between(consumer, trades, since_ms(whole.from_ns), ends[trades]):
                 _add(marks, data)
-            for from_ns in range(whole.from_ns, whole.until_ns, _PIECE_NS):
-                piece = whole._replace(from_ns=from_ns, until_ns=min(from_ns + _PIECE_NS, whole.until_ns))
+            for from_ns in range(whole.from_ns, whole.end_ns, _PIECE_NS):
+                ends_ns = (min(from_ns + _PIECE_NS, end_ns) for end_ns in (whole.until_ns, whole.joint_until_ns))
+                piece = Stretch(*whole[:3], from_ns, *ends_ns)
                 published: dict[Place, Bar] = {}
                 async for data in _between(consumer, bars, since_ms(from_ns), ends[bars]):
                     _remember(published, data, piece)
@@ -94,7 +95,7 @@ class Rebuilder:
         begin_ns = (await consumer.getone(trades)).timestamp * NS_PER_MS + EARLY_NS
         from_ns = max(stretch.from_ns, begin_ns - begin_ns % NS_PER_MINUTE + NS_PER_MINUTE)
         if from_ns > stretch.from_ns:
-            lost = (min(from_ns, stretch.until_ns) - stretch.from_ns) // NS_PER_MINUTE
+            lost = (min(from_ns, stretch.end_ns) - stretch.from_ns) // NS_PER_MINUTE
             _log.error("too late to revise: the log no longer holds those minutes", minutes=lost, stretch=stretch)
             metrics.BARS_NOT_REBUILT.inc(lost)
         return stretch._replace(from_ns=from_ns)

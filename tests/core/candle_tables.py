@@ -112,6 +112,8 @@ class RebuildingTable(Table):
         return self
 
     def _rebuild(self, step: Step) -> None:
+        if not (step.rebuild or step.remark):
+            return
         trades, marks = MinuteTrades(step.rebuild, step.heard), Marks(step.heard)
         for record in self.log:
             trades.add(record)

@@ -103,6 +103,46 @@ def test_what_a_venue_missed_is_filled_and_the_consolidated_bars_are_whole(table
     assert set(qualities(made, CONSOLIDATED).values()) == {"complete"}
 
 
+AWAY_S = pytest.mark.parametrize("away_s", [50, 3000, 7200])
+"""Kept rows reach over the first; a step walks each second of the second, and those with rows of the third."""
+
+
+def filled_outage(away_s: int) -> tuple[list, Gap]:
+    """Bybit is away from second 120 on; one trade of it is fetched before it is heard again. And the closing record."""
+    both = [one for at in range(60, 120) for venue in ("bybit", "binance") for one in seconds(at, at, venue)]
+    hole = Gap("bybit", "spot", "BTC/USDT", 0, "1", "o", "outage", "open", 119 * S)
+    ended = msgspec.structs.replace(hole, until_ns=(121 + away_s) * S)
+    alone = [one for at in range(120, 120 + away_s, 10) for one in seconds(at, at)]
+    fetched = msgspec.structs.replace(trade(9999, (120 + away_s // 2) * S), backfilled=True)
+    begin = [punctuation(59 * S - 1), punctuation(59 * S - 1, "bybit")]
+    records = [*begin, *both, hole, punctuation(0, "bybit", alive=False), *alone, ended, batch(fetched, venue="bybit")]
+    return records, msgspec.structs.replace(ended, state="closed")
+
+
+@AWAY_S
+def test_a_gap_closed_before_its_venue_is_heard_again_leaves_no_consolidated_bar_a_gap_or_stale(away_s):
+    records, closed = filled_outage(away_s)
+    made = RebuildingTable().feed(*records)
+    last_s, middle_s = 120 + away_s, 120 + away_s // 2
+    assert {quality for at, quality in qualities(made, CONSOLIDATED).items() if 120 < at < last_s} == {"gap"}
+    made.feed(closed)
+    for at in range(last_s, last_s + 200):
+        made.feed(*seconds(at, at), *seconds(at, at, "bybit"))
+    assert set(qualities(made, CONSOLIDATED, NS_PER_MINUTE).values()) == {"complete", "backfilled"}
+    marks = qualities(made, CONSOLIDATED)
+    assert {at: quality for at, quality in marks.items() if quality != "complete"} == {middle_s: "backfilled"}
+    inside = [at for at in qualities(made, "bybit") if 120 < at < last_s]
+    assert inside == [middle_s], "a dead feed has no bars of its own making"
+
+
+def test_a_venue_is_away_again_behind_what_its_closed_gap_explains():
+    records, closed = filled_outage(50)
+    made = RebuildingTable().feed(*records, closed, *seconds(170, 400))
+    marks = qualities(made, CONSOLIDATED)
+    assert {quality for at, quality in marks.items() if at < 171} <= {"complete", "backfilled"}
+    assert {quality for at, quality in marks.items() if at > 171} == {"stale"}
+
+
 def test_consolidated_bars_do_not_hide_that_a_venue_is_too_slow_and_are_whole_once_it_has_caught_up():
     both = [one for at in range(59, 70) for venue in ("okx", "binance") for one in seconds(at, at, venue)]
     made = Table(KEEP_ALL).feed(punctuation(58 * S - 1), punctuation(58 * S - 1, "okx"), *both, *seconds(70, 150))
@@ -142,7 +182,9 @@ def test_a_gap_of_any_length_is_carried_into_every_bar_in_it_and_is_one_stretch_
     hole = Gap("binance", "spot", "BTC/USDT", 0, "1", "o", "ids", "open", 7200 * S, (hours[-1] + 1) * S)
     step = apply(made.rows, hole, offset=made.offset + 1, rules=made.rules)
     assert step.remark == Stretch(
-        "binance", "spot", "BTC/USDT", 7200 * S, made.rows["binance|spot|BTC/USDT"].kept_from_ns
+        *("binance", "spot", "BTC/USDT", 7200 * S),
+        made.rows["binance|spot|BTC/USDT"].kept_from_ns,
+        made.rows["all|spot|BTC/USDT"].kept_from_ns,
     )
     assert not step.rebuild
     made.feed(hole)
