@@ -25,7 +25,7 @@ from sofia_streams.model import Alert, Outage
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.stores.base import Store
-from sofia_streams.worker.outage import NOTHING, Patience, Span, span_of
+from sofia_streams.worker.outage import NOTHING, OffsetSpan, Patience, span_of
 from sofia_streams.worker.sink import Item
 
 _log = structlog.get_logger("failover")
@@ -130,13 +130,13 @@ class Failover:
         await self._put(self._primary, batch)
         self._patience.worked()
 
-    async def _to_fallback(self, batch: Sequence[Item], span: Span, why: str) -> None:
+    async def _to_fallback(self, batch: Sequence[Item], span: OffsetSpan, why: str) -> None:
         """The rows first: where the fallback fails too, there is no outage to speak of."""
         assert self._fallback is not None
         await self._put(self._fallback, batch)
         passing("fallback_stored")
         known = self._outage or self._opened(why)
-        hole = Span(known.first, known.last).joined(span)
+        hole = OffsetSpan(known.first, known.last).joined(span)
         outage = Outage(
             known.outage_id, known.store, "open", known.opened_ns, time.time_ns(), hole.first, hole.last,
             known.rows + sum(item.rows for item in batch if item.record), known.detail,

@@ -30,7 +30,7 @@ from sofia_streams.settings import Settings
 from sofia_streams.stores.base import Fallback, Record, Store
 from sofia_streams.topics import partition_name
 from sofia_streams.worker.failover import say
-from sofia_streams.worker.outage import TAKEN_UP, Span, take_up
+from sofia_streams.worker.outage import TAKEN_UP, OffsetSpan, take_up
 from sofia_streams.worker.retrying import retry
 from sofia_streams.worker.sink import Item
 
@@ -165,7 +165,7 @@ class Filling:
     async def _fill(self, outage: Outage) -> None:
         """Until the primary has everything, then say that the outage is over. Raises KafkaError, DependencyDown."""
         began_s = time.monotonic()
-        hole = Span(outage.first, outage.last)
+        hole = OffsetSpan(outage.first, outage.last)
         rows = 0
         async with reader(self._settings, begin="none") as consumer:
             known = [_place(name) for name in hole.first]

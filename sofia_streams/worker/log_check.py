@@ -27,7 +27,7 @@ from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Alert, Gap, Punctuatio
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.worker.logtail import records_at, stretches
-from sofia_streams.worker.trail import Changed, Marks, Overtaken, Stretch, from_text, judge, time_of
+from sofia_streams.worker.trail import Changed, LogExtent, Marks, Overtaken, from_text, judge, time_of
 
 _log = structlog.get_logger("log_check")
 Finding = Overtaken | Changed
@@ -125,7 +125,7 @@ class LogCheck:
         await self._announce(place, found, feed.reached_ns, log, knows)
 
     async def _announce(
-        self, place: TopicPartition, found: Finding, from_ns: int | None, log: Stretch, knows: Knows
+        self, place: TopicPartition, found: Finding, from_ns: int | None, log: LogExtent, knows: Knows
     ) -> None:
         name, topic, now_ns = topics.partition_name(place), topics.catalogue_name(place), time.time_ns()
         if isinstance(found, Overtaken):
@@ -186,7 +186,7 @@ def is_applied(message: Any, key: str, feed: Feed) -> bool:
     return same and max(times, default=0) <= max(feed.newest_ns, feed.reached_ns)
 
 
-def _first_ns(log: Stretch, now_ns: int) -> int:
+def _first_ns(log: LogExtent, now_ns: int) -> int:
     """When the first record that is left was written; now, where there is none."""
     mark = log.marks.get(log.first)
     return time_of(mark) * NS_PER_MS if mark else now_ns

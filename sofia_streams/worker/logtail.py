@@ -16,7 +16,7 @@ from sofia_streams import topics
 from sofia_streams.logread import broker_down, places, readable, reader, records_between
 from sofia_streams.model import Gap, Punctuation, TradeBatch
 from sofia_streams.settings import Settings
-from sofia_streams.worker.trail import Stretch, mark_of
+from sofia_streams.worker.trail import LogExtent, mark_of
 
 _ANSWER_S = 30
 RECORDS_MAX = 20_000
@@ -73,7 +73,7 @@ async def marks_at(settings: Settings, wanted: Mapping[TopicPartition, int]) -> 
 
 async def stretches(
     settings: Settings, wanted: Mapping[TopicPartition, Sequence[int]]
-) -> dict[TopicPartition, Stretch]:
+) -> dict[TopicPartition, LogExtent]:
     """Each partition as the log has it now, with the marks of these offsets. Raises DependencyDown."""
     found = await records_at(settings, wanted)
     return {
@@ -86,7 +86,7 @@ async def stretches(
 
 async def records_at(
     settings: Settings, wanted: Mapping[TopicPartition, Sequence[int]]
-) -> dict[TopicPartition, tuple[Stretch, dict[int, Any]]]:
+) -> dict[TopicPartition, tuple[LogExtent, dict[int, Any]]]:
     """Each partition as the log has it now, and its records at these offsets: None where the log does not reach so far.
 
     What retention has dropped is left out. Raises DependencyDown.
@@ -96,14 +96,14 @@ async def records_at(
     try:
         async with asyncio.timeout(_ANSWER_S), reader(settings) as consumer:
             first, ends = await consumer.beginning_offsets(list(wanted)), await consumer.end_offsets(list(wanted))
-            logs = {place: Stretch(first[place], ends[place]) for place in wanted}
+            logs = {place: LogExtent(first[place], ends[place]) for place in wanted}
             return {place: (log, await _records(consumer, place, wanted[place], log)) for place, log in logs.items()}
     except (KafkaError, TimeoutError) as error:
         raise broker_down(settings, error) from error
 
 
 async def _records(
-    consumer: AIOKafkaConsumer, place: TopicPartition, offsets: Sequence[int], log: Stretch
+    consumer: AIOKafkaConsumer, place: TopicPartition, offsets: Sequence[int], log: LogExtent
 ) -> dict[int, Any]:
     found: dict[int, Any] = {offset: None for offset in offsets if offset >= log.end}
     consumer.assign([place])

@@ -34,34 +34,34 @@ class Patience:
         return now_s - self._since_s >= self._after_s
 
 
-class Span(NamedTuple):
+class OffsetSpan(NamedTuple):
     """Offsets by "topic/partition", both ends inside."""
 
     first: dict[str, int]
     last: dict[str, int]
 
-    def joined(self, other: Span) -> Span:
+    def joined(self, other: OffsetSpan) -> OffsetSpan:
         """The smallest span that holds both."""
         return span_of([(place, at) for span in (self, other) for ends in span for place, at in ends.items()])
 
 
-NOTHING = Span({}, {})
+NOTHING = OffsetSpan({}, {})
 
 
-def span_of(offsets: Collection[tuple[str, int]]) -> Span:
+def span_of(offsets: Collection[tuple[str, int]]) -> OffsetSpan:
     """The span of single (place, offset)s."""
     first: dict[str, int] = {}
     last: dict[str, int] = {}
     for place, offset in offsets:
         first[place] = min(first.get(place, offset), offset)
         last[place] = max(last.get(place, offset), offset)
-    return Span(first, last)
+    return OffsetSpan(first, last)
 
 
 class TakenUp(NamedTuple):
     """A part of somebody's outage that another fills: what to fill, and what the record of it says from now on."""
 
-    hole: Span
+    hole: OffsetSpan
     left: Outage
 
 
@@ -75,7 +75,7 @@ def take_up(outage: Outage, assigned: Collection[str], committed: Mapping[str, i
     if not places:
         return None
     last = {place: min(committed.get(place, 0) - 1, outage.last.get(place, 2**63)) for place in places}
-    hole = Span(
+    hole = OffsetSpan(
         {place: outage.first[place] for place in places if last[place] >= outage.first[place]},
         {place: last[place] for place in places if last[place] >= outage.first[place]},
     )

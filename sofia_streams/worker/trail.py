@@ -48,7 +48,7 @@ def from_text(text: str) -> Marks:
         return ()
 
 
-class Stretch(NamedTuple):
+class LogExtent(NamedTuple):
     """A partition as the log has it: its first offset, its end, the marks of the records asked for.
 
     A mark is None where the log ends before that offset; an offset that retention has dropped is left out.
@@ -73,7 +73,7 @@ class Changed(NamedTuple):
     resume_at: int
 
 
-def judge(committed: int, marks: Marks, log: Stretch) -> Overtaken | Changed | None:
+def judge(committed: int, marks: Marks, log: LogExtent) -> Overtaken | Changed | None:
     """What happened to a partition while nobody read it; None where it goes on as it was left."""
     asked = [(offset, mark, log.marks[offset]) for offset, mark in marks if offset in log.marks]
     if asked and asked[0][1] != asked[0][2]:

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 
 from sofia_streams.worker.trail import (
     Changed,
+    LogExtent,
     Overtaken,
-    Stretch,
     extended,
     from_text,
     judge,
@@ -28,10 +28,10 @@ def marks_of(pauses: list[int], salt: str) -> list[str]:
     return found
 
 
-def seen(marks: list[str], asked: tuple[tuple[int, str], ...], first: int = 0) -> Stretch:
+def seen(marks: list[str], asked: tuple[tuple[int, str], ...], first: int = 0) -> LogExtent:
     """What the broker answers."""
     found = {at: marks[at] if at < len(marks) else None for at, _ in asked if at >= first}
-    return Stretch(first, len(marks), found)
+    return LogExtent(first, len(marks), found)
 
 
 def trail_of(marks: list[str], every: int = 1):
@@ -95,6 +95,6 @@ def test_a_log_that_lost_its_end_goes_on_behind_what_is_the_same(pauses, kept, m
 
 def test_a_commit_without_marks_is_judged_by_its_number():
     assert from_text("") == from_text("something else") == from_text("1:x") == ()
-    assert judge(5, (), Stretch(0, 9)) is None
-    assert judge(9, (), Stretch(0, 5)) == Changed(9, 0)
-    assert judge(2, (), Stretch(4, 9)) == Overtaken(2, 4)
+    assert judge(5, (), LogExtent(0, 9)) is None
+    assert judge(9, (), LogExtent(0, 5)) == Changed(9, 0)
+    assert judge(2, (), LogExtent(4, 9)) == Overtaken(2, 4)

@@ -33,7 +33,7 @@ from sofia_streams.ops.chaos.verdict import (
 )
 from sofia_streams.ops.replay.streaming import settled_counts
 from sofia_streams.ops.verify.fallback import PostgresSide
-from sofia_streams.ops.verify.log import Span as TimeSpan
+from sofia_streams.ops.verify.log import Span
 from sofia_streams.ops.verify.run import verify
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
@@ -45,7 +45,7 @@ LOG, QUESTDB, REDIS, VERIFY = "the log", "QuestDB", "Redis", "sofia verify"
 _AGAINST_LOG = ("bars", "gaps", QUESTDB, REDIS, VERIFY)
 _WAY_IN = ("crypto_ws", "kafka")
 """What every trade goes through into the log."""
-Span = tuple[int, int]
+HurtSpan = tuple[int, int]
 """From and until, ns."""
 
 
@@ -75,7 +75,7 @@ async def compare(
     ledger: Path,
     symbols: Mapping[tuple[str, str], str],
     watched: Watched,
-    spans: Mapping[str, Sequence[Span]],
+    spans: Mapping[str, Sequence[HurtSpan]],
     say: Callable[[str], None],
 ) -> Compared:
     """Everything, once it is at rest; `spans` are times in which something was hurt, by its name.
@@ -123,7 +123,7 @@ def _judge(
     log: Log,
     prints: Prints,
     watched: Watched,
-    spans: Mapping[str, Sequence[Span]],
+    spans: Mapping[str, Sequence[HurtSpan]],
 ) -> None:
     """The log, its bars and its gaps against the ledger."""
     tally = found.tally
@@ -145,7 +145,7 @@ def _judge(
 
 
 async def _verify(found: Compared, settings: Settings, say: Callable[[str], None]) -> None:
-    verified = await verify(settings, TimeSpan(), say)
+    verified = await verify(settings, Span(), say)
     found.differs = [f"{line} ({count} rows)" for line, count in _differences(verified["totals"]).items()]
     found.fallback_rows = sum(line["found"] for line in verified["totals"] if line["store"] == PostgresSide.name)
 
@@ -204,7 +204,7 @@ def _time(found: Compared, gap: Gap, prints: Iterable[Print]) -> None:
         found.missed_to_closed_s.append((gap.received_ns - missed) / 1e9)
 
 
-def longest_s(times_ns: Sequence[int], hurt: Sequence[Span]) -> float:
+def longest_s(times_ns: Sequence[int], hurt: Sequence[HurtSpan]) -> float:
     """The longest pause between ascending times that touches none of these spans, s."""
     pauses = [
         after - before

@@ -22,7 +22,7 @@ from sofia_streams.stores.redis_streams import RedisStreams
 
 _SIZES = {"1000000000": "bars_1s", "60000000000": "bars_1m"}
 _SAY_EVERY = 200_000
-Place = tuple[int, int]
+RowPlace = tuple[int, int]
 """Offset and place in the record."""
 
 
@@ -45,7 +45,7 @@ class StreamsSide:
     def __init__(self, settings: Settings, log: LogSide, folder: Path) -> None:
         self._settings, self._log = settings, log
         self._spool: Spool[Held] = Spool(folder, lambda _: _decoder)
-        self._first: dict[tuple[str, str], Place] = {}
+        self._first: dict[tuple[str, str], RowPlace] = {}
         self.left_out = 0
         """Entries of an earlier log, or older than this one."""
         self.foreign: dict[str, int] = defaultdict(int)
