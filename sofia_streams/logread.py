@@ -99,7 +99,8 @@ async def records_between(
     The consumer is assigned to what there is to read, and to nothing else: it would read that ahead. Raises KafkaError.
     """
     waiting = {place for place, start in starts.items() if start < ends[place]}
-    consumer.assign(list(waiting))
+    if waiting:
+        consumer.assign(list(waiting))
     for place in waiting:
         consumer.seek(place, starts[place])
     while waiting:

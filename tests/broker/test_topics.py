@@ -10,7 +10,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from sofia_streams import topics
 from sofia_streams.embedded.stack import Ports, Stack
-from sofia_streams.logread import places, reader, records_between
+from sofia_streams.logread import places, reader, records_between, whole_topic
 from sofia_streams.ops.stack import addressed
 from sofia_streams.ops.topics import apply_topics
 from sofia_streams.settings import Settings, load_settings
@@ -63,6 +63,7 @@ async def test_a_stretch_whose_begin_is_dropped_while_it_is_read_goes_on_at_what
         values = [message.value async for message in records_between(consumer, starts, ends)]
         assert values == [b"%d" % number for number in range(4, 10)]
         assert consumer.assignment() == {place}
+    assert [value async for value in whole_topic(settings, topics.GAPS)] == []
 
 
 async def test_a_changelog_of_an_earlier_version_gets_the_settings_and_is_compacted(servers, admin):
