@@ -50,7 +50,7 @@ def time_of(venue: str, at_ns: int) -> int:
     return at_ns - at_ns % _TIME_UNIT_NS.get(venue, NS_PER_MS)
 
 
-class Instrument:
+class SimulatedInstrument:
     """`symbol` on `venue`. The price it opens at is `price`; `start_ns` makes its first id."""
 
     def __init__(self, venue: str, symbol: str, start_ns: int, price: float | None = None) -> None:

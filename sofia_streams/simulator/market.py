@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from sofia_streams.model import NS_PER_MS, ParsedTicker, ParsedTrade, Side
-from sofia_streams.simulator.instrument import Instrument, price_of, time_of
+from sofia_streams.simulator.instrument import SimulatedInstrument, price_of, time_of
 
 _TICKER_EVERY_NS = 500_000_000
 DEPTH_QUOTE = (1_000.0, 200_000.0)
@@ -53,7 +53,9 @@ class Market:
         self._mids = {symbol: price_of(symbol) for symbol in plan.symbols}
         self._offsets = {venue: self._random.uniform(-0.0001, 0.0001) for venue in plan.venues}
         self.instruments = {
-            (venue, symbol): Instrument(venue, symbol, start_ns) for venue in plan.venues for symbol in plan.symbols
+            (venue, symbol): SimulatedInstrument(venue, symbol, start_ns)
+            for venue in plan.venues
+            for symbol in plan.symbols
         }
 
     def events(self) -> Iterator[Event]:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from sofia_streams.capture import CapturedFrame
 from sofia_streams.errors import BadCapture, BadFrame, UnknownSymbol
 from sofia_streams.model import ParsedTrade, Side
-from sofia_streams.simulator.instrument import Instrument, price_of, time_of
+from sofia_streams.simulator.instrument import SimulatedInstrument, price_of, time_of
 from sofia_streams.simulator.market import DEPTH_QUOTE, Event, Plan
 from sofia_streams.venues.registry import VENUES
 
@@ -137,7 +137,7 @@ class TapeMarket:
         weights = {symbol: number**-_WEIGHT_POWER for number, symbol in enumerate(plan.symbols, 1)}
         self._rates = {symbol: plan.rate * weight / sum(weights.values()) for symbol, weight in weights.items()}
         self.instruments = {
-            (venue, symbol): Instrument(venue, symbol, start_ns, self._opens_at(symbol))
+            (venue, symbol): SimulatedInstrument(venue, symbol, start_ns, self._opens_at(symbol))
             for venue in plan.venues
             for symbol in plan.symbols
         }
@@ -149,7 +149,7 @@ class TapeMarket:
     def _opens_at(self, symbol: str) -> float:
         return self._reels[symbol].price if self._is_recorded[symbol] else price_of(symbol)
 
-    def _said(self, instrument: Instrument) -> Iterator[Event]:
+    def _said(self, instrument: SimulatedInstrument) -> Iterator[Event]:
         """Trades of one instrument, and a ticker twice a second between them."""
         draw = Random(f"{self._plan.seed}|{instrument.venue}|{instrument.symbol}|tickers")  # noqa: S311
         ticker_ns = self._start_ns + _TICKER_EVERY_NS
@@ -162,7 +162,7 @@ class TapeMarket:
             for exchange_ns, price, lots, side in prints:
                 yield Event(at_ns, instrument.venue, instrument.print(exchange_ns, price, lots, side))
 
-    def _printed(self, instrument: Instrument) -> Iterator[tuple[int, list[tuple[int, Decimal, int, Side]]]]:
+    def _printed(self, instrument: SimulatedInstrument) -> Iterator[tuple[int, list[tuple[int, Decimal, int, Side]]]]:
         """What becomes of each recorded print on this venue: none, one, or several that share its quantity."""
         venue, symbol = instrument.venue, instrument.symbol
         name = f"{self._plan.seed}|{venue}|{symbol}"

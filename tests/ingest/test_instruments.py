@@ -17,7 +17,7 @@ from rest_server import at, serving_rest
 from sofia_streams.errors import ConfigError, DependencyDown, UnknownSymbol
 from sofia_streams.ingest.rest.instruments import Instrument, Place, listed, load_instruments, survey
 from sofia_streams.settings import Settings
-from sofia_streams.simulator.instrument import Instrument as Simulated
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest import Reply, Rest
 from sofia_streams.venues.registry import VENUES
 
@@ -29,7 +29,7 @@ PATIENCE_S = 60.0
 
 
 def simulated(pairs=PAIRS):
-    return [Simulated(venue, pair, 0) for venue in VENUES for pair in pairs]
+    return [SimulatedInstrument(venue, pair, 0) for venue in VENUES for pair in pairs]
 
 
 def busy(status, after=None):
@@ -53,7 +53,7 @@ async def test_tick_and_step_are_exact_at_every_venue(venue):
         found = await load_instruments(venue, "spot", PAIRS, place=at(port))
     assert [one.symbol for one in found] == list(PAIRS)
     for one in found:
-        there = Simulated(venue, one.symbol, 0)
+        there = SimulatedInstrument(venue, one.symbol, 0)
         assert (one.listing, f"{one.base}/{one.quote}", one.active) == (there.listing, one.symbol, True)
         assert one.price_tick == there.tick and isinstance(one.price_tick, Decimal)
         assert one.quantity_step == Decimal(1).scaleb(-there.lot_digits)
@@ -69,7 +69,7 @@ async def test_a_pair_that_is_not_listed_is_named_with_what_is_near(venue):
 
 
 async def test_an_override_names_another_listing():
-    async with serving_rest(Rest([Simulated("coinbase", "BTC/USD", 0)])) as port:
+    async with serving_rest(Rest([SimulatedInstrument("coinbase", "BTC/USD", 0)])) as port:
         listings = {("coinbase", "BTC/USDT"): "BTC-USD"}
         found = await load_instruments("coinbase", "spot", ["BTC/USDT"], listings=listings, place=at(port))
     assert [(one.symbol, one.listing) for one in found] == [("BTC/USD", "BTC-USD")]

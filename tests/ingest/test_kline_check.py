@@ -16,7 +16,7 @@ from sofia_streams.ingest.rest.fill import LINE
 from sofia_streams.ingest.rest.kline_check import KlineCheck
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Gap
 from sofia_streams.settings import Settings
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest import Rest
 
 pytestmark = pytest.mark.slow
@@ -43,7 +43,7 @@ class Scene:
     """A check of Bybit's pairs, whose last trade of the minute we lack; `opened` and `closed` count clients."""
 
     def __init__(self, folder):
-        self.rest = Rest([Instrument("bybit", pair, START_NS) for pair in PAIRS])
+        self.rest = Rest([SimulatedInstrument("bybit", pair, START_NS) for pair in PAIRS])
         self.log, self.bars, self.folder = Log(), [], folder
         self.opened = self.closed = 0
         self.was_at_work_ns, self.all, self.ours, self.known = None, {}, {}, []
@@ -51,7 +51,7 @@ class Scene:
         """Whether the venue's REST has been asked for the open gaps, and has no more of them."""
         self.heard_ns, self.read = [START_NS - NS_PER_SECOND], []
         for pair in PAIRS:
-            instrument, trades = Instrument("bybit", pair, START_NS), []
+            instrument, trades = SimulatedInstrument("bybit", pair, START_NS), []
             for second, lots in enumerate((5, 11, 7)):
                 said = instrument.print(START_NS + second * NS_PER_SECOND, instrument.last, lots, "buy")
                 self.rest.add("bybit", said)
@@ -221,7 +221,7 @@ async def test_every_minute_since_the_last_compared_one_is_compared_in_pages(sce
     """The venue's REST was in trouble for hours, and the loss was in the first of these minutes."""
     later_ns = NOW_NS + hours * 60 * NS_PER_MINUTE
     for pair in PAIRS:  # the market goes on, and a minute of it is as the venue has it
-        instrument = Instrument("bybit", pair, START_NS)
+        instrument = SimulatedInstrument("bybit", pair, START_NS)
         said = instrument.print(later_ns - NS_PER_MINUTE, instrument.last, 3, "buy")
         scene.rest.add("bybit", said)
         scene.bars.append(minute_of(pair, [said.trade]))

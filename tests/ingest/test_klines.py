@@ -9,7 +9,7 @@ from rest_server import at, serving_rest
 from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownSymbol
 from sofia_streams.ingest.rest.klines import fetch_klines
 from sofia_streams.model import NS_PER_MINUTE
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.market import Event
 from sofia_streams.simulator.rest import Reply, Rest
 from sofia_streams.venues.registry import VENUES
@@ -24,7 +24,7 @@ QUIET = 17
 
 def market(venue):
     """A REST with three trades a minute, and those trades."""
-    instrument = Instrument(venue, "DOGE/BTC", START_NS)
+    instrument = SimulatedInstrument(venue, "DOGE/BTC", START_NS)
     rest, events = Rest([instrument]), []
     for number in range(3 * MINUTES):
         minute, part = divmod(number, 3)

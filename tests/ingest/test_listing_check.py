@@ -10,7 +10,7 @@ from sofia_streams.ingest.rest import listing_check
 from sofia_streams.ingest.rest.listing_check import check_listings
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest import Rest
 from sofia_streams.venues.registry import VENUES
 
@@ -19,7 +19,7 @@ PATIENCE_S = 60.0
 
 
 def simulated():
-    return [Instrument(venue, pair, 0) for venue in VENUES for pair in ("BTC/USDT", "ETH/USDT")]
+    return [SimulatedInstrument(venue, pair, 0) for venue in VENUES for pair in ("BTC/USDT", "ETH/USDT")]
 
 
 def settings_for(port, tmp_path, **more):

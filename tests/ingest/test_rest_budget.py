@@ -13,7 +13,7 @@ from sofia_streams.ingest.rest.client import open_rest
 from sofia_streams.ingest.rest.klines import fetch_klines
 from sofia_streams.ingest.rest.trade_history import fetch_recent
 from sofia_streams.model import NS_PER_MINUTE
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest import Reply, Rest
 from sofia_streams.venues.registry import VENUES
 
@@ -22,7 +22,7 @@ START_NS = 1_767_225_600 * 10**9
 
 
 def market(*venues):
-    instruments = [Instrument(venue, "BTC/USDT", START_NS) for venue in venues]
+    instruments = [SimulatedInstrument(venue, "BTC/USDT", START_NS) for venue in venues]
     rest = Rest(instruments)
     for one in instruments:
         rest.add(one.venue, one.print(START_NS, one.last, 5, "buy"))

@@ -14,7 +14,7 @@ from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownS
 from sofia_streams.ingest.rest import budget, client
 from sofia_streams.ingest.rest.client import open_rest
 from sofia_streams.ingest.rest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest import Reply, Rest
 from sofia_streams.venues.registry import VENUES
 
@@ -27,7 +27,7 @@ PLACES = [("binance", "trade"), ("binance", "agg"), ("okx", "trade"), ("coinbase
 
 def market(venue, *, leave_out=lambda number: False):
     """A REST that has printed trades, those trades as a backfill must give them, and the listing."""
-    instrument, rest, found = Instrument(venue, "BTC/USDT", START_NS), None, []
+    instrument, rest, found = SimulatedInstrument(venue, "BTC/USDT", START_NS), None, []
     rest = Rest([instrument])
     for number in range(TRADES):
         at_ns = START_NS + number // 3 * 250_000_000  # three of one moment

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.outages import Outages, Trouble
 from sofia_streams.simulator.rest import Rest, memory
 from sofia_streams.simulator.rest.memory import Memory
@@ -17,7 +17,7 @@ START_NS = 1_767_225_600 * 10**9
 
 
 def printed(venue, count):
-    instrument = Instrument(venue, "BTC/USDT", START_NS)
+    instrument = SimulatedInstrument(venue, "BTC/USDT", START_NS)
     rest = Rest([instrument])
     said = [instrument.print(START_NS + number * 10**6, instrument.last, number + 1, "buy") for number in range(count)]
     for one in said:
@@ -130,7 +130,7 @@ MAX = 20
 
 @given(st.integers(0, 90), st.integers(0, 100), st.integers(1, 30), st.sampled_from(["binance", "coinbase", "bybit"]))
 def test_what_is_remembered_is_the_newest_and_exact(count, place, rows, venue):
-    instrument, kept = Instrument(venue, "DOGE/BTC", START_NS), deque(maxlen=200)
+    instrument, kept = SimulatedInstrument(venue, "DOGE/BTC", START_NS), deque(maxlen=200)
     remembered = Memory(instrument)
     usual, memory.TRADES_MAX = memory.TRADES_MAX, MAX
     try:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import parse_qs, urlsplit
 
 from sofia_streams.model import ParsedTrade
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest import binance, bybit, coinbase, okx
 from sofia_streams.simulator.rest.memory import Memory
 from sofia_streams.simulator.rest.replies import Reply, json_reply, too_many
 
 __all__ = ["Reply", "Rest", "too_many"]
 _ROOTS = {"binance": ("/api/", "/fapi/", "/dapi/"), "okx": ("/api/",), "coinbase": ("/products",), "bybit": ("/v5/",)}
-Listed = Mapping[str, tuple[Instrument, Memory]]
+Listed = Mapping[str, tuple[SimulatedInstrument, Memory]]
 _VENUES: dict[str, Callable[[Listed, str, Mapping[str, str]], Reply]] = {
     "binance": binance.answer,
     "okx": okx.answer,
@@ -31,8 +31,8 @@ _VENUES: dict[str, Callable[[Listed, str, Mapping[str, str]], Reply]] = {
 class Rest:
     """Answers for these instruments. What stands in `instead` is answered first, once each: a venue in trouble."""
 
-    def __init__(self, instruments: Iterable[Instrument] = ()) -> None:
-        self._listed: dict[str, dict[str, tuple[Instrument, Memory]]] = {venue: {} for venue in _VENUES}
+    def __init__(self, instruments: Iterable[SimulatedInstrument] = ()) -> None:
+        self._listed: dict[str, dict[str, tuple[SimulatedInstrument, Memory]]] = {venue: {} for venue in _VENUES}
         for one in instruments:
             self._listed[one.venue][one.listing] = (one, Memory(one))
         self.instead: deque[Reply] = deque()

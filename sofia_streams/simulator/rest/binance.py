@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from sofia_streams.model import NS_PER_MS, ParsedTrade
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest.memory import MINUTE_MS, Memory
 from sofia_streams.simulator.rest.replies import (
     MIN_NOTIONAL,
@@ -25,7 +25,7 @@ from sofia_streams.venues.registry import VENUES
 _ROWS_MAX, _ROWS = 1_000, 500
 
 
-def answer(listed: Mapping[str, tuple[Instrument, Memory]], path: str, asked: Mapping[str, str]) -> Reply:
+def answer(listed: Mapping[str, tuple[SimulatedInstrument, Memory]], path: str, asked: Mapping[str, str]) -> Reply:
     """What a GET gets."""
     if path == "api/v3/exchangeInfo":
         return json_reply({"timezone": "UTC", "symbols": [_row(one) for one, _ in listed.values()]})
@@ -99,7 +99,7 @@ _PATHS = {
 }
 
 
-def _row(one: Instrument) -> dict[str, Any]:
+def _row(one: SimulatedInstrument) -> dict[str, Any]:
     base, _, quote = one.symbol.partition("/")
     return {
         "symbol": one.listing, "status": "TRADING", "baseAsset": base, "baseAssetPrecision": 8, "quoteAsset": quote,

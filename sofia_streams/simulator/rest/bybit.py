@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest.memory import Memory
 from sofia_streams.simulator.rest.replies import MIN_NOTIONAL, BadParameter, Reply, json_reply, limit, number, step
 from sofia_streams.venues.registry import VENUES
@@ -13,7 +13,7 @@ from sofia_streams.venues.registry import VENUES
 _CANDLES_MAX, _CANDLES, _TRADES_MAX = 1_000, 200, 60
 
 
-def answer(listed: Mapping[str, tuple[Instrument, Memory]], path: str, asked: Mapping[str, str]) -> Reply:
+def answer(listed: Mapping[str, tuple[SimulatedInstrument, Memory]], path: str, asked: Mapping[str, str]) -> Reply:
     """What a GET gets."""
     is_spot, listing = asked.get("category") == "spot", asked.get("symbol", "")
     if path == "v5/market/instruments-info":
@@ -59,7 +59,7 @@ def _trades(memory: Memory, asked: Mapping[str, str]) -> list[Any]:
 _PATHS = {"v5/market/kline": _candles, "v5/market/recent-trade": _trades}
 
 
-def _row(one: Instrument) -> dict[str, Any]:
+def _row(one: SimulatedInstrument) -> dict[str, Any]:
     base, _, quote = one.symbol.partition("/")
     lots = {"basePrecision": step(one), "quotePrecision": "0.00000001", "minOrderQty": step(one),
             "maxOrderQty": "9000", "minOrderAmt": MIN_NOTIONAL, "maxOrderAmt": "4000000"}  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest.memory import MINUTE_MS, Memory
 from sofia_streams.simulator.rest.replies import BadParameter, Reply, json_reply, limit, moment_ms, number, step
 from sofia_streams.venues.registry import VENUES
@@ -13,7 +13,7 @@ from sofia_streams.venues.registry import VENUES
 _CANDLES_MAX, _TRADES_MAX = 300, 1_000
 
 
-def answer(listed: Mapping[str, tuple[Instrument, Memory]], path: str, asked: Mapping[str, str]) -> Reply:
+def answer(listed: Mapping[str, tuple[SimulatedInstrument, Memory]], path: str, asked: Mapping[str, str]) -> Reply:
     """What a GET gets."""
     if path == "products":
         return json_reply([_row(one) for one, _ in listed.values()])
@@ -53,7 +53,7 @@ def _trades(memory: Memory, asked: Mapping[str, str]) -> Reply:
 _PATHS = {"candles": _candles, "trades": _trades}
 
 
-def _row(one: Instrument) -> dict[str, Any]:
+def _row(one: SimulatedInstrument) -> dict[str, Any]:
     base, _, quote = one.symbol.partition("/")
     return {
         "id": one.listing, "base_currency": base, "quote_currency": quote, "quote_increment": f"{one.tick:f}",

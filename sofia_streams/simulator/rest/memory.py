@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from sofia_streams.model import NS_PER_MINUTE, ParsedTrade, Trade
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 
 TRADES_MAX = 200_000
 MINUTE_MS = 60_000
@@ -49,7 +49,7 @@ class Minute:
 class Memory:
     """Of one instrument, whose trades come in the order of their ids."""
 
-    def __init__(self, instrument: Instrument) -> None:
+    def __init__(self, instrument: SimulatedInstrument) -> None:
         self._listing = instrument.listing
         self._price_digits, self._lot_digits = instrument.price_digits, instrument.lot_digits
         self._ids, self._orders, self._times_ns = array("q"), array("q"), array("q")

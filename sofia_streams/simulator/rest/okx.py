@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sofia_streams.model import NS_PER_MS, ParsedTrade
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest.memory import Memory
 from sofia_streams.simulator.rest.replies import BadParameter, Reply, json_reply, limit, number, ohlc, step
 from sofia_streams.venues.registry import VENUES
@@ -14,7 +14,7 @@ from sofia_streams.venues.registry import VENUES
 _CANDLES_MAX, _ROWS, _TRADES_MAX, _HISTORY_MAX = 300, 100, 500, 100
 
 
-def answer(listed: Mapping[str, tuple[Instrument, Memory]], path: str, asked: Mapping[str, str]) -> Reply:
+def answer(listed: Mapping[str, tuple[SimulatedInstrument, Memory]], path: str, asked: Mapping[str, str]) -> Reply:
     """What a GET gets."""
     if path == "api/v5/public/instruments":
         ones = [one for one, _ in listed.values()] if asked.get("instType") == "SPOT" else []
@@ -77,7 +77,7 @@ _PATHS = {
 }
 
 
-def _row(one: Instrument) -> dict[str, Any]:
+def _row(one: SimulatedInstrument) -> dict[str, Any]:
     base, _, quote = one.symbol.partition("/")
     return {
         "instType": "SPOT", "instId": one.listing, "baseCcy": base, "quoteCcy": quote, "settleCcy": "", "uly": "",

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sofia_streams.simulator.instrument import Instrument
+from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest.memory import Minute
 
 MIN_NOTIONAL = "5"
@@ -71,7 +71,7 @@ def moment_ms(asked: Mapping[str, str], name: str) -> int | None:
         raise BadParameter(name, asked[name]) from error
 
 
-def step(one: Instrument) -> str:
+def step(one: SimulatedInstrument) -> str:
     """The lot size."""
     return format(Decimal(1).scaleb(-one.lot_digits), "f")
 
