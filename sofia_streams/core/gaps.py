@@ -204,8 +204,29 @@ class Declared:
 
 
 def newest(gaps: Iterable[Gap]) -> list[Gap]:
-    """The last record of every gap, from all records in the order of the log."""
-    return list({(gap.venue, gap.market, gap.symbol, gap.gap_id): gap for gap in gaps}.values())
+    """The record of every gap that stands, from all records in the order of the log."""
+    standing: dict[tuple[str, ...], Gap] = {}
+    for gap in gaps:
+        key = gap_key(gap)
+        if key not in standing or not is_outdated(gap, standing[key]):
+            standing[key] = gap
+    return list(standing.values())
+
+
+def gap_key(gap: Gap) -> tuple[str, ...]:
+    """What its records have in common."""
+    return gap.venue, gap.market, gap.symbol, gap.gap_id
+
+
+def is_outdated(gap: Gap, known: Gap) -> bool:
+    """Whether a record was overtaken by one of the same gap that stands before it in the log, and changes nothing.
+
+    Several processes speak of a gap, each by what it has read: one may say that it is open, or lasts, just after
+    another said that it is closed, or over. A hole that opens there again has an `opened_ns` of its own.
+    """
+    if gap.opened_ns != known.opened_ns or gap.state == "closed":
+        return False
+    return known.state == "closed" or (gap.until_ns is None and known.until_ns is not None)
 
 
 def without(missing: Missing, came: IdSet) -> list[Missing]:

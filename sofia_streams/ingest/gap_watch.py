@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 import structlog
 
-from sofia_streams.core.gaps import GRACE_NS, Declared, IdLine, Missing, without
+from sofia_streams.core.gaps import GRACE_NS, Declared, IdLine, Missing, is_outdated, without
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.model import NS_PER_SECOND, Gap, IdKind, Punctuation, Trade, TradeBatch
@@ -58,6 +58,7 @@ class GapWatch:
         """The last batch of every instrument, without its trades: whose it is."""
         self._said: list[Gap] = []
         self._known: dict[tuple[str, IdKind], IdSet] = {}  # ids of which the log says already that they are missing
+        self._remembered: dict[tuple[str, str], Gap] = {}  # the last record of each gap, by instrument and gap id
         self._missing_until: dict[str, int] = {}  # the highest id of any open gap
         self._declared: dict[tuple[str, IdKind], Declared] = defaultdict(Declared)
         self.odd: Counter[str] = Counter()
@@ -81,6 +82,10 @@ class GapWatch:
             known = self._known.get((name, record.id_kind), IdSet())
             self._known[name, record.id_kind] = known.union_range(int(record.first_id), int(record.last_id))
             self._declare(name, record)
+        last = self._remembered.get((name, record.gap_id))
+        if last is not None and is_outdated(record, last):
+            return
+        self._remembered[name, record.gap_id] = record
         if record.state == "open":
             self._keep(name, record)
         else:
@@ -93,6 +98,7 @@ class GapWatch:
         """
         self._find(now_ns + GRACE_NS, now_ns)
         self._known.clear()
+        self._remembered.clear()
         unknown = [name for name in subscribed if name not in self.heads or not self._is_followed(name)]
         if self.heads and unknown:
             text = "not in the end of the log: what these may have lost before now is not known"

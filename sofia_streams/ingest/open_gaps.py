@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 import structlog
 from aiokafka.errors import KafkaError
 
 from sofia_streams import topics
-from sofia_streams.core.gaps import newest
+from sofia_streams.core.gaps import gap_key, newest
 from sofia_streams.logread import read_gaps
 from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import NS_PER_SECOND, Gap
@@ -38,19 +38,29 @@ async def repeat_open_gaps(settings: Settings) -> None:
 
 
 async def repeat_once(settings: Settings, now_ns: int) -> list[Gap]:
-    """Say in `gaps` again what is open and was said long ago; what was said. Raises KafkaError."""
+    """Say again what is due; what was said. Raises KafkaError.
+
+    That a gap is closed is said in `trades` as well: an outdated record may stand there too.
+    """
     found = due([gap async for gap in read_gaps(settings)], now_ns, settings.topic_retention_hours)
     if found:
-        await write_records(settings, [Written(topics.GAPS, gap.symbol, gap, now_ns) for gap in found])
-        _log.info("open gaps said again, so that the log keeps them", gaps=len(found))
+        written = [Written(topics.GAPS, gap.symbol, gap, now_ns) for gap in found]
+        written += [Written(topics.TRADES, gap.symbol, gap, now_ns) for gap in found if gap.state == "closed"]
+        await write_records(settings, written)
+        _log.info("gaps said again, so that the log keeps them", gaps=len(found))
     return found
 
 
-def due(records: Iterable[Gap], now_ns: int, retention_hours: int) -> list[Gap]:
-    """The open gaps among all records of `gaps` whose last one is old, as they are said again."""
+def due(records: Sequence[Gap], now_ns: int, retention_hours: int) -> list[Gap]:
+    """What is to be said again, of all records of `gaps`: what is open and old, and what an outdated record followed.
+
+    Stores go by the last record of a gap, and an outdated one must not outlive the one that overtook it.
+    """
+    last = {gap_key(gap): gap for gap in records}
     old_ns = retention_hours * 3600 * NS_PER_SECOND // _PARTS
     return [
         msgspec.structs.replace(gap, received_ns=now_ns)
         for gap in newest(records)
-        if gap.state == "open" and retention_hours and now_ns - gap.received_ns > old_ns
+        if last[gap_key(gap)] is not gap
+        or (gap.state == "open" and retention_hours and now_ns - gap.received_ns > old_ns)
     ]

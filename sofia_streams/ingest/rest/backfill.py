@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
+from sofia_streams.core.gaps import is_outdated
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownSymbol
 from sofia_streams.ingest.names import Names
@@ -32,6 +33,8 @@ from sofia_streams.venues.registry import VENUES
 
 _log = structlog.get_logger("backfill")
 _PAUSE_S_FIRST, _PAUSE_S_MAX = 1.0, 300.0
+_CLOSED_MAX = 10_000
+"""Of so many gaps it is remembered that they are closed, until all that was said of them before has been read."""
 TROUBLES = (DependencyDown, BadFrame, UnknownSymbol, ConfigError)
 """What a venue's REST may do to us; none of it ends the work."""
 
@@ -57,6 +60,7 @@ class Backfill:
     def __init__(self, settings: Settings, names: Names, log: TradeLog) -> None:
         self._settings, self._names, self._log = settings, names, log
         self._todo: dict[str, dict[tuple[str, str], Todo]] = {venue: {} for venue in VENUES}
+        self._closed: dict[tuple[str, str], Gap] = {}
         self._news = {venue: asyncio.Event() for venue in VENUES}
 
     def note(self, gap: Gap) -> None:
@@ -66,8 +70,12 @@ class Backfill:
         name = instrument_key(gap.venue, gap.market, gap.symbol)
         todo = self._todo[gap.venue]
         key = (name, gap.gap_id)
+        known = todo[key].gap if key in todo else self._closed.get(key)
+        if known is not None and is_outdated(gap, known):
+            return
         if gap.state == "closed":
             todo.pop(key, None)
+            self._remember_closed(key, gap)
         elif key not in todo:
             todo[key] = Todo(gap)
         elif todo[key].gap.until_ns != gap.until_ns:
@@ -76,6 +84,11 @@ class Backfill:
             todo[key].gap = gap
         metrics.GAPS_OPEN.labels(gap.venue).set(len(todo))
         self._news[gap.venue].set()
+
+    def _remember_closed(self, key: tuple[str, str], gap: Gap) -> None:
+        self._closed[key] = gap
+        if len(self._closed) > _CLOSED_MAX:
+            del self._closed[next(iter(self._closed))]
 
     def remember(self, gap: Gap) -> None:
         """A record of `gaps` from before this process: an earlier one may have begun to fill it."""
