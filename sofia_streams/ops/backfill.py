@@ -15,8 +15,8 @@ import msgspec
 from sofia_streams.errors import ConfigError
 from sofia_streams.ingest.log_trades import Instrument
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.rest.client import open_rest
-from sofia_streams.ingest.rest.fill import LINE, Stretch, fill, find_ids
+from sofia_streams.ingest.rest.client import Rest
+from sofia_streams.ingest.rest.fill import LINE, Fetched, Stretch, fill, fill_ids, find_ids
 from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import Gap
@@ -48,17 +48,10 @@ async def backfill(settings: Settings, wanted: Instrument, from_ns: int, to_ns: 
     check_venue(wanted.venue)
     if not 0 <= from_ns < to_ns:
         raise ConfigError(f"backfill: expected --from before --to, found {from_ns} and {to_ns} ns.")
-    names, url = Names(settings.listings()), Place.of(settings).rest_urls.get(wanted.venue)
+    names, place = Names(settings.listings()), Place.of(settings)
     stretch = Stretch(wanted, from_ns, to_ns - 1, passed_ns=to_ns)
-    async with open_rest(wanted.venue, wanted.market, url) as rest, TradeLog(settings) as log:
-        if VENUES[wanted.venue].ids_count:
-            await find_ids(rest, settings, names.listing(*wanted), stretch)
-            first, last = stretch.ids or (0, 0)
-            say(f"ids {first} to {last}: {_left(stretch)} are not in the log")
-        total = _left(stretch)
-        found = await fill(
-            rest, settings, names, log, stretch, lambda: say(f"{total - _left(stretch)} of {total} fetched")
-        )
+    async with place.rest(wanted.venue, wanted.market) as rest, TradeLog(settings) as log:
+        found = await _fetch(rest, settings, names, log, stretch, say)
         is_whole = found.state == "whole"
         filled = [gap for gap in await open_gaps(settings) if _holds(stretch, gap)] if is_whole else []
         for gap in filled:
@@ -66,6 +59,17 @@ async def backfill(settings: Settings, wanted: Instrument, from_ns: int, to_ns: 
     if found.detail:
         say(found.detail)
     return Done(found.trades, stretch.absent, _left(stretch), len(filled), is_whole)
+
+
+async def _fetch(rest: Rest, settings: Settings, names: Names, log: TradeLog, stretch: Stretch, say: Say) -> Fetched:
+    if not VENUES[rest.venue].ids_count:
+        return await fill(rest, settings, names, log, stretch)
+    listing = names.listing(*stretch.instrument)
+    await find_ids(rest, settings, listing, stretch)
+    first, last = stretch.ids or (0, 0)
+    total = _left(stretch)
+    say(f"ids {first} to {last}: {total} are not in the log")
+    return await fill_ids(rest, listing, log, stretch, lambda: say(f"{total - _left(stretch)} of {total} fetched"))
 
 
 def _left(stretch: Stretch) -> int:

@@ -10,7 +10,7 @@ from rest_server import serving_rest
 
 from sofia_streams.core.ohlcv import bar_of, sums_of, window_start_ns
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.rest import kline_check
+from sofia_streams.ingest.rest import instruments, kline_check
 from sofia_streams.ingest.rest.backfill import Backfill
 from sofia_streams.ingest.rest.fill import LINE
 from sofia_streams.ingest.rest.kline_check import KlineCheck
@@ -87,7 +87,7 @@ class Scene:
 
 @pytest.fixture
 def scene(monkeypatch, tmp_path):
-    found, real = Scene(tmp_path), kline_check.open_rest
+    found, real = Scene(tmp_path), instruments.open_rest
 
     @asynccontextmanager
     async def counted(*place):
@@ -106,7 +106,7 @@ def scene(monkeypatch, tmp_path):
             for one, starts_ns in wanted.items()
         }
 
-    monkeypatch.setattr(kline_check, "open_rest", counted)
+    monkeypatch.setattr(instruments, "open_rest", counted)
     monkeypatch.setattr(kline_check, "was_heard", was_heard)
     monkeypatch.setattr(kline_check, "volumes_of", volumes_of)
     return found
@@ -122,7 +122,7 @@ async def test_a_pair_that_the_venue_does_not_know_costs_only_itself(scene):
     scene.bars.insert(0, msgspec.structs.replace(scene.bars[0], symbol="ZZZ/USDT"))
     async with serving_rest(scene.rest) as port:
         assert await scene.compare(port) == dict.fromkeys(PAIRS, LOST)
-    assert (scene.opened, scene.closed) == (1, 1)
+    assert (scene.opened, scene.closed) == (2, 2), "and one to ask what the venue lists"
 
 
 async def test_a_venue_that_is_down_ends_nothing(scene):

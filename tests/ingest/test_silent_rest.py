@@ -125,9 +125,11 @@ async def test_the_worker_fills_a_gap_that_names_no_ids_by_its_times(venue, tmp_
     assert (one.log[-1].cause, one.log[-1].state, one.log[-1].filled) == ("retention", "closed", len(LOST))
 
 
+@pytest.mark.parametrize("answered", [2, 3])
 @pytest.mark.parametrize("venue", WITH_IDS)
-async def test_a_stretch_by_hand_is_whole_only_when_the_venue_answered(venue, tmp_path, monkeypatch):
-    one, said = Venue(venue, monkeypatch, answered=3), []  # as many as find the ids of the stretch
+async def test_a_stretch_by_hand_is_whole_only_when_the_venue_answered(venue, answered, tmp_path, monkeypatch):
+    """Two answers find the ids of the stretch, a third shows what is before them; none of it is asked twice."""
+    one, said = Venue(venue, monkeypatch, answered), []
 
     @asynccontextmanager
     async def log(settings):

@@ -22,7 +22,7 @@ from sofia_streams.core.gaps import is_outdated
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownSymbol
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.rest.client import Rest, open_rest
+from sofia_streams.ingest.rest.client import Rest
 from sofia_streams.ingest.rest.fill import LINE, Stretch, fill
 from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.ingest.trade_log import TradeLog
@@ -120,13 +120,13 @@ class Backfill:
                 group.create_task(self._serve(venue))
 
     async def _serve(self, venue: str) -> None:
-        url = Place.of(self._settings).rest_urls.get(venue)
+        place = Place.of(self._settings)
         while True:
             todo = self._next(venue)
             if todo is None:
                 await self._wait(venue)
                 continue
-            async with open_rest(venue, todo.gap.market, url) as rest:
+            async with place.rest(venue, todo.gap.market) as rest:
                 while todo is not None and todo.gap.market == rest.market:
                     await self._try(rest, todo)
                     todo = self._next(venue)

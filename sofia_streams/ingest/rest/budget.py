@@ -1,6 +1,6 @@
 """How often a venue's REST is asked, whoever asks: within its rate, and not at all while it says no.
 
-All processes of a data directory go by one budget, once `share_in` has said where it is kept (`shared`).
+All processes of a data directory go by one budget, which is kept in a folder (`shared`) where one is named.
 
 ccxt's own limiter stays on, since it spaces the requests that one of its calls makes by itself. It is not enough: it
 belongs to one client, goes up to the venue's whole limit, and knows nothing of bans.
@@ -36,12 +36,12 @@ class RestBudget:
         self._closed_until_ns, self._why, self._is_ban = 0, "", False
         self._shared = shared
 
-    def close(self, seconds: float, why: str, *, is_ban: bool) -> str:
+    async def close(self, seconds: float, why: str, *, is_ban: bool) -> str:
         """No request for so long; a longer closure that stands stays. When it ends, in words."""
         until_ns = time.monotonic_ns() + int(seconds * 1e9)
         self._learn(until_ns, why, is_ban=is_ban)
         if self._shared is not None:
-            self._shared.close(Closure(Moment.at(until_ns), why, is_ban))
+            await self._shared.close(Closure(Moment.at(until_ns), why, is_ban))
         return self._ends()
 
     async def admit(self, what: str, weight: int) -> None:
@@ -49,16 +49,19 @@ class RestBudget:
         while True:
             self._check(what)
             await _until(self._closed_until_ns)
-            self._bucket, at_ns = self._granted(weight)
-            await _until(at_ns)
+            await _until(await self._granted(weight))
             self._look()
             if self._closed_until_ns <= time.monotonic_ns():
                 return  # else it was closed meanwhile: who waited does not go at once with all others afterwards
 
-    def _granted(self, weight: int) -> tuple[Bucket, int]:
-        if self._shared is not None:
-            return self._shared.grant(self._rate, self._bucket, weight)
-        return grant(self._rate, self._bucket, weight, time.monotonic_ns())
+    async def _granted(self, weight: int) -> int:
+        """From when on it may be sent."""
+        if self._shared is None:
+            self._bucket, at_ns = grant(self._rate, self._bucket, weight, time.monotonic_ns())
+            return at_ns
+        async with self._shared.turn() as is_ours:
+            self._bucket, at_ns = self._shared.grant(self._rate, self._bucket, weight, is_ours=is_ours)
+        return at_ns
 
     def _learn(self, until_ns: int, why: str, *, is_ban: bool) -> None:
         if until_ns > self._closed_until_ns:
@@ -89,24 +92,20 @@ async def _until(at_ns: int) -> None:
 
 
 _budgets: dict[tuple[str, str | None, Path | None], RestBudget] = {}
-_folder: Path | None = None
 
 
-def share_in(folder: Path | None) -> None:
-    """From now on budgets are those of all processes that named this folder; None: of this process alone."""
-    global _folder
-    _folder = folder.resolve() if folder is not None else None
+def budget_of(venue: str, rest_url: str | None, folder: Path | None = None) -> RestBudget:
+    """The one of this venue, of all processes that name this folder (None: of this process alone).
 
-
-def budget_of(venue: str, rest_url: str | None) -> RestBudget:
-    """The one of this venue; what stands in for a venue has its own."""
-    key = (venue, rest_url, _folder)
+    What stands in for a venue has its own.
+    """
+    folder = folder.resolve() if folder is not None else None
+    key = (venue, rest_url, folder)
     if key not in _budgets:
-        _budgets[key] = RestBudget(venue, Shared(_folder, venue, rest_url) if _folder is not None else None)
+        _budgets[key] = RestBudget(venue, Shared(folder, venue, rest_url) if folder is not None else None)
     return _budgets[key]
 
 
 def forget_budgets() -> None:
     """Every venue as if never asked; for tests, whose servers come and go on the same ports."""
     _budgets.clear()
-    share_in(None)

@@ -14,6 +14,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from sofia_streams.errors import DependencyDown, UnknownSymbol
@@ -75,7 +76,7 @@ class Rest(NamedTuple):
             try:
                 return await self._answer(what, call)
             except _Refused as refused:
-                self._took_no(what, refused, tries_left)
+                await self._took_no(what, refused, tries_left)
             except _Cut as error:
                 if not tries_left:
                     raise self._down(what, f"{error}, {_TRIES} times", _NETWORK) from error
@@ -105,12 +106,12 @@ class Rest(NamedTuple):
             found = f"JSON of another shape ({error!r})"
             raise self._down(what, found, "If the venue changed its REST, a newer ccxt may know it.") from error
 
-    def _took_no(self, what: str, refused: _Refused, tries_left: int) -> None:
+    async def _took_no(self, what: str, refused: _Refused, tries_left: int) -> None:
         """Keep away as long as the venue wants; returns where asking again makes sense. Raises DependencyDown."""
         is_busy, cure = refused.status in _BUSY, refused.cure
         if is_busy or refused.status in _BANNED:
             wait_s = refused.retry_after_s or (_BUSY_S if is_busy else _BANNED_S)
-            ends = self.budget.close(wait_s, refused.found, is_ban=not is_busy)
+            ends = await self.budget.close(wait_s, refused.found, is_ban=not is_busy)
             if is_busy and tries_left and wait_s <= WAIT_S_MAX:
                 return
             cure = f"{cure} It is not asked before {ends}."
@@ -121,9 +122,12 @@ class Rest(NamedTuple):
 
 
 @asynccontextmanager
-async def open_rest(venue: str, market: Market, rest_url: str | None = None) -> AsyncIterator[Rest]:
+async def open_rest(
+    venue: str, market: Market, rest_url: str | None = None, budgets: Path | None = None
+) -> AsyncIterator[Rest]:
     """A client of this venue; `rest_url` (http://host:port/venue) stands in for the venue's own hosts.
 
+    `budgets` is the folder of the budgets that other processes go by as well (`budget_of`).
     Raises ConfigError for an unknown venue, UnknownSymbol for a market that it does not have.
     """
     check_venue(venue).url(market)
@@ -143,7 +147,7 @@ async def open_rest(venue: str, market: Market, rest_url: str | None = None) -> 
         exchange.urls["api"] = _moved(exchange.urls["api"], rest_url.rstrip("/"))
     try:
         exchange.open()
-        yield Rest(venue, market, exchange, budget_of(venue, rest_url))
+        yield Rest(venue, market, exchange, budget_of(venue, rest_url, budgets))
     finally:
         await exchange.close()
 

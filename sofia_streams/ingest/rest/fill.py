@@ -159,11 +159,18 @@ async def fill(
     listing = names.listing(*wanted.instrument)
     if not VENUES[wanted.instrument.venue].ids_count:
         return await _fill_recent(rest, settings, listing, log, wanted)
-    before = wanted.trades
     if not (wanted.begins and wanted.ends):
         await find_ids(rest, settings, listing, wanted)
     elif wanted.may_be_begun:
         await _leave_out_known(settings, wanted)
+    return await fill_ids(rest, listing, log, wanted, say)
+
+
+async def fill_ids(
+    rest: Rest, listing: str, log: TradeLog, wanted: Stretch, say: Callable[[], None] = lambda: None
+) -> Fetched:
+    """As `fill`, of a stretch whose ids were just found (`find_ids`)."""
+    before = wanted.trades
     for around in _AROUND:
         for run in wanted.left:
             await _fill_run(rest, listing, log, wanted, run, around, say)

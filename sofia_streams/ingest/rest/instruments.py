@@ -9,6 +9,7 @@ import asyncio
 import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +20,7 @@ import structlog
 from sofia_streams.errors import DependencyDown, SofiaError, UnknownSymbol
 from sofia_streams.files import write_whole
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.rest.budget import share_in
-from sofia_streams.ingest.rest.client import exact, open_rest
+from sofia_streams.ingest.rest.client import Rest, exact, open_rest
 from sofia_streams.model import Market
 from sofia_streams.settings import Settings
 
@@ -66,25 +66,31 @@ class Place(NamedTuple):
 
     rest_urls   by venue; of the others ccxt knows the hosts
     kept        the folder of kept answers; None: none are kept
+    budgets     the folder of the budgets that other processes go by as well; None: this process has its own
     say         told, in one line, what a reader of the result must know
     """
 
     rest_urls: Mapping[str, str] = {}
     kept: Path | None = None
     say: Callable[[str], None] = _log.warning
+    budgets: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings, say: Callable[[str], None] = _log.warning) -> Place:
         """The venues, or the simulator that stands in for them; what it says is kept apart.
 
-        From then on this process shares its REST budgets with the others of the data directory.
+        All processes of a data directory go by the same budgets.
         """
-        share_in(settings.data_dir / "rest")
-        folder = settings.data_dir / "instruments"
+        folder, budgets = settings.data_dir / "instruments", settings.data_dir / "rest"
         if settings.simulator_url is None:
-            return cls({}, folder, say)
+            return cls({}, folder, say, budgets)
         host = settings.simulator_url.replace("ws://", "http://", 1)
-        return cls({venue: f"{host}/{venue}" for venue in settings.crypto_exchanges}, folder / "simulated", say)
+        urls: dict[str, str] = {venue: f"{host}/{venue}" for venue in settings.crypto_exchanges}
+        return cls(urls, folder / "simulated", say, budgets)
+
+    def rest(self, venue: str, market: Market) -> AbstractAsyncContextManager[Rest]:
+        """A client of a venue there, as `open_rest`."""
+        return open_rest(venue, market, self.rest_urls.get(venue), self.budgets)
 
 
 REAL = Place()
@@ -192,7 +198,7 @@ def _near(symbol: str, by_listing: Mapping[str, Instrument]) -> list[str]:
 
 async def _ask(venue: str, market: Market, place: Place) -> list[Instrument]:
     what = f"its list of {market} instruments"
-    async with open_rest(venue, market, place.rest_urls.get(venue)) as rest:
+    async with place.rest(venue, market) as rest:
         markets = await rest.ask(what, rest.exchange.load_markets, weight=20 if venue == "binance" else 2)
     as_of_ns, found, unread = time.time_ns(), [], []
     for row in markets.values():

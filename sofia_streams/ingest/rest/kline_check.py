@@ -24,7 +24,7 @@ from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.ingest.log_trades import Instrument, volumes_of, was_heard
 from sofia_streams.ingest.rest.backfill import TROUBLES, Backfill
-from sofia_streams.ingest.rest.client import Rest, open_rest
+from sofia_streams.ingest.rest.client import Rest
 from sofia_streams.ingest.rest.fill import LINE
 from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.ingest.rest.klines import Kline, klines_over
@@ -101,13 +101,12 @@ class KlineCheck:
     @asynccontextmanager
     async def clients(self) -> AsyncIterator[Opener]:
         """Inside, a client of each venue and market, kept open: one of ccxt's has ten thousand objects to make."""
-        urls, found = Place.of(self._settings).rest_urls, dict[tuple[str, str], Rest]()
+        place, found = Place.of(self._settings), dict[tuple[str, str], Rest]()
         async with AsyncExitStack() as stack:
 
             async def opened(venue: str, market: Any) -> Rest:
                 if (venue, market) not in found:
-                    client = open_rest(venue, market, urls.get(venue))
-                    found[venue, market] = await stack.enter_async_context(client)
+                    found[venue, market] = await stack.enter_async_context(place.rest(venue, market))
                 return found[venue, market]
 
             yield opened

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 from sofia_streams.core.windows import SIZES_NS
 from sofia_streams.errors import BadFrame, ConfigError, UnknownSymbol
 from sofia_streams.ingest.names import Names
-from sofia_streams.ingest.rest.client import Rest, exact, open_rest
+from sofia_streams.ingest.rest.client import Rest, exact
 from sofia_streams.ingest.rest.instruments import REAL, Place, load_instruments
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Market
 
@@ -126,7 +126,7 @@ async def fetch_klines(
     near the one asked for.
     """
     _checked(venue, market, size, start_ns, end_ns)  # before a client is opened, which takes a second
-    async with open_rest(venue, market, place.rest_urls.get(venue)) as rest:
+    async with place.rest(venue, market) as rest:
         return await klines_over(rest, symbol, size, start_ns, end_ns, listings=listings, place=place, now_ns=now_ns)
 
 

@@ -7,12 +7,13 @@ more than it should, rather than not at all. What it does not do: wait until it 
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import re
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import msgspec
@@ -91,9 +92,13 @@ class Shared:
         self._seen = seen
         return closure
 
-    def close(self, closure: Closure) -> None:
+    async def close(self, closure: Closure) -> None:
         """Let all know; a longer closure that stands stays."""
-        with self._careful(), self._locked():
+        async with self.turn():
+            self._write(closure)
+
+    def _write(self, closure: Closure) -> None:
+        with self._careful():
             try:
                 known = msgspec.json.decode(self._closed.read_bytes(), type=Closure).until.here_ns()
             except (OSError, msgspec.DecodeError):
@@ -102,14 +107,17 @@ class Shared:
                 with whole(self._closed) as partial:
                     partial.write_bytes(msgspec.json.encode(closure))
 
-    def grant(self, rate: Rate, own: Bucket, weight: int) -> tuple[Bucket, int]:
-        """As `core.budget.grant`, of what is left of the rate to all. `own` is what this process knows by itself."""
-        granted = None
-        with self._careful(), self._locked() as is_locked:
-            if is_locked:
-                granted = grant(rate, max(own, self._bucket()), weight, time.monotonic_ns())
-                write_whole(self._used, msgspec.json.encode(_Used(Moment.at(granted[0].paid_ns))))
-        return granted or grant(rate, own, weight, time.monotonic_ns())
+    def grant(self, rate: Rate, own: Bucket, weight: int, *, is_ours: bool) -> tuple[Bucket, int]:
+        """As `core.budget.grant`, of what is left of the rate to all, inside a `turn` that is ours; else of `own`.
+
+        `own` is what this process knows by itself.
+        """
+        if not is_ours:
+            return grant(rate, own, weight, time.monotonic_ns())
+        granted = grant(rate, max(own, self._bucket()), weight, time.monotonic_ns())
+        with self._careful():
+            write_whole(self._used, msgspec.json.encode(_Used(Moment.at(granted[0].paid_ns))))
+        return granted
 
     def _bucket(self) -> Bucket:
         try:
@@ -127,15 +135,20 @@ class Shared:
                 self._complained = True
                 _log.warning("other processes do not know how often this venue was asked", reason=str(error))
 
-    @contextmanager
-    def _locked(self) -> Iterator[bool]:
-        """Whether it is ours inside. Raises OSError."""
-        self._lock.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[bool]:
+        """Whether only this process reads and writes the files inside. Nothing may be awaited there."""
+        file = None
+        with self._careful():
+            self._lock.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(self._lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        if file is None:
+            yield False
+            return
         until_s = time.monotonic() + _LOCK_S_MAX
         try:
-            while not (is_ours := _try_lock(file)) and time.monotonic() < until_s:
-                time.sleep(_LOCK_POLL_S)
+            while not (is_ours := _try_lock(file)) and time.monotonic() < until_s:  # noqa: ASYNC110  it has no event
+                await asyncio.sleep(_LOCK_POLL_S)
             yield is_ours
         finally:
             os.close(file)
