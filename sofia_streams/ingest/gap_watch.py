@@ -17,7 +17,6 @@ from sofia_streams.core.gaps import GRACE_NS, Declared, IdLine, Missing, is_outd
 from sofia_streams.core.ids import IdSet
 from sofia_streams.core.windows import instrument_key
 from sofia_streams.model import NS_PER_SECOND, Gap, IdKind, Punctuation, Trade, TradeBatch
-from sofia_streams.obs import metrics
 from sofia_streams.venues.registry import VENUES
 
 _log = structlog.get_logger("gap_watch")
@@ -148,7 +147,6 @@ class GapWatch:
         if not late:
             return trades
         self.left_out[name] += len(late)
-        metrics.LEFT_OUT.labels(name.partition("|")[0], "joins ids of a gap").inc(len(late))
         _log.info("left out: joins ids of a gap, which are fetched one by one", instrument=name, ids=late)
         return [trade for trade in trades if trade.trade_id not in late]
 

@@ -1,6 +1,7 @@
 """Prints that join several fills (OKX), late, beside what was fetched one by one: each fill is in the log once."""
 
 from collections import Counter
+from types import SimpleNamespace
 
 import msgspec
 from gap_records import S
@@ -12,15 +13,16 @@ from sofia_streams.codec import encode
 from sofia_streams.core.gaps import GRACE_NS
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.line import Line
+from sofia_streams.ingest.sockets.measures import IngestMetrics
 from sofia_streams.model import Gap, Trade, TradeBatch
 from sofia_streams.obs import metrics
 
 LINE, BTC = Line("okx", "spot", "okx-0.1", "okx-0"), "okx|spot|BTC/USDT"
-REASON = {"venue": "okx", "reason": "joins ids of a gap"}
+FEED = SimpleNamespace(shard=SimpleNamespace(venue="okx"), down_since_s=None, heard_ns=0, waiting=0)
 
 
 def shown():
-    return metrics.LEFT_OUT.labels(**REASON)._value.get()
+    return metrics.LEFT_OUT.labels("okx")._value.get()
 
 
 class Okx:
@@ -129,5 +131,8 @@ def test_a_joined_print_that_comes_after_its_gap_was_said_is_counted_as_left_out
     assert [(gap.first_id, gap.last_id, gap.state) for gap in okx.gaps("open", "closed")] == [("102", "105", "open")]
     okx.sends_late(1)
     assert sorted(okx.fills()) == [101, 105, 106]
+    gauges = IngestMetrics()
+    for now_s in (1.0, 2.0):
+        gauges.show(now_s, okx.intake.summary(), [FEED], {})
     assert (okx.intake.summary()[BTC]["left_out"], shown() - before) == (1, 1)
     assert okx.intake.summary()[BTC]["trades"] == 3

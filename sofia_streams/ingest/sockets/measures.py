@@ -17,12 +17,13 @@ _COUNTERS: dict[str, Metric] = {
     "stale": metrics.STALE,
     "late": metrics.LATE,
     "odd_ids": metrics.ODD_IDS,
+    "left_out": metrics.LEFT_OUT,
     "refused": metrics.REFUSED,
     "parse_errors": metrics.PARSE_ERRORS,
     "quarantined": metrics.QUARANTINED,
 }
 
-_OF_INSTRUMENTS = ("trades", "duplicates", "stale", "late", "odd_ids", "refused")
+_OF_INSTRUMENTS = ("trades", "duplicates", "stale", "late", "odd_ids", "left_out", "refused")
 
 
 class IngestMetrics:
