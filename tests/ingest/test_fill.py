@@ -84,7 +84,7 @@ class Venue:
 
     def __init__(self, venue, folder, trades=400, leave_out=(), begins=0):
         self.venue, self.instrument, self.folder = venue, Instrument(venue, "spot", "BTC/USDT"), folder
-        one = simulated.Instrument(venue, "BTC/USDT", START_NS)
+        one = simulated.SimulatedInstrument(venue, "BTC/USDT", START_NS)
         self.rest, self.log, self.first = Rest([one]), Log(), None
         for number in range(trades):
             said = one.print(START_NS + number * NS_PER_SECOND, one.price(64_000), 1, "buy")

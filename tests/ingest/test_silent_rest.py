@@ -52,7 +52,7 @@ class Venue:
     def __init__(self, venue, monkeypatch, answered):
         for name in VENUES:
             monkeypatch.setitem(budget.RATES, name, Rate(10**6, 10**6))
-        one = simulated.Instrument(venue, "BTC/USDT", START_NS)
+        one = simulated.SimulatedInstrument(venue, "BTC/USDT", START_NS)
         self.rest, self.log, self.answered, self.asked = Rest([one]), Log(), answered, 0
         self.pressed, orders = asyncio.Event(), []
         for number in range(300):
