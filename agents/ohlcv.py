@@ -31,7 +31,7 @@ async def publish(bar: Bar) -> Any:
     return await bars.send(key=bar.symbol.encode(), value=codec.encode(bar))
 
 
-rebuilder = Rebuilder(settings, publish)
+rebuilder = Rebuilder(settings, publish, lambda: app.producer.flush())
 
 
 @app.task

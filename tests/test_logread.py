@@ -16,7 +16,6 @@ from sofia_streams.logread import EARLY_NS
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Punctuation, Trade, TradeBatch
 from sofia_streams.ops.verify.log import LogSide, Span
 from sofia_streams.settings import Settings
-from sofia_streams.worker import rebuilding
 from sofia_streams.worker.rebuilding import Rebuilder
 
 START_NS = 1_767_225_600 * NS_PER_SECOND
@@ -34,8 +33,7 @@ class Log:
 
     def __init__(self, monkeypatch):
         self.records, self.decoded, self.consumers = {}, 0, 0
-        for module in (logread, rebuilding):
-            monkeypatch.setattr(module, "AIOKafkaConsumer", lambda *names, **options: Reader(self))
+        monkeypatch.setattr(logread, "AIOKafkaConsumer", lambda *names, **options: Reader(self))
         decode = codec.decode_trades
 
         def counted(data):
@@ -150,7 +148,7 @@ async def read_by_rebuilding():
         bars.append(bar)
         return done()
 
-    await Rebuilder(SETTINGS, publish).rebuild(Step([], {}, rebuild=frozenset([Minute(*BTC, START_NS)])), 0, 1)
+    await Rebuilder(SETTINGS, publish, done).rebuild(Step([], {}, rebuild=frozenset([Minute(*BTC, START_NS)])), 0, 1)
     return 1 in [bar.trade_count for bar in bars]
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from sofia_streams.core.ohlcv import Sums, bar_of, merge_all, sums_of, window_start_ns
 from sofia_streams.core.quality import began_in, known_until_ns, lacking, mark_of, marks_at_begin
-from sofia_streams.core.windows import Heard, Hole, Minute, Name, Stretch, is_live, joins_consolidated
+from sofia_streams.core.windows import Heard, Hole, Minute, Name, is_live, joins_consolidated
 from sofia_streams.model import (
     CONSOLIDATED,
     NS_PER_MINUTE,
@@ -202,13 +202,6 @@ def remarked_bars(marks: Marks, published: Mapping[Place, Bar]) -> Iterator[Bar]
         if mark != _mark(bar):
             quality: Quality = "revised" if mark == "complete" else mark
             yield msgspec.structs.replace(bar, revision=bar.revision + 1, quality=quality)
-
-
-def is_within(place: Place, stretch: Stretch) -> bool:
-    """Whether a bar belongs to a stretch."""
-    is_joint = place.venue == CONSOLIDATED and joins_consolidated(stretch.venue, stretch.market)
-    is_of = (is_joint or place.venue == stretch.venue) and place[1:3] == stretch[1:3]
-    return is_of and stretch.from_ns <= place.start_ns < (stretch.joint_until_ns if is_joint else stretch.until_ns)
 
 
 def _mark(bar: Bar) -> Quality:

@@ -1,13 +1,15 @@
 """Reads old minutes from the log again and publishes what changed: for trades later than the kept rows of the table,
 and for news of a gap that reaches back further.
 
-One read serves every late record that it reached. A gap's stretch of any length is read for what its bars are worth,
-then its bars half a day at a time, so that memory is bounded. What the log no longer has whole is left as it is, and
-that is said. What it does not do: anything about windows that are still kept (`core.candles`).
+One read serves every late record that it reached, and all news of gaps that waits. The log is read for what bars are
+worth from the oldest gap on, then the bars a day's worth at a time, so that memory is bounded. What the log no longer
+has whole is left as it is, and that is said. What it does not do: anything about windows that are still kept
+(`core.candles`).
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
@@ -16,89 +18,92 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sofia_streams import codec, topics
 from sofia_streams.core.candles import Step
-from sofia_streams.core.rebuild import Marks, MinuteTrades, Place, changed_bars, is_within, place_of, remarked_bars
-from sofia_streams.core.windows import Heard, Minute, Name, Stretch
+from sofia_streams.core.ohlcv import window_start_ns
+from sofia_streams.core.rebuild import Marks, MinuteTrades, Place, changed_bars, place_of, remarked_bars
+from sofia_streams.core.stretches import Piece, pieces
+from sofia_streams.core.windows import UNHEARD_NS, Heard, Minute, Name, Stretch
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import EARLY_NS, readable, records_between, since_ms
+from sofia_streams.logread import EARLY_NS, readable, reader, records_between, since_ms
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 
 _log = structlog.get_logger("rebuilding")
-_PIECE_NS = 12 * 60 * NS_PER_MINUTE
+_PIECE_NS = 24 * 60 * NS_PER_MINUTE
+"""So much time of one venue's bars, seconds and minutes, is held at once: 88,000 bars."""
 
 
 class Rebuilder:
-    """`publish` sends a bar and returns the future of its acknowledgement."""
+    """`publish` sends a bar and returns the future of its acknowledgement; `flush` waits for all that was sent."""
 
-    def __init__(self, settings: Settings, publish: Callable[[Bar], Awaitable[Awaitable[Any]]]) -> None:
-        self._settings, self._publish = settings, publish
+    def __init__(
+        self,
+        settings: Settings,
+        publish: Callable[[Bar], Awaitable[Awaitable[Any]]],
+        flush: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._settings, self._publish, self._flush = settings, publish, flush
         self._reached: dict[Minute, int] = {}
+        self._news: dict[int, list[Step]] = defaultdict(list)
 
-    async def rebuild(self, step: Step, partition: int, offset: int) -> None:
-        """Publish what a step says of old bars, whose record stands at `offset`, and wait for the log's ack."""
+    def rebuild(self, step: Step, partition: int, offset: int) -> Awaitable[None]:
+        """Publish what a step says of old bars, whose record stands at `offset`, and wait for the log's ack.
+
+        Call it when the step's own bars were sent, in the order of the records; await it once the outputs of all
+        earlier records are in the log. News of gaps that were named by then are served with the first one's.
+        """
+        if step.remark is not None:
+            self._news[partition].append(step)
+        return self._rebuild_step(step, partition, offset)
+
+    async def _rebuild_step(self, step: Step, partition: int, offset: int) -> None:
         wanted = [minute for minute in step.rebuild if self._reached.get(minute, -1) < offset]
         with metrics.WAITING.labels("rebuild").track_inprogress():
             if wanted:
                 await self._rebuild(wanted, step.heard, partition)
-            if step.remark is not None:
-                await self._remark(step.remark, step.heard, partition)
+            if any(one is step for one in self._news[partition]):
+                await self._remark(self._news.pop(partition), partition)
 
     async def _rebuild(self, wanted: list[Minute], heard: Mapping[Name, Heard], partition: int) -> None:
         trades, bars = (self._place(topic, partition) for topic in (topics.TRADES, topics.BARS))
-        begin_ms = since_ms(min(minute.start_ns for minute in wanted))
-        address = self._settings.broker_address()
-        async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer:
-            consumer.assign([trades, bars])
+        async with reader(self._settings) as consumer:
             ends = await consumer.end_offsets([trades, bars])
-            if not await self._is_whole(consumer, trades, begin_ms):
-                _log.error("too late to revise: the log no longer holds those minutes", minutes=wanted[:5])
-                metrics.BARS_NOT_REBUILT.inc(len(wanted))
+            whole_ns = await _whole_ns(consumer, trades, ends[trades])
+            whole = [minute for minute in wanted if minute.start_ns >= whole_ns]
+            _say_lost(len(wanted) - len(whole))
+            if not whole:
                 return
-            collected = MinuteTrades(wanted, heard)
+            begin_ms = since_ms(min(minute.start_ns for minute in whole))
+            collected = MinuteTrades(whole, heard)
             async for data in _between(consumer, trades, begin_ms, ends[trades]):
                 _add(collected, data)
             published: dict[Place, Bar] = {}
             async for data in _between(consumer, bars, begin_ms, ends[bars]):
                 _remember(published, data)
         sent = await self._send(changed_bars(collected.windows(published), published))
-        self._reached |= dict.fromkeys(wanted, ends[trades] - 1)
-        _log.warning("revised old bars from the log", minutes=len(wanted), bars=sent)
+        self._reached |= dict.fromkeys(whole, ends[trades] - 1)
+        _log.warning("revised old bars from the log", minutes=len(whole), bars=sent)
 
-    async def _remark(self, stretch: Stretch, heard: Mapping[Name, Heard], partition: int) -> None:
+    async def _remark(self, news: list[Step], partition: int) -> None:
+        """What the bars of these steps' stretches are worth by all of the log, which holds the records of them all."""
+        await self._flush()  # the bars of the later ones were sent, and may be revised by a step between them
         trades, bars = (self._place(topic, partition) for topic in (topics.TRADES, topics.BARS))
-        marks, sent = Marks(heard), 0
-        address = self._settings.broker_address()
-        async with AIOKafkaConsumer(bootstrap_servers=address, enable_auto_commit=False) as consumer:
-            consumer.assign([trades, bars])
+        marks, sent = Marks({name: heard for step in news for name, heard in step.heard.items()}), 0
+        async with reader(self._settings) as consumer:
             ends = await consumer.end_offsets([trades, bars])
-            whole = await self._whole(consumer, trades, stretch)
-            if whole.from_ns >= whole.end_ns:
+            whole_ns = await _whole_ns(consumer, trades, ends[trades])
+            stretches = _later_than(whole_ns, (step.remark for step in news if step.remark is not None))
+            if not stretches:
                 return
-            async for data in _between(consumer, trades, since_ms(whole.from_ns), ends[trades]):
+            begin_ms = since_ms(min(one.from_ns for one in stretches))
+            async for data in _between(consumer, trades, begin_ms, ends[trades]):
                 _add(marks, data)
-            for from_ns in range(whole.from_ns, whole.end_ns, _PIECE_NS):
-                ends_ns = (min(from_ns + _PIECE_NS, end_ns) for end_ns in (whole.until_ns, whole.joint_until_ns))
-                piece = Stretch(*whole[:3], from_ns, *ends_ns)
+            for piece in pieces(stretches, _PIECE_NS):
                 published: dict[Place, Bar] = {}
-                async for data in _between(consumer, bars, since_ms(from_ns), ends[bars]):
+                async for data in _between(consumer, bars, since_ms(piece.from_ns), ends[bars]):
                     _remember(published, data, piece)
                 sent += await self._send(remarked_bars(marks, published))
-        _log.warning("a gap's news reached old bars", venue=stretch.venue, symbol=stretch.symbol, bars=sent)
-
-    async def _whole(self, consumer: AIOKafkaConsumer, trades: TopicPartition, stretch: Stretch) -> Stretch:
-        """The part of a stretch of which retention has dropped nothing; the rest is said."""
-        first = (await consumer.beginning_offsets([trades]))[trades]
-        if first == 0:
-            return stretch
-        consumer.seek(trades, first)
-        begin_ns = (await consumer.getone(trades)).timestamp * NS_PER_MS + EARLY_NS
-        from_ns = max(stretch.from_ns, begin_ns - begin_ns % NS_PER_MINUTE + NS_PER_MINUTE)
-        if from_ns > stretch.from_ns:
-            lost = (min(from_ns, stretch.end_ns) - stretch.from_ns) // NS_PER_MINUTE
-            _log.error("too late to revise: the log no longer holds those minutes", minutes=lost, stretch=stretch)
-            metrics.BARS_NOT_REBUILT.inc(lost)
-        return stretch._replace(from_ns=from_ns)
+        _log.warning("news of gaps reached old bars", news=len(news), first=stretches[0], bars=sent)
 
     async def _send(self, bars: Iterable[Bar]) -> int:
         """Publish bars and wait for their acks; how many."""
@@ -110,13 +115,35 @@ class Rebuilder:
     def _place(self, topic: topics.Topic, partition: int) -> TopicPartition:
         return TopicPartition(topics.wire_name(topic, self._settings.namespace), partition)
 
-    async def _is_whole(self, consumer: AIOKafkaConsumer, trades: TopicPartition, begin_ms: int) -> bool:
-        """Whether nothing as new as `begin_ms` was dropped by retention."""
-        first = (await consumer.beginning_offsets([trades]))[trades]
-        if first == 0:
-            return True
-        found = (await consumer.offsets_for_times({trades: begin_ms}))[trades]
-        return found is not None and found.offset > first
+
+async def _whole_ns(consumer: AIOKafkaConsumer, trades: TopicPartition, end: int) -> int:
+    """The start of the first minute from which on retention has dropped nothing of the trades."""
+    first = (await consumer.beginning_offsets([trades]))[trades]
+    if first == 0:
+        return 0
+    if first >= end:
+        return UNHEARD_NS
+    consumer.assign([trades])
+    consumer.seek(trades, first)
+    begin_ns = (await consumer.getone(trades)).timestamp * NS_PER_MS + EARLY_NS
+    return window_start_ns(begin_ns, NS_PER_MINUTE) + NS_PER_MINUTE
+
+
+def _later_than(whole_ns: int, stretches: Iterable[Stretch]) -> list[Stretch]:
+    """The parts of stretches from this moment on; that the log has the others no more is said."""
+    found, lost = [], 0
+    for one in stretches:
+        lost += -(-max(0, min(whole_ns, one.end_ns) - one.from_ns) // NS_PER_MINUTE)
+        if whole_ns < one.end_ns:
+            found.append(one._replace(from_ns=max(one.from_ns, whole_ns)))
+    _say_lost(lost)
+    return found
+
+
+def _say_lost(minutes: int) -> None:
+    if minutes:
+        _log.error("too late to revise: the log no longer holds those minutes", minutes=minutes)
+        metrics.BARS_NOT_REBUILT.inc(minutes)
 
 
 async def _between(consumer: AIOKafkaConsumer, place: TopicPartition, begin_ms: int, end: int) -> Any:
@@ -134,10 +161,10 @@ def _add(collected: MinuteTrades | Marks, data: bytes) -> None:
         collected.add(record)
 
 
-def _remember(published: dict[Place, Bar], data: bytes, stretch: Stretch | None = None) -> None:
+def _remember(published: dict[Place, Bar], data: bytes, piece: Piece | None = None) -> None:
     try:
         bar = codec.decode_bar(data)
     except BadRecord:
         return
-    if stretch is None or is_within(place_of(bar), stretch):
+    if piece is None or piece.holds(bar):
         published[place_of(bar)] = bar

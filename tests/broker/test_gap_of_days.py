@@ -74,7 +74,9 @@ async def revised(settings: Settings, step: Step) -> list[Bar]:
         done.set_result(None)
         return done
 
-    await Rebuilder(settings, publish).rebuild(step, 0, 10**9)
+    async def flush() -> None: ...
+
+    await Rebuilder(settings, publish, flush).rebuild(step, 0, 10**9)
     return found
 
 

@@ -5,7 +5,8 @@ from decimal import Decimal
 from sofia_streams import codec
 from sofia_streams.core.candles import Step, apply
 from sofia_streams.core.ohlcv import merge_all, sums_of, window_start_ns
-from sofia_streams.core.rebuild import Marks, MinuteTrades, changed_bars, is_within, place_of, remarked_bars
+from sofia_streams.core.rebuild import Marks, MinuteTrades, changed_bars, place_of, remarked_bars
+from sofia_streams.core.stretches import pieces
 from sofia_streams.core.windows import Row, Rules
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, Trade, TradeBatch
 
@@ -121,5 +122,6 @@ class RebuildingTable(Table):
         published = {place_of(bar): bar for bar in self.published}
         self.published += changed_bars(trades.windows(published), published)
         if step.remark is not None:
-            wanted = {place_of(bar): bar for bar in self.published if is_within(place_of(bar), step.remark)}
-            self.published += remarked_bars(marks, wanted)
+            for piece in pieces([step.remark], 3600 * S):
+                wanted = {place_of(bar): bar for bar in self.published if piece.holds(bar)}
+                self.published += remarked_bars(marks, wanted)
