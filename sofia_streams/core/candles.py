@@ -39,7 +39,6 @@ from sofia_streams.core.windows import (
     Rules,
     Stretch,
     Window,
-    instrument_key,
     joins_consolidated,
 )
 from sofia_streams.model import (
@@ -76,7 +75,6 @@ class Step(NamedTuple):
 
 def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, offset: int, rules: Rules) -> Step:
     """Fold one log record. A record at or before the last applied offset of its instrument changes nothing."""
-    key = instrument_key(record.venue, record.market, record.symbol)
     work = StepRows(stored, record, rules)
     feed = work.feed(record.venue)
     if offset <= feed.offset:
@@ -99,7 +97,7 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, 
     done = (start_ns for start_ns in taken.open if start_ns < closed.closed_ns)
     kept_from_ns = work.forget(record.venue, feed.kept_from_ns, feed.closed_ns, floor_ns, done)
     closed = _replace(closed, offset=offset, kept_from_ns=kept_from_ns, since_ns=work.since_ns)
-    work.changed[key] = closed  # last: it carries the offset
+    work.keep(closed)
     late = closed.late - feed.late + closed.rebuilt - feed.rebuilt
     heard = work.heard() if work.rebuild or work.remark else {}
     applied, rebuild = closed.trades - feed.trades, frozenset(work.rebuild)
@@ -215,7 +213,7 @@ def _note_gap(work: StepRows, feed: Feed, gap: Gap) -> Feed:
     gaps = {name: hole for name, hole in feed.gaps.items() if name != gap.gap_id}
     if gap.state == "open":
         gaps[gap.gap_id] = Hole(gap.from_ns, gap.until_ns, gap.cause == "stale")
-    if gaps == feed.gaps:
+    if gaps == feed.gaps and not work.are_gaps_ahead(feed):
         return feed
     joint = work.joint()
     reached_ns = max(feed.closed_ns, joint.closed_ns) if work.venue in joint.venues else feed.closed_ns

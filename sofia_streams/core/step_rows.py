@@ -16,6 +16,7 @@ from sofia_streams.core.windows import (
     SIZES_NS,
     UNHEARD_NS,
     Feed,
+    Gaps,
     Heard,
     Hole,
     Joint,
@@ -25,6 +26,7 @@ from sofia_streams.core.windows import (
     Rules,
     Stretch,
     Window,
+    gaps_key,
     instrument_key,
     joins_consolidated,
     window_key,
@@ -78,8 +80,25 @@ class StepRows:
 
     def feed(self, venue: str) -> Feed:
         """A venue's own row of this symbol."""
-        row = self.get(instrument_key(venue, self.market, self.symbol))
-        return row if isinstance(row, Feed) else Feed(since_ns=UNHEARD_NS)
+        key = instrument_key(venue, self.market, self.symbol)
+        row, gaps = self.get(key), self.get(gaps_key(key))
+        feed = row if isinstance(row, Feed) else Feed(since_ns=UNHEARD_NS)
+        return msgspec.structs.replace(feed, gaps=gaps.open) if isinstance(gaps, Gaps) else feed
+
+    def keep(self, feed: Feed) -> None:
+        """Store the record's own feed, and its gaps where they changed; the last of a step, since it has the offset."""
+        key, stored = instrument_key(self.venue, self.market, self.symbol), self._gaps()
+        if feed.gaps is not stored.open and feed.gaps != stored.open:
+            self.changed[gaps_key(key)] = Gaps(feed.gaps, feed.offset)
+        self.changed[key] = msgspec.structs.replace(feed, gaps={}) if feed.gaps else feed
+
+    def are_gaps_ahead(self, feed: Feed) -> bool:
+        """Whether a crash left the gaps of the record's own feed stored without it: their record comes again."""
+        return self._gaps().offset > feed.offset
+
+    def _gaps(self) -> Gaps:
+        row = self.stored.get(gaps_key(instrument_key(self.venue, self.market, self.symbol)))
+        return row if isinstance(row, Gaps) else Gaps({}, -1)
 
     def joint(self) -> Joint:
         """The row of the symbol over its venues."""

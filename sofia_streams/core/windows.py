@@ -1,6 +1,7 @@
 """The rows of the `ohlcv` table, and their keys. Plain values: how they change stands in `candles`.
 
     "venue|market|symbol"               Feed: open seconds, watermark, last applied offset
+    "venue|market|symbol|gaps"          Gaps: those that are open, where there ever were any
     "venue|market|symbol|1s|start_ns"   Window: a closed second, still revisable, with the ids it holds
     "venue|market|symbol|1m|start_ns"   Window: a closed minute
     "all|market|symbol"                 Joint: which venues a consolidated bar waits for
@@ -79,9 +80,9 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
     Every second before `closed_ns` is closed; rows from `kept_from_ns` on are kept. `late` counts trades that revised
     a closed window, `repeated` those that were there already, `rebuilt` those older than the kept rows.
     `reached_ns` is the newest moment that a record spoke of, one that closed a gap too; `unsure` are the stretches in
-    which none of the feed's own did for longer than a quiet market explains; `gaps` are the open ones. What came before
-    `since_ns`, the first moment that a live record spoke of, is not known (0: known for ever, of a row from before this
-    was noted).
+    which none of the feed's own did for longer than a quiet market explains; `gaps` are the open ones, which are stored
+    in a row of their own (`Gaps`). What came before `since_ns`, the first moment that a live record spoke of, is not
+    known (0: known for ever, of a row from before this was noted).
     """
 
     offset: int = -1
@@ -97,6 +98,16 @@ class Feed(msgspec.Struct, frozen=True, array_like=True, tag="f"):
     unsure: list[Span] = []
     gaps: dict[str, Hole] = {}
     since_ns: int = 0
+
+
+class Gaps(msgspec.Struct, frozen=True, array_like=True, tag="g"):
+    """The open gaps of one instrument, by id, and the offset of the record that changed them last.
+
+    There may be thousands, and a feed's own row is written with each record.
+    """
+
+    open: dict[str, Hole]
+    offset: int
 
 
 class Joint(msgspec.Struct, frozen=True, array_like=True, tag="j"):
@@ -116,7 +127,7 @@ class Joint(msgspec.Struct, frozen=True, array_like=True, tag="j"):
     absent: dict[str, Span] = {}
 
 
-Row = Feed | Joint | Window
+Row = Feed | Gaps | Joint | Window
 
 
 class Heard(NamedTuple):
@@ -162,6 +173,11 @@ class Stretch(NamedTuple):
 def instrument_key(venue: str, market: Market, symbol: str) -> str:
     """The name of an instrument everywhere: `venue|market|symbol`."""
     return f"{venue}|{market}|{symbol}"
+
+
+def gaps_key(instrument: str) -> str:
+    """The key of the open gaps of an instrument."""
+    return f"{instrument}|gaps"
 
 
 def window_key(instrument: str, size_ns: int, start_ns: int) -> str:

@@ -192,7 +192,7 @@ def test_a_gap_of_any_length_is_carried_into_every_bar_in_it_and_is_one_stretch_
     assert len(inside) > 290 and {qualities(made, CONSOLIDATED)[at] for at in inside} == {"gap"}
     assert qualities(made)[7200] == "gap"
     assert (
-        made.rows["binance|spot|BTC/USDT"].gaps
+        made.rows["binance|spot|BTC/USDT|gaps"].open
         and apply(made.rows, hole, offset=10**6, rules=made.rules).remark is None
     )
     made.feed(msgspec.structs.replace(hole, state="closed"))

@@ -7,7 +7,6 @@ from candle_tables import KEEP_ALL, RebuildingTable, S, Table, batch, punctuatio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.candles import apply
 from sofia_streams.core.ohlcv import window_start_ns
 from sofia_streams.core.quality import mark_of, worst
 from sofia_streams.core.rebuild import place_of
@@ -282,12 +281,3 @@ def test_the_marks_have_an_order():
     assert worst(["complete", "revised", "backfilled", "stale"]) == "stale"
     assert worst(["complete", "backfilled", "revised"]) == "backfilled"
     assert worst([]) == "complete"
-
-
-def test_rows_of_a_gap_survive_the_changelog_and_go_when_it_closes():
-    table = Table().feed(batch(trade(1, 60 * S)), gap("a", 60 * S), gap("b", 61 * S, 62 * S, cause="stale"))
-    feed = table.rows["binance|spot|BTC/USDT"]
-    assert feed.gaps == {"a": Hole(60 * S, None, False), "b": Hole(61 * S, 62 * S, True)}
-    table.feed(gap("a", 60 * S, 61 * S), gap("b", 61 * S, 62 * S, state="closed"))
-    assert table.rows["binance|spot|BTC/USDT"].gaps == {"a": Hole(60 * S, 61 * S, False)}
-    assert apply(table.rows, gap("a", 0), offset=table.offset, rules=Rules()).rows == {}
