@@ -130,6 +130,24 @@ async def test_a_page_of_html_and_an_error_of_the_server_are_no_ban():
     assert simulated.asked["okx"] == 3
 
 
+ALLOWED = {
+    "binance": (6_000, 60, 0),  # "REQUEST_WEIGHT 6000/min/IP"
+    "okx": (20, 2, 0),  # "20 / 2 s" of history-trades, the slowest that is asked
+    "coinbase": (10, 1, 15),  # "10 requests/s/IP, burst 15, token bucket"
+    "bybit": (600, 5, 0),  # "HTTP 600 requests / 5 s / IP"
+}
+"""What venues document (../shared/reference/venues.md, 1.5, 2.6, 3.4, 4.4): so much in so many seconds, and at once."""
+
+
+@pytest.mark.parametrize("venue", VENUES)
+def test_at_most_half_of_what_a_venue_documents_is_ever_granted(venue):
+    most, window_s, at_once = ALLOWED[venue]
+    rate = rest_budget.RATES[venue]
+    assert rate.per_minute / 60 <= most / window_s / 2
+    assert rate.burst + rate.per_minute / 60 * window_s <= (most + at_once) / 2
+    assert rate.burst <= (at_once or most) / 2
+
+
 def test_a_venue_has_one_budget_in_a_process_and_every_venue_has_a_rate():
     assert budget_of("okx", None) is budget_of("okx", None)
     assert budget_of("okx", None) is not budget_of("okx", "http://127.0.0.1:1/okx")

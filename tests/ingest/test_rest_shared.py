@@ -182,6 +182,18 @@ async def test_all_who_ask_at_once_get_a_place_of_their_own_in_the_budget(tmp_pa
     assert time.monotonic() - began_s >= 0.2
 
 
+async def test_who_waits_for_its_place_when_another_process_is_banned_sends_nothing(tmp_path):
+    mine, other = (RestBudget("okx", Shared(tmp_path, "okx", None)) for _ in range(2))
+    mine._rate = Rate(30, 1)  # one in two seconds
+    await mine.admit("trades", 1)
+    asked = asyncio.create_task(mine.admit("trades", 1))
+    await asyncio.sleep(0)  # it has looked and found no ban
+    await other.close(3_600, "HTTP 418", is_ban=True)
+    assert not asked.done()
+    with pytest.raises(DependencyDown, match="the venue said HTTP 418"):
+        await asked
+
+
 async def test_a_folder_that_cannot_be_written_makes_nobody_wait(tmp_path):
     (tmp_path / "file").write_text("")
     found = Shared(tmp_path / "file", "okx", None)

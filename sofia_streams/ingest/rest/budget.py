@@ -19,11 +19,11 @@ from sofia_streams.ingest.rest.shared import Closure, Moment, Shared
 
 RATES = {
     "binance": Rate(2_500, 500),  # weight; 6,000 a minute are allowed
-    "okx": Rate(300, 4),  # requests; 20 in 2 s are allowed on history-trades and on instruments
+    "okx": Rate(210, 3),  # requests; 20 in 2 s are allowed on history-trades and on instruments
     "coinbase": Rate(300, 5),  # requests; 10 a second, 15 at once are allowed
     "bybit": Rate(1_200, 20),  # requests; 600 in 5 s are allowed
 }
-"""At most half of what the venues document: other programs may share the address."""
+"""At most half of what the venues document, within any time they count by: other programs may share the address."""
 WAIT_S_MAX = 20.0
 """A pause of a busy venue that is longer is an error for who asks, rather than a wait."""
 
