@@ -7,8 +7,8 @@ from typing import Any
 
 from sofia_streams import codec, topics
 from sofia_streams.app import add_table_pages, create_app, set_aside, topic_on
-from sofia_streams.core import candles, view
-from sofia_streams.core.windows import SIZE_NAME, Rules
+from sofia_streams.core.bars import candles, view
+from sofia_streams.core.bars.windows import SIZE_NAME, Rules
 from sofia_streams.model import NS_PER_MS, Bar, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import load_settings

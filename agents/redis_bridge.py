@@ -8,8 +8,8 @@ from functools import partial
 
 from sofia_streams import codec, topics
 from sofia_streams.app import create_app, sink_agent, topic_on
-from sofia_streams.core.tape import Tape
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.windows import instrument_key
+from sofia_streams.core.feeds.tape import Tape
 from sofia_streams.model import Bar, Gap, Ticker, Trade, TradeBatch
 from sofia_streams.settings import load_settings
 from sofia_streams.stores.redis_entries import Entry, bar_entry, gap_entry, ticker_entry, trade_entries

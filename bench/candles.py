@@ -21,7 +21,7 @@ from bench.drain import drain, running
 from bench.environments import Unavailable
 from bench.figures import ratios, spread
 from bench.prefill import Prepared, fill, fold, offer, prepare, shape
-from sofia_streams.core.windows import Rules
+from sofia_streams.core.bars.windows import Rules
 from sofia_streams.errors import SofiaError
 from sofia_streams.model import NS_PER_MS
 from sofia_streams.ops.latency import quantiles, read_stages
@@ -168,9 +168,7 @@ async def _theirs(name: str, python: str, settings: Settings, data_dir: Path, wo
         return drained.per_s
 
 
-async def _sustained(
-    settings: Settings, data_dir: Path, work: Work, say: Callable[[str], None]
-) -> dict[str, Any]:
+async def _sustained(settings: Settings, data_dir: Path, work: Work, say: Callable[[str], None]) -> dict[str, Any]:
     async with namespace(settings) as own, running("ohlcv", own, data_dir) as worker:
         await wait_joined(own, [worker.child], timeout_s=_JOIN_S)
         offering = asyncio.create_task(offer(own, work.records))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 from bench.stream import START_NS, Timed
 from sofia_streams import codec, topics
-from sofia_streams.core import candles
-from sofia_streams.core.windows import Row, Rules
+from sofia_streams.core.bars import candles
+from sofia_streams.core.bars.windows import Row, Rules
 from sofia_streams.logwrite import log_producer
 from sofia_streams.model import TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
-from sofia_streams.core.windows import SIZE_NAME, Feed, Row, Window
+from sofia_streams.core.bars.windows import SIZE_NAME, Feed, Row, Window
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Alert, Bar, Gap, Outage, Progress, Punctuation, Ticker, TradeBatch
 
@@ -57,9 +57,7 @@ def encode_parts(batch: TradeBatch, bytes_max: int) -> list[bytes]:
     if len(data) <= bytes_max or not half:
         return [data]
     parts = [batch.trades[:half], batch.trades[half:]]
-    return [
-        data for trades in parts for data in encode_parts(msgspec.structs.replace(batch, trades=trades), bytes_max)
-    ]
+    return [data for trades in parts for data in encode_parts(msgspec.structs.replace(batch, trades=trades), bytes_max)]
 
 
 def decode_trades(data: bytes | None) -> TradeBatch | Punctuation | Gap:

@@ -23,7 +23,8 @@ EARLY_NS = 5 * NS_PER_MINUTE
 """A record stands in the log at most so long before the moments that it speaks of, by the record's own time.
 
 That time is the receiver's clock, the moments are the venue's. A trade is taken in from up to a minute ahead of the
-receiver's clock (`core.plausible`); the rest is room for a clock that is set. How late one may stand has no bound.
+receiver's clock (`core.feeds.plausible`); the rest is room for a clock that is set. How late one may stand has no
+bound.
 """
 
 

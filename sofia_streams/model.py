@@ -110,7 +110,7 @@ class Punctuation(msgspec.Struct, frozen=True, tag_field="kind", tag="punctuatio
 
 class Gap(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):
     """A hole in the trades of one instrument, as it is known now. A later record with its `gap_id` replaces it, but for
-    one that was overtaken on its way (`core.gaps.is_outdated`).
+    one that was overtaken on its way (`core.feeds.gaps.is_outdated`).
 
     It stands in `trades`, in order with what it is about, and in `gaps`. Bars that overlap [from_ns, until_ns] of an
     open gap say so.

@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from sofia_streams import codec
-from sofia_streams.core.ids import IdSet
-from sofia_streams.core.ohlcv import Edge, Sums
-from sofia_streams.core.windows import Feed, Window
+from sofia_streams.core.bars.ohlcv import Edge, Sums
+from sofia_streams.core.bars.windows import Feed, Window
+from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Bar, Gap, Punctuation, Ticker, Trade, TradeBatch
 

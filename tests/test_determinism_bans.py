@@ -186,8 +186,8 @@ import hashlib, sys
 from pathlib import Path
 from sofia_streams import codec
 from sofia_streams.capture import read_capture
-from sofia_streams.core import candles
-from sofia_streams.core.windows import Rules
+from sofia_streams.core.bars import candles
+from sofia_streams.core.bars.windows import Rules
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.model import Punctuation, TradeBatch
 digest, rows, intake, offset, last_ns = hashlib.sha256(), {}, Intake(), 0, 0

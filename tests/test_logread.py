@@ -9,8 +9,8 @@ import pytest
 from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, logread, topics
-from sofia_streams.core.candles import Step
-from sofia_streams.core.windows import Minute
+from sofia_streams.core.bars.candles import Step
+from sofia_streams.core.bars.windows import Minute
 from sofia_streams.ingest.log_trades import Instrument, ids_between, not_in_log, partition_of, volumes_of, was_heard
 from sofia_streams.logread import EARLY_NS
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Punctuation, Trade, TradeBatch

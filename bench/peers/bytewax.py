@@ -14,7 +14,7 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 from bench.peers.task import COMMIT_EVERY_S, step, task
-from sofia_streams.core.windows import Row
+from sofia_streams.core.bars.windows import Row
 
 work = task()
 seen = False

@@ -10,7 +10,7 @@ from faust.serializers import codecs
 
 from bench.peers.task import COMMIT_EVERY_S, RULES, task
 from sofia_streams import codec
-from sofia_streams.core import candles
+from sofia_streams.core.bars import candles
 
 work = task()
 

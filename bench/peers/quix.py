@@ -9,8 +9,8 @@ from quixstreams import Application, message_context
 
 from bench.peers.task import COMMIT_EVERY_S, RULES, task
 from sofia_streams import codec
-from sofia_streams.core import candles
-from sofia_streams.core.windows import Row
+from sofia_streams.core.bars import candles
+from sofia_streams.core.bars.windows import Row
 
 work = task()
 seen = False

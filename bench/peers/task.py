@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sofia_streams import codec
-from sofia_streams.core import candles
-from sofia_streams.core.windows import Row, Rules
+from sofia_streams.core.bars import candles
+from sofia_streams.core.bars.windows import Row, Rules
 
 COMMIT_EVERY_S = 0.5
 """State and offsets are at most so old, in every contestant as in the real worker."""

@@ -1,4 +1,4 @@
-"""Which prints and tickers of a frame are believed, and why the others are not (`core.plausible` has the rules).
+"""Which prints and tickers of a frame are believed, and why the others are not (`core.feeds.plausible` has the rules).
 
 What is not believed is noted; the frame then goes to `quarantine` with the reasons.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from sofia_streams.core.plausible import AHEAD_NS_MAX, BEHIND_NS_MAX, PriceGuard, time_trouble
+from sofia_streams.core.feeds.plausible import AHEAD_NS_MAX, BEHIND_NS_MAX, PriceGuard, time_trouble
 from sofia_streams.model import ParsedTicker, Quarantined, Trade
 
 _FRAME_BYTES_KEPT = 65_536

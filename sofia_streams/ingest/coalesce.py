@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.model import TradeBatch
 
 RECORDS_PER_S = 300.0

@@ -1,7 +1,7 @@
 """The holes in the trades of every instrument: found, said once, closed when the trades came. The clock is a parameter.
 
-Where ids count a hole is missing ids (`core.gaps`); where they do not, whoever knows of an interruption opens one. What
-it does not do: fetch what is missing (`backfill`), decide what a bar is worth (`core.candles`).
+Where ids count a hole is missing ids (`core.feeds.gaps`); where they do not, whoever knows of an interruption opens
+one. What it does not do: fetch what is missing (`backfill`), decide what a bar is worth (`core.bars.candles`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Literal
 import msgspec
 import structlog
 
-from sofia_streams.core.gaps import GRACE_NS, Declared, IdLine, Missing, is_outdated, without
-from sofia_streams.core.ids import IdSet
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.windows import instrument_key
+from sofia_streams.core.feeds.gaps import GRACE_NS, Declared, IdLine, Missing, is_outdated, without
+from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.model import NS_PER_SECOND, Gap, IdKind, Punctuation, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
 

@@ -14,9 +14,9 @@ from typing import NamedTuple, Self
 import msgspec
 
 from sofia_streams.capture import CapturedFrame
-from sofia_streams.core.skew import ClockSkew
-from sofia_streams.core.tape import ArrivalOrder, History, Tape
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.windows import instrument_key
+from sofia_streams.core.feeds.skew import ClockSkew
+from sofia_streams.core.feeds.tape import ArrivalOrder, History, Tape
 from sofia_streams.errors import BadFrame, UnknownSymbol
 from sofia_streams.ingest.belief import Belief, quarantined
 from sofia_streams.ingest.gap_watch import GapWatch

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from sofia_streams.core.lines import LineRace
-from sofia_streams.core.pulse import Pulse
+from sofia_streams.core.feeds.lines import LineRace
+from sofia_streams.core.feeds.pulse import Pulse
 from sofia_streams.model import Market, Trade
 from sofia_streams.obs import metrics
 

@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import DefaultPartitioner
 
 from sofia_streams import codec, topics
-from sofia_streams.core.ids import IdSet
-from sofia_streams.core.ohlcv import window_start_ns
-from sofia_streams.core.tape import identity_of
+from sofia_streams.core.bars.ohlcv import window_start_ns
+from sofia_streams.core.feeds.ids import IdSet
+from sofia_streams.core.feeds.tape import identity_of
 from sofia_streams.logread import EARLY_NS, broker_down, readable, reader, records_between, since_ms
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, IdKind, Market, Punctuation, Trade, TradeBatch
 from sofia_streams.settings import Settings

@@ -15,7 +15,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from sofia_streams import topics
-from sofia_streams.core.gaps import gap_key, newest
+from sofia_streams.core.feeds.gaps import gap_key, newest
 from sofia_streams.logread import read_gaps
 from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import NS_PER_SECOND, Gap

@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
-from sofia_streams.core.ohlcv import window_start_ns
-from sofia_streams.core.pulse import Pulse
-from sofia_streams.core.skew import ClockSkew
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.ohlcv import window_start_ns
+from sofia_streams.core.bars.windows import instrument_key
+from sofia_streams.core.feeds.pulse import Pulse
+from sofia_streams.core.feeds.skew import ClockSkew
 from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Punctuation, TradeBatch
 from sofia_streams.venues.registry import VENUES

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from sofia_streams.core.skew import ClockSkew
-from sofia_streams.core.watermark import Watermark
-from sofia_streams.core.windows import instrument_key, is_live
+from sofia_streams.core.bars.watermark import Watermark
+from sofia_streams.core.bars.windows import instrument_key, is_live
+from sofia_streams.core.feeds.skew import ClockSkew
 from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.ingest.line import Connections, Line
 from sofia_streams.model import Punctuation, Trade, TradeBatch

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from sofia_streams import codec, topics
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.crash_points import passing
 from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.intake import Record

@@ -10,7 +10,7 @@ from collections import defaultdict
 import msgspec
 import structlog
 
-from sofia_streams.core.frame_changes import Fields, Unreadable
+from sofia_streams.core.feeds.frame_changes import Fields, Unreadable
 from sofia_streams.model import NS_PER_SECOND, Alert
 
 _log = structlog.get_logger("venue_changes")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sofia_streams.core.gaps import newest
+from sofia_streams.core.feeds.gaps import newest
 from sofia_streams.logread import read_gaps
 from sofia_streams.model import Gap
 from sofia_streams.settings import Settings

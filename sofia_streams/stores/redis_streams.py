@@ -6,7 +6,7 @@ one transaction: a server that refuses writes and then takes them (full memory, 
 behind one that it refused, which could then never come.
 
 Packing commands is what publishing costs, so they are packed here and in `redis_entries`, as the wire has them; the
-client library connects, sends and reads. What it does not do: decide which trades repeat (`core.tape`) or what a
+client library connects, sends and reads. What it does not do: decide which trades repeat (`core.feeds.tape`) or what a
 refused id means (`bridging`), retry.
 """
 

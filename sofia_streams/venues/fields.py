@@ -53,7 +53,7 @@ def ns_from_ms(milliseconds: int) -> int:
 def ns_from_ms_or_us(value: int) -> int:
     """As `ns_from_ms`, where a venue may be asked for microseconds instead (Binance `timeUnit`).
 
-    The unit is a guess by size; ingest refuses a time that is then far from the receipt (`core.plausible`).
+    The unit is a guess by size; ingest refuses a time that is then far from the receipt (`core.feeds.plausible`).
     """
     value_ns = value * (1_000 if value >= _MICROSECONDS_FROM else 1_000_000)
     if 0 < value_ns <= TIME_NS_MAX:

@@ -15,7 +15,7 @@ import structlog
 from faust.serializers import codecs
 
 from sofia_streams import codec
-from sofia_streams.core.windows import Feed
+from sofia_streams.core.bars.windows import Feed
 from sofia_streams.crash_points import passing
 from sofia_streams.errors import BadRecord
 from sofia_streams.topics import partition_name

@@ -20,7 +20,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaConnectionError
 
 from sofia_streams import topics
-from sofia_streams.core.windows import Feed, instrument_key
+from sofia_streams.core.bars.windows import Feed, instrument_key
 from sofia_streams.logread import broker_down, check_partitions, readable
 from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Alert, Gap, Punctuation, TradeBatch

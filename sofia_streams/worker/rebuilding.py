@@ -4,7 +4,7 @@ and for news of a gap that reaches back further.
 One read serves every late record that it reached, and all news of gaps that waits. The log is read for what bars are
 worth from the oldest gap on, then the bars a day's worth at a time, so that memory is bounded. What the log no longer
 has whole is left as it is, and that is said. What it does not do: anything about windows that are still kept
-(`core.candles`).
+(`core.bars.candles`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from sofia_streams import codec, topics
-from sofia_streams.core.candles import Step
-from sofia_streams.core.ohlcv import window_start_ns
-from sofia_streams.core.rebuild import Marks, MinuteTrades, Place, changed_bars, place_of, remarked_bars
-from sofia_streams.core.stretches import Piece, pieces
-from sofia_streams.core.windows import UNHEARD_NS, Heard, Minute, Name, Stretch
+from sofia_streams.core.bars.candles import Step
+from sofia_streams.core.bars.ohlcv import window_start_ns
+from sofia_streams.core.bars.rebuild import Marks, MinuteTrades, Place, changed_bars, place_of, remarked_bars
+from sofia_streams.core.bars.stretches import Piece, pieces
+from sofia_streams.core.bars.windows import UNHEARD_NS, Heard, Minute, Name, Stretch
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import EARLY_NS, readable, reader, records_between, since_ms
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Bar

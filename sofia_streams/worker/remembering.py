@@ -2,7 +2,7 @@
 
 A trade that stands in the log twice is told from a new one by those before it. They may have been handled by an earlier
 process, or by another copy of the worker while it had the partition: then they are read from the log. What it does not
-do: decide which trades repeat (`core.tape`).
+do: decide which trades repeat (`core.feeds.tape`).
 """
 
 from __future__ import annotations

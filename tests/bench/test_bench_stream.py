@@ -6,7 +6,7 @@ import pytest
 
 from bench.prefill import fold, prepare, shape
 from bench.stream import REPEATED_ONE_IN, SYMBOLS, VENUES, coalesced, ended, frames, one_by_one
-from sofia_streams.core.windows import Rules
+from sofia_streams.core.bars.windows import Rules
 from sofia_streams.ingest.coalesce import TRADES_A_RECORD_MAX
 from sofia_streams.model import Punctuation, TradeBatch
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from sofia_streams import codec, topics
-from sofia_streams.core.ohlcv import bar_of, sums_of, window_start_ns
+from sofia_streams.core.bars.ohlcv import bar_of, sums_of, window_start_ns
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.embedded.stack import Ports

@@ -10,8 +10,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from sofia_streams import topics
-from sofia_streams.core.candles import Step, apply, store
-from sofia_streams.core.windows import Rules
+from sofia_streams.core.bars.candles import Step, apply, store
+from sofia_streams.core.bars.windows import Rules
 from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Trade, TradeBatch

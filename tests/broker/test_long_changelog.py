@@ -18,8 +18,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from sofia_streams import codec, topics
-from sofia_streams.core.ids import IdSet
-from sofia_streams.core.windows import Feed, Window
+from sofia_streams.core.bars.windows import Feed, Window
+from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.ops.stack import addressed

@@ -6,7 +6,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 
 from sofia_streams import topics
-from sofia_streams.core.rebuild import place_of
+from sofia_streams.core.bars.rebuild import place_of
 from sofia_streams.embedded.stack import Ports
 from sofia_streams.logread import places
 from sofia_streams.logwrite import Written, write_records

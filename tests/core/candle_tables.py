@@ -3,11 +3,11 @@
 from decimal import Decimal
 
 from sofia_streams import codec
-from sofia_streams.core.candles import Step, apply
-from sofia_streams.core.ohlcv import merge_all, sums_of, window_start_ns
-from sofia_streams.core.rebuild import Marks, MinuteTrades, changed_bars, place_of, remarked_bars
-from sofia_streams.core.stretches import pieces
-from sofia_streams.core.windows import Row, Rules
+from sofia_streams.core.bars.candles import Step, apply
+from sofia_streams.core.bars.ohlcv import merge_all, sums_of, window_start_ns
+from sofia_streams.core.bars.rebuild import Marks, MinuteTrades, changed_bars, place_of, remarked_bars
+from sofia_streams.core.bars.stretches import pieces
+from sofia_streams.core.bars.windows import Row, Rules
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, Trade, TradeBatch
 
 Record = TradeBatch | Punctuation | Gap

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_streams.codec import encode
-from sofia_streams.core.ohlcv import merge_all, sums_of
-from sofia_streams.core.tape import ArrivalOrder
+from sofia_streams.core.bars.ohlcv import merge_all, sums_of
+from sofia_streams.core.feeds.tape import ArrivalOrder
 from sofia_streams.model import ParsedTrade, Trade
 from sofia_streams.venues.bybit.parse import TRADES_PER_FRAME_MAX, parse
 from sofia_streams.venues.bybit.rest import read_trade

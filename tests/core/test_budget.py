@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.budget import Bucket, Rate, grant
+from sofia_streams.core.feeds.budget import Bucket, Rate, grant
 
 MINUTE_NS = 60 * 10**9
 rates = st.builds(Rate, st.integers(1, 10_000), st.integers(1, 500))

@@ -5,10 +5,10 @@ import pytest
 from candle_tables import KEEP_ALL, RebuildingTable, S, Table, batch, punctuation, trade
 
 from sofia_streams import codec
-from sofia_streams.core.candles import apply
-from sofia_streams.core.quality import AWAY_NS_MAX
-from sofia_streams.core.rebuild import Marks, Place, place_of
-from sofia_streams.core.windows import Feed, Heard, Hole, Rules, Stretch
+from sofia_streams.core.bars.candles import apply
+from sofia_streams.core.bars.quality import AWAY_NS_MAX
+from sofia_streams.core.bars.rebuild import Marks, Place, place_of
+from sofia_streams.core.bars.windows import Feed, Heard, Hole, Rules, Stretch
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Gap
 
 KEEP_NOTHING = Rules(kept_ns=0)

@@ -7,10 +7,10 @@ from candle_tables import KEEP_ALL, RebuildingTable, S, Table, batch, punctuatio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.ohlcv import window_start_ns
-from sofia_streams.core.quality import mark_of, worst
-from sofia_streams.core.rebuild import place_of
-from sofia_streams.core.windows import Hole, Rules, Window
+from sofia_streams.core.bars.ohlcv import window_start_ns
+from sofia_streams.core.bars.quality import mark_of, worst
+from sofia_streams.core.bars.rebuild import place_of
+from sofia_streams.core.bars.windows import Hole, Rules, Window
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Bar, Gap, TradeBatch
 
 VENUES = ("binance", "okx")

@@ -20,8 +20,8 @@ from candle_tables import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.candles import apply
-from sofia_streams.core.windows import Feed, Rules
+from sofia_streams.core.bars.candles import apply
+from sofia_streams.core.bars.windows import Feed, Rules
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Punctuation, TradeBatch
 
 

@@ -4,8 +4,8 @@ from candle_tables import RULES, S, Table, batch, punctuation, trade
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.closing import Closing
-from sofia_streams.core.windows import Feed, Joint
+from sofia_streams.core.bars.closing import Closing
+from sofia_streams.core.bars.windows import Feed, Joint
 from sofia_streams.model import NS_PER_MINUTE, Gap
 
 VENUES = ("binance", "bybit", "okx")

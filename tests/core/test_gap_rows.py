@@ -5,8 +5,8 @@ from candle_tables import S, Table, batch, trade
 from test_candle_gaps import gap
 
 from sofia_streams import codec
-from sofia_streams.core.candles import apply
-from sofia_streams.core.windows import Hole, Rules
+from sofia_streams.core.bars.candles import apply
+from sofia_streams.core.bars.windows import Hole, Rules
 
 GAPS = "binance|spot|BTC/USDT|gaps"
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.gaps import (
+from sofia_streams.core.feeds.gaps import (
     AGREEING,
     DECLARED_MAX,
     GRACE_NS,
@@ -17,7 +17,7 @@ from sofia_streams.core.gaps import (
     Missing,
     without,
 )
-from sofia_streams.core.ids import IdSet
+from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.model import Trade
 
 STEP_NS = 10_000_000

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.id_search import IdSearch
+from sofia_streams.core.feeds.id_search import IdSearch
 from sofia_streams.model import Trade
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.ids import IdSet
+from sofia_streams.core.feeds.ids import IdSet
 
 IDS = st.integers(0, 60).map(str) | st.sampled_from(["007", "a1", "20f43950-d8dd", "１"])
 

@@ -4,8 +4,8 @@ from candle_tables import S, Table, batch, punctuation, trade
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.watermark import Watermark
-from sofia_streams.core.windows import Rules
+from sofia_streams.core.bars.watermark import Watermark
+from sofia_streams.core.bars.windows import Rules
 from sofia_streams.model import PUNCTUATION_LAG_NS
 
 KEY = "binance|spot|BTC/USDT"

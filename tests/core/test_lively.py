@@ -5,9 +5,9 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.lines import LineRace
-from sofia_streams.core.pulse import FRAMES_MIN, Pulse
-from sofia_streams.core.skew import ClockSkew
+from sofia_streams.core.feeds.lines import LineRace
+from sofia_streams.core.feeds.pulse import FRAMES_MIN, Pulse
+from sofia_streams.core.feeds.skew import ClockSkew
 from sofia_streams.model import Trade
 
 S = 1_000_000_000

@@ -6,7 +6,7 @@ from functools import reduce
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.ohlcv import bar_of, merge, sums_of, window_start_ns
+from sofia_streams.core.bars.ohlcv import bar_of, merge, sums_of, window_start_ns
 from sofia_streams.model import NS_PER_SECOND, Trade
 
 VENUES = st.sampled_from(["binance", "bybit", "coinbase", "okx"])

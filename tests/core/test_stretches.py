@@ -4,9 +4,9 @@ from candle_tables import SYMBOL, S
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.ohlcv import bar_of
-from sofia_streams.core.stretches import pieces
-from sofia_streams.core.windows import Stretch, joins_consolidated
+from sofia_streams.core.bars.ohlcv import bar_of
+from sofia_streams.core.bars.stretches import pieces
+from sofia_streams.core.bars.windows import Stretch, joins_consolidated
 from sofia_streams.model import CONSOLIDATED
 
 VENUES = (("binance", "spot"), ("okx", "spot"), ("okx", "linear"))

@@ -5,7 +5,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.tape import History, Tape
+from sofia_streams.core.feeds.tape import History, Tape
 from sofia_streams.model import ParsedTrade, Trade
 
 

@@ -9,8 +9,8 @@ from targets import NOW_NS, TARGETS
 
 from sofia_streams import codec
 from sofia_streams.capture import CapturedFrame
-from sofia_streams.core import candles
-from sofia_streams.core.windows import Rules
+from sofia_streams.core.bars import candles
+from sofia_streams.core.bars.windows import Rules
 from sofia_streams.model import Alert, Gap, Outage, Progress, Punctuation, Ticker, Trade, TradeBatch
 from sofia_streams.venues.registry import VENUES
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from sofia_streams import codec
 from sofia_streams.capture import read_capture
-from sofia_streams.core import candles, rebuild, view
-from sofia_streams.core.windows import Minute, Rules
+from sofia_streams.core.bars import candles, rebuild, view
+from sofia_streams.core.bars.windows import Minute, Rules
 from sofia_streams.errors import BadCapture, BadFrame, BadRecord, ConfigError
 from sofia_streams.ingest.intake import Intake, Line
 from sofia_streams.ingest.sockets.session import Session

@@ -5,7 +5,7 @@ from gap_records import BTC, S, batch, remembering, trade
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.skew import ClockSkew
+from sofia_streams.core.feeds.skew import ClockSkew
 from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.ingest.outages import Outages
 from sofia_streams.model import Gap, Punctuation, TradeBatch

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rest_server import at, serving_rest
 
-from sofia_streams.core.budget import Rate
-from sofia_streams.core.gaps import Missing
-from sofia_streams.core.ids import IdSet
+from sofia_streams.core.feeds.budget import Rate
+from sofia_streams.core.feeds.gaps import Missing
+from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.errors import BadFrame
 from sofia_streams.ingest.log_trades import Instrument
 from sofia_streams.ingest.names import Names

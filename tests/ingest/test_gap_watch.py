@@ -5,7 +5,7 @@ from gap_records import BTC, S, batch, remembering, trade
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sofia_streams.core.gaps import GRACE_NS
+from sofia_streams.core.feeds.gaps import GRACE_NS
 from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.model import Gap, Punctuation, TradeBatch
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_streams.codec import encode
-from sofia_streams.core.tape import Tape
+from sofia_streams.core.feeds.tape import Tape
 from sofia_streams.errors import UnknownSymbol
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.line import Line

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from messages import BEGIN_NS
 
 from sofia_streams.codec import encode
-from sofia_streams.core.gaps import GRACE_NS
+from sofia_streams.core.feeds.gaps import GRACE_NS
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.sockets.measures import IngestMetrics

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from rest_server import serving_rest
 
-from sofia_streams.core.ohlcv import bar_of, sums_of, window_start_ns
+from sofia_streams.core.bars.ohlcv import bar_of, sums_of, window_start_ns
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest import instruments, kline_check
 from sofia_streams.ingest.rest.backfill import Backfill

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from messages import BEGIN_NS, S, message
 
-from sofia_streams.core.ohlcv import window_start_ns
+from sofia_streams.core.bars.ohlcv import window_start_ns
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.line import Line
 from sofia_streams.model import NS_PER_MINUTE, Gap, Quarantined, TradeBatch

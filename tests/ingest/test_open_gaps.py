@@ -7,7 +7,7 @@ from gap_records import S
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.gaps import newest
+from sofia_streams.core.feeds.gaps import newest
 from sofia_streams.ingest import open_gaps
 from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.ingest.names import Names

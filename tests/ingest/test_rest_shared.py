@@ -13,7 +13,7 @@ import pytest
 from rest_server import serving_rest
 from test_rest_budget import market, no
 
-from sofia_streams.core.budget import Bucket, Rate
+from sofia_streams.core.feeds.budget import Bucket, Rate
 from sofia_streams.errors import DependencyDown
 from sofia_streams.ingest.rest import shared
 from sofia_streams.ingest.rest.budget import RestBudget, budget_of, forget_budgets
@@ -28,7 +28,7 @@ RATE = Rate(600, 3)
 ASKS = """
 import asyncio, sys
 from sofia_streams.errors import DependencyDown
-from sofia_streams.core.budget import Rate
+from sofia_streams.core.feeds.budget import Rate
 from sofia_streams.ingest.rest import budget
 from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.ingest.rest.trade_history import fetch_recent

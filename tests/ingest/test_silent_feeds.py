@@ -8,8 +8,8 @@ import pytest
 from scripted import PAIRS, Scripted, hasten, ingesting, missing_ids, taken_ids
 from sockets import until
 
-from sofia_streams.core.candles import apply, store
-from sofia_streams.core.windows import Rules
+from sofia_streams.core.bars.candles import apply, store
+from sofia_streams.core.bars.windows import Rules
 from sofia_streams.ingest.intake import Intake, Limits
 from sofia_streams.ingest.line import Line
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Bar, Gap, ParsedTrade, Punctuation, Trade, TradeBatch

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 from rest_server import serving_rest
 
-from sofia_streams.core.budget import Rate
-from sofia_streams.core.ids import IdSet
+from sofia_streams.core.feeds.budget import Rate
+from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.ingest.log_trades import Instrument
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest import backfill as worker

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from rest_server import at, serving_rest
 
-from sofia_streams.core.budget import Rate
+from sofia_streams.core.feeds.budget import Rate
 from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownSymbol
 from sofia_streams.ingest.rest import budget, client
 from sofia_streams.ingest.rest.client import open_rest

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_streams.codec import encode
-from sofia_streams.core.plausible import AGREEING, PriceGuard
+from sofia_streams.core.feeds.plausible import AGREEING, PriceGuard
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.line import Line
 from sofia_streams.model import Quarantined, Ticker, Trade, TradeBatch

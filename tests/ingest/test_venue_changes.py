@@ -11,7 +11,7 @@ from messages import BEGIN_NS, message
 from scripted import PAIRS, Scripted, hasten, ingesting, taken_ids
 from sockets import until
 
-from sofia_streams.core.frame_changes import FRAMES_LEARNT, UNREADABLE_MIN, UNREADABLE_PARTS, Fields, Unreadable
+from sofia_streams.core.feeds.frame_changes import FRAMES_LEARNT, UNREADABLE_MIN, UNREADABLE_PARTS, Fields, Unreadable
 from sofia_streams.ingest.intake import Intake
 from sofia_streams.ingest.line import Line
 from sofia_streams.model import NS_PER_SECOND, TradeBatch

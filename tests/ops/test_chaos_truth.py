@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.ohlcv import bar_of, merge_all, sums_of
+from sofia_streams.core.bars.ohlcv import bar_of, merge_all, sums_of
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import NS_PER_SECOND, Trade
 from sofia_streams.ops.chaos.truth import Candle, Print, candles, read_ledger

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.gaps import newest
+from sofia_streams.core.feeds.gaps import newest
 from sofia_streams.model import NS_PER_SECOND, Bar, Gap
 from sofia_streams.ops.chaos.checks import longest_s
 from sofia_streams.ops.chaos.truth import Print, candles

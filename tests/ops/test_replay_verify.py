@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from sofia_streams import codec, topics
 from sofia_streams.capture import CapturedFrame, CaptureWriter
 from sofia_streams.cli.__main__ import main
-from sofia_streams.core import candles
+from sofia_streams.core.bars import candles
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Gap, ParsedTrade, Punctuation, TradeBatch

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from sofia_streams import codec
-from sofia_streams.core.windows import Feed
+from sofia_streams.core.bars.windows import Feed
 from sofia_streams.errors import BadRecord
 from sofia_streams.settings import load_settings
 

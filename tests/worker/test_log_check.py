@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from sofia_streams import codec
-from sofia_streams.core.windows import Feed
+from sofia_streams.core.bars.windows import Feed
 from sofia_streams.model import Punctuation, Trade, TradeBatch
 from sofia_streams.worker.log_check import is_applied
 

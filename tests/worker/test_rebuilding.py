@@ -9,9 +9,9 @@ import pytest
 from aiokafka import TopicPartition
 
 from sofia_streams import codec, logread, topics
-from sofia_streams.core.candles import apply, store
-from sofia_streams.core.rebuild import place_of
-from sofia_streams.core.windows import Rules
+from sofia_streams.core.bars.candles import apply, store
+from sofia_streams.core.bars.rebuild import place_of
+from sofia_streams.core.bars.windows import Rules
 from sofia_streams.model import CONSOLIDATED, NS_PER_MS, NS_PER_SECOND, Gap, Trade, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.tape import Tape
+from sofia_streams.core.feeds.tape import Tape
 from sofia_streams.errors import DependencyDown
 from sofia_streams.model import Trade, TradeBatch
 from sofia_streams.worker.remembering import RECORDS_MAX, Remembering

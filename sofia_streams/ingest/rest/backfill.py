@@ -6,7 +6,7 @@ candles bound it: each minute they are compared with ours, which also finds what
 is down, busy, behind or silent is asked again, with growing pauses; its budget and bans are `ingest.rest.client`'s. One
 venue never waits for another.
 
-What it does not do: find missing ids (`gap_watch`), revise bars (`core.candles` does, from what is logged here).
+What it does not do: find missing ids (`gap_watch`), revise bars (`core.bars.candles` does, from what is logged here).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from collections.abc import Sequence
 import msgspec
 import structlog
 
-from sofia_streams.core.gaps import is_outdated
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.windows import instrument_key
+from sofia_streams.core.feeds.gaps import is_outdated
 from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownSymbol
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest.client import Rest

@@ -13,7 +13,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sofia_streams.core.budget import Bucket, Rate, grant
+from sofia_streams.core.feeds.budget import Bucket, Rate, grant
 from sofia_streams.errors import DependencyDown
 from sofia_streams.ingest.rest.shared import Closure, Moment, Shared
 

@@ -13,8 +13,8 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
-from sofia_streams.core.gaps import Missing, without
-from sofia_streams.core.ids import IdSet
+from sofia_streams.core.feeds.gaps import Missing, without
+from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.ingest.log_trades import Instrument, ids_between, not_in_log
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest.client import Rest

@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
-from sofia_streams.core.ohlcv import window_start_ns
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.ohlcv import window_start_ns
+from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.ingest.log_trades import Instrument, volumes_of, was_heard
 from sofia_streams.ingest.rest.backfill import TROUBLES, Backfill
 from sofia_streams.ingest.rest.client import Rest

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from sofia_streams.core.windows import SIZES_NS
+from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.errors import BadFrame, ConfigError, UnknownSymbol
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest.client import Rest, exact

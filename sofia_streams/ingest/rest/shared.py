@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from sofia_streams.core.budget import Bucket, Rate, grant
+from sofia_streams.core.feeds.budget import Bucket, Rate, grant
 from sofia_streams.errors import NotWritten
 from sofia_streams.files import whole, write_whole
 
@@ -57,7 +57,7 @@ class Closure(msgspec.Struct, frozen=True):
 
 
 class _Used(msgspec.Struct, frozen=True):
-    """The bucket (`core.budget`)."""
+    """The bucket (`core.feeds.budget`)."""
 
     paid: Moment
 
@@ -108,9 +108,9 @@ class Shared:
                     partial.write_bytes(msgspec.json.encode(closure))
 
     def grant(self, rate: Rate, own: Bucket, weight: int, *, is_ours: bool) -> tuple[Bucket, int]:
-        """As `core.budget.grant`, of what is left of the rate to all, inside a `turn` that is ours; else of `own`.
+        """As `core.feeds.budget.grant`, of what is left of the rate to all, inside a `turn` that is ours.
 
-        `own` is what this process knows by itself.
+        Else of `own`, which is what this process knows by itself.
         """
         if not is_ours:
             return grant(rate, own, weight, time.monotonic_ns())

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sofia_streams.core.id_search import IdSearch
+from sofia_streams.core.feeds.id_search import IdSearch
 from sofia_streams.errors import BadFrame, ConfigError
 from sofia_streams.ingest.rest.client import Rest
 from sofia_streams.model import IdKind, Trade

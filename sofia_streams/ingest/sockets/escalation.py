@@ -1,7 +1,7 @@
 """What is done about a silent instrument: asked for again, then its connection renewed, then a person is told.
 
-One step each time its silence has lasted the limit once more (`core.pulse`), so that a quiet market costs one harmless
-request and only a dead feed gets further. Where every instrument of a connection is silent (it may still get
+One step each time its silence has lasted the limit once more (`core.feeds.pulse`), so that a quiet market costs one
+harmless request and only a dead feed gets further. Where every instrument of a connection is silent (it may still get
 heartbeats), the connection is renewed first: to ask for each again would be a flood.
 """
 

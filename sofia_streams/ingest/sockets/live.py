@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from sofia_streams.core.skew import ClockSkew
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.windows import instrument_key
+from sofia_streams.core.feeds.skew import ClockSkew
 from sofia_streams.crash_points import passing
 from sofia_streams.ingest.intake import Intake, Record
 from sofia_streams.ingest.line import Line

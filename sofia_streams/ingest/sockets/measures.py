@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from prometheus_client import Counter as Metric
 
-from sofia_streams.core.skew import ClockSkew
+from sofia_streams.core.feeds.skew import ClockSkew
 from sofia_streams.ingest.sockets.connection import Feed
 from sofia_streams.obs import metrics
 

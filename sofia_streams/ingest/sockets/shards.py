@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.ingest.names import Names
 from sofia_streams.model import Market
 from sofia_streams.settings import Settings

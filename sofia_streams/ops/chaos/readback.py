@@ -16,8 +16,8 @@ from aiokafka import TopicPartition
 from redis.asyncio import Redis
 
 from sofia_streams import codec, topics
-from sofia_streams.core.gaps import newest
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.windows import instrument_key
+from sofia_streams.core.feeds.gaps import newest
 from sofia_streams.logread import places, read_gaps, reader, whole_topic
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, TradeBatch
 from sofia_streams.ops.chaos.verdict import Held, Window

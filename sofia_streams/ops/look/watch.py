@@ -6,7 +6,7 @@ import time
 from typing import NamedTuple, Self
 
 from sofia_streams import codec, topics
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import log_consumer, places
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Progress

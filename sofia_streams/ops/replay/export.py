@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sofia_streams.core.windows import SIZES_NS
+from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.errors import ConfigError
 from sofia_streams.files import whole
 from sofia_streams.model import CONSOLIDATED, Bar, TradeBatch

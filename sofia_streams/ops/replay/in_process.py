@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from sofia_streams.capture import CapturedFrame, merged_frames
-from sofia_streams.core import candles
-from sofia_streams.core.windows import Row, Rules
+from sofia_streams.core.bars import candles
+from sofia_streams.core.bars.windows import Row, Rules
 from sofia_streams.ingest.intake import Intake, Limits, Record
 from sofia_streams.ingest.names import Names
 from sofia_streams.model import NS_PER_MS, Gap, Punctuation, TradeBatch
@@ -110,9 +110,7 @@ def records_of(paths: Sequence[Path], settings: Settings) -> Iterator[Record]:
     yield from intake.ended(now_ns)
 
 
-def replay_in_process(
-    paths: Sequence[Path], settings: Settings | None = None, *, keep_trades: bool = False
-) -> Replay:
+def replay_in_process(paths: Sequence[Path], settings: Settings | None = None, *, keep_trades: bool = False) -> Replay:
     """Fold these captures in one merged receive order. Raises BadCapture."""
     replay = Replay(settings, keep_trades=keep_trades)
     for frame in merged_frames(paths):

@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from sofia_streams.core.ohlcv import window_start_ns
-from sofia_streams.core.tape import identity_of
-from sofia_streams.core.watermark import Watermark
-from sofia_streams.core.windows import instrument_key
+from sofia_streams.core.bars.ohlcv import window_start_ns
+from sofia_streams.core.bars.watermark import Watermark
+from sofia_streams.core.bars.windows import instrument_key
+from sofia_streams.core.feeds.tape import identity_of
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Gap, Punctuation, Trade, TradeBatch
 
 

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from sofia_streams.core.windows import SIZE_NAME
+from sofia_streams.core.bars.windows import SIZE_NAME
 from sofia_streams.ingest.intake import Record
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook, Difference

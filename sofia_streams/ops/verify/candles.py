@@ -1,8 +1,9 @@
 """Bars folded anew from the log's trades, beside the last revision of each in `bars`. Pure; one hour of a symbol.
 
 An independent check: nothing of the worker's state, windows or revisions is used, only the trades, the sums of
-`core.ohlcv` over the minutes that `core.rebuild` collects, and the rule by which windows close (`core.closing`). What
-it does not do: judge what a bar is worth (`quality`), or windows that the log does not close yet.
+`core.bars.ohlcv` over the minutes that `core.bars.rebuild` collects, and the rule by which windows close
+(`core.bars.closing`). What it does not do: judge what a bar is worth (`quality`), or windows that the log does not
+close yet.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from sofia_streams.core.ohlcv import Sums, bar_of, merge, window_start_ns
-from sofia_streams.core.rebuild import MinuteTrades, Place
-from sofia_streams.core.windows import Minute, joins_consolidated
+from sofia_streams.core.bars.ohlcv import Sums, bar_of, merge, window_start_ns
+from sofia_streams.core.bars.rebuild import MinuteTrades, Place
+from sofia_streams.core.bars.windows import Minute, joins_consolidated
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Bar, TradeBatch
 from sofia_streams.ops.verify.ledger import Comparison, compare
 from sofia_streams.ops.verify.logged import Logged

@@ -17,9 +17,9 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
-from sofia_streams.core.closing import Closing
-from sofia_streams.core.ohlcv import window_start_ns
-from sofia_streams.core.windows import Rules
+from sofia_streams.core.bars.closing import Closing
+from sofia_streams.core.bars.ohlcv import window_start_ns
+from sofia_streams.core.bars.windows import Rules
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import broker_down, log_consumer, places, records_between, since_ms
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, Punctuation, Trade, TradeBatch

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
-from sofia_streams.core.tape import identity_of
+from sofia_streams.core.feeds.tape import identity_of
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Bar, Gap, Ticker, Trade
 
 NS_PER_HOUR = 60 * NS_PER_MINUTE
@@ -73,7 +73,7 @@ def size_of(table: str) -> int:
 
 
 def trade_item(trade: Trade, *, extras: bool = False) -> Item:
-    """A trade; the same by what `core.tape` says. `extras`: whether the store has TRADE_EXTRAS."""
+    """A trade; the same by what `core.feeds.tape` says. `extras`: whether the store has TRADE_EXTRAS."""
     price, quantity = _digits(trade.price), _digits(trade.quantity)
     flags = f"{_TEXT[trade.snapshot]}{_BETWEEN}{_TEXT[trade.stale]}"
     values = _BETWEEN.join((price, quantity, trade.taker_side, str(trade.exchange_ns), flags))

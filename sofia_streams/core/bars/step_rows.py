@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from sofia_streams.core.ohlcv import bar_of, merge_all, window_start_ns
-from sofia_streams.core.quality import lacking, mark_of, marks_at_begin
-from sofia_streams.core.windows import (
+from sofia_streams.core.bars.ohlcv import bar_of, merge_all, window_start_ns
+from sofia_streams.core.bars.quality import lacking, mark_of, marks_at_begin
+from sofia_streams.core.bars.windows import (
     SIZES_NS,
     UNHEARD_NS,
     Feed,

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from sofia_streams.core.ids import IdSet
+from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.model import Gap, Trade
 
 GRACE_NS = 500_000_000

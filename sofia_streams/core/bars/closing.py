@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 
-from sofia_streams.core.ohlcv import window_start_ns
-from sofia_streams.core.watermark import sure_ns
-from sofia_streams.core.windows import Joint, Rules, instrument_key, is_live, joins_consolidated
+from sofia_streams.core.bars.ohlcv import window_start_ns
+from sofia_streams.core.bars.watermark import sure_ns
+from sofia_streams.core.bars.windows import Joint, Rules, instrument_key, is_live, joins_consolidated
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Gap, Punctuation, TradeBatch
 
 Record = TradeBatch | Punctuation | Gap

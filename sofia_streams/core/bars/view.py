@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sofia_streams.core.ohlcv import bar_of
-from sofia_streams.core.windows import SIZES_NS, Feed, Joint, Row, Window, instrument_key
+from sofia_streams.core.bars.ohlcv import bar_of
+from sofia_streams.core.bars.windows import SIZES_NS, Feed, Joint, Row, Window, instrument_key
 from sofia_streams.model import NS_PER_SECOND, Bar, Market
 
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from sofia_streams.core.windows import UNHEARD_NS, Name, Span, Stretch, joins_consolidated
+from sofia_streams.core.bars.windows import UNHEARD_NS, Name, Span, Stretch, joins_consolidated
 from sofia_streams.model import CONSOLIDATED, Bar
 
 _CUTS = 4

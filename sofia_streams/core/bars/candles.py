@@ -21,14 +21,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from sofia_streams.core.closing import stopped_ns
-from sofia_streams.core.consolidated import consolidate
-from sofia_streams.core.ids import IdSet
-from sofia_streams.core.ohlcv import merge, sums_of, window_start_ns
-from sofia_streams.core.quality import began_in, known_until_ns
-from sofia_streams.core.step_rows import StepRows
-from sofia_streams.core.watermark import sure_ns
-from sofia_streams.core.windows import (
+from sofia_streams.core.bars.closing import stopped_ns
+from sofia_streams.core.bars.consolidated import consolidate
+from sofia_streams.core.bars.ohlcv import merge, sums_of, window_start_ns
+from sofia_streams.core.bars.quality import began_in, known_until_ns
+from sofia_streams.core.bars.step_rows import StepRows
+from sofia_streams.core.bars.watermark import sure_ns
+from sofia_streams.core.bars.windows import (
     UNHEARD_NS,
     Feed,
     Heard,
@@ -41,6 +40,7 @@ from sofia_streams.core.windows import (
     Window,
     joins_consolidated,
 )
+from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.model import (
     NS_PER_MINUTE,
     NS_PER_SECOND,

@@ -5,7 +5,7 @@ For counting late trades as they come in. Candles decide by their own rows (`can
 
 from __future__ import annotations
 
-from sofia_streams.core.ohlcv import window_start_ns
+from sofia_streams.core.bars.ohlcv import window_start_ns
 from sofia_streams.model import NS_PER_SECOND, PUNCTUATION_LAG_NS
 
 

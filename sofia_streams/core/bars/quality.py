@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sofia_streams.core.windows import UNHEARD_NS, Feed, Heard, Hole, Joint, Span, is_live
+from sofia_streams.core.bars.windows import UNHEARD_NS, Feed, Heard, Hole, Joint, Span, is_live
 from sofia_streams.model import NS_PER_MINUTE, Gap, Punctuation, Quality, TradeBatch
 
 _ORDER: tuple[Quality, ...] = ("gap", "stale", "backfilled", "revised", "complete")

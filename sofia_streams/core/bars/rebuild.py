@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from sofia_streams.core.ohlcv import Sums, bar_of, merge_all, sums_of, window_start_ns
-from sofia_streams.core.quality import began_in, known_until_ns, lacking, mark_of, marks_at_begin
-from sofia_streams.core.windows import Heard, Hole, Minute, Name, is_live, joins_consolidated
+from sofia_streams.core.bars.ohlcv import Sums, bar_of, merge_all, sums_of, window_start_ns
+from sofia_streams.core.bars.quality import began_in, known_until_ns, lacking, mark_of, marks_at_begin
+from sofia_streams.core.bars.windows import Heard, Hole, Minute, Name, is_live, joins_consolidated
 from sofia_streams.model import (
     CONSOLIDATED,
     NS_PER_MINUTE,

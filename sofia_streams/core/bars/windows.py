@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from sofia_streams.core.ids import IdSet
-from sofia_streams.core.ohlcv import Sums
+from sofia_streams.core.bars.ohlcv import Sums
+from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Gap, Market, Punctuation, Quality, TradeBatch
 
 SIZES_NS = {"1s": NS_PER_SECOND, "1m": NS_PER_MINUTE}

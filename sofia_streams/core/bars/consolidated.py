@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import msgspec
 
-from sofia_streams.core.closing import joint_closed_ns, waits_after
-from sofia_streams.core.quality import absences
-from sofia_streams.core.step_rows import StepRows
-from sofia_streams.core.windows import Feed, Hole, Joint, instrument_key
+from sofia_streams.core.bars.closing import joint_closed_ns, waits_after
+from sofia_streams.core.bars.quality import absences
+from sofia_streams.core.bars.step_rows import StepRows
+from sofia_streams.core.bars.windows import Feed, Hole, Joint, instrument_key
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Gap, Punctuation, TradeBatch
 
 _replace = msgspec.structs.replace

@@ -1,0 +1,1 @@
+"""What a feed is worth: identities, gaps, plausible times and prices, liveness, request budgets."""
