@@ -57,10 +57,10 @@ class Child:
         """None while it runs."""
         return self._process.poll()
 
-    def log_tail(self) -> str:
+    def log_tail(self, bytes_max: int = LOG_TAIL_BYTES) -> str:
         """The last lines it wrote, without what only a terminal understands."""
         with self.log.open("rb") as file:
-            file.seek(max(0, self.log.stat().st_size - LOG_TAIL_BYTES))
+            file.seek(max(0, self.log.stat().st_size - bytes_max))
             return _TERMINAL.sub("", file.read().decode(errors="replace")).strip()
 
     def signal(self, number: signal.Signals) -> None:

@@ -19,6 +19,7 @@ from sofia_streams.embedded.stack import Stack
 from sofia_streams.errors import SLEPT_EXIT_CODE, NotWritten, SofiaError
 from sofia_streams.obs import metrics, waits
 from sofia_streams.ops.supervision.alerts import Alerts
+from sofia_streams.ops.supervision.last_words import TAIL_BYTES, last_words
 from sofia_streams.ops.supervision.restarts import Restarts
 from sofia_streams.ops.supervision.running import note_given_up
 from sofia_streams.ops.supervision.stall import Stall
@@ -148,7 +149,7 @@ class Supervisor:
         code = child.exit_code()
         if code is not None and not again.is_waiting:
             pause_s = again.ended(now_s, counts=self._is_own_fault(name, code))
-            last = " ".join(child.log_tail().splitlines()[-1:])[:_LAST_CHARS]
+            last = last_words(child.log_tail(TAIL_BYTES), was_killed=code < 0)[:_LAST_CHARS]
             ended = f"{name} ended with code {code}"
             if again.gave_up:
                 self._give_up(name, f"{ended}, {again.why_gave_up}", f"{child.log}: {last}")
