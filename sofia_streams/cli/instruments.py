@@ -66,7 +66,7 @@ def klines(
     from sofia_streams.ingest.rest.klines import fetch_klines
     from sofia_streams.ops.supervision.running import running_or_configured
 
-    pair, start_ns, end_ns = _pair(symbol, "SYMBOL"), _moment_ns(start, "--from"), _moment_ns(end, "--to")
+    pair, (start_ns, end_ns) = _pair(symbol, "SYMBOL"), _stretch_ns(start, end)
     settings = running_or_configured().model_copy(update={"crypto_exchanges": _venues(venue)})
     found = asyncio.run(
         fetch_klines(
@@ -95,7 +95,7 @@ def backfill(
     from sofia_streams.ops.backfill import backfill as run
     from sofia_streams.ops.supervision.running import running_or_configured
 
-    from_ns, to_ns = _moment_ns(start, "--from"), _moment_ns(end, "--to")
+    from_ns, to_ns = _stretch_ns(start, end)
     settings = running_or_configured().model_copy(update={"crypto_exchanges": _venues(venue)})
     wanted = Instrument(venue, settings.crypto_market, _pair(symbol, "--symbol"))
     done = asyncio.run(run(settings, wanted, from_ns, to_ns, say))
@@ -127,10 +127,15 @@ def _plain(value: Any) -> Any:
     return f"{value:f}" if isinstance(value, Decimal) else value
 
 
-def _moment_ns(text: str, option: str) -> int:
-    """A time as ISO 8601 writes it; UTC unless it says otherwise."""
+def _stretch_ns(start: str, end: str) -> tuple[int, int]:
+    """From and to, ns. What is no stretch of time is wrong use: exit code 2."""
+    from sofia_streams.errors import ConfigError
+    from sofia_streams.ops.verify.times import utc_ns
+
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"expected a time like 2026-01-31T12:00, found {text!r}", param_hint=option) from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()) * 10**9
+        start_ns, end_ns = utc_ns(start, "--from"), utc_ns(end, "--to")
+        if start_ns >= end_ns:
+            raise ConfigError(f"--to: expected a moment after --from ({start}), found {end}.")
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+    return start_ns, end_ns

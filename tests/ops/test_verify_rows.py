@@ -240,6 +240,9 @@ def test_a_stretch_of_time_is_whole_minutes_by_moments_or_how_long_ago():
     assert span_of(None, None) == Span(None, None)
     assert span_of("1970-01-01T00:01:30", "1970-01-01T00:02:01") == Span(NS_PER_MINUTE, 3 * NS_PER_MINUTE)
     assert span_of("1970-01-01T01:00:00+01:00", None) == Span(0, None)
+    assert span_of("1970-01-01T00:01:59.999999", "1970-01-01T00:02:00.000001") == Span(NS_PER_MINUTE, 3 * NS_PER_MINUTE)
+    last = span_of("2262-04-11T23:46", "2262-04-11T23:47")
+    assert last.until_ns == (2**63 - 1) // NS_PER_MINUTE * NS_PER_MINUTE
     found = span_of("2h", "90s", now_ns)
     assert found.from_ns is not None
     assert found.until_ns is not None
@@ -247,7 +250,8 @@ def test_a_stretch_of_time_is_whole_minutes_by_moments_or_how_long_ago():
     assert 0 <= found.until_ns - (now_ns - 90 * NS_PER_SECOND) < NS_PER_MINUTE
 
 
-@pytest.mark.parametrize(("start", "end"), [("yesterday", None), (None, "5 h"), ("2h", "3h"), ("1d", "2020-01-01")])
+@pytest.mark.parametrize(("start", "end"), [("yesterday", None), (None, "5 h"), ("2h", "3h"), ("1d", "2020-01-01"),
+    ("999999d", None), ("1969-12-31T23:59:59", None), (None, "2262-04-11T23:47:01"), (None, "9999-12-31")])  # fmt: skip
 def test_a_stretch_that_is_none_is_refused(start: str | None, end: str | None):
     with pytest.raises(ConfigError, match="expected"):
         span_of(start, end)
