@@ -49,6 +49,7 @@ class QuestDb:
         `retention_days` by table; 0 keeps for ever. Raises DependencyDown.
         """
         wrong: list[str] = []
+        doubling = self.doubling()  # of those that are there already
         for name, table in TABLES.items():
             days = retention_days.get(name, 0)
             columns = ", ".join(f"{column} {_TYPES[kind]}" for column, kind in table.columns.items())
@@ -57,7 +58,40 @@ class QuestDb:
                 f"PARTITION BY DAY{f' TTL {days} DAYS' if days else ''} WAL DEDUP UPSERT KEYS({', '.join(table.key)})"
             )
             wrong += self._complete(name)
+            if self.table(name) in doubling:
+                wrong.append(self._deduplicate(name))
         return wrong
+
+    def doubling(self) -> list[str]:
+        """Tables of ours that keep a row written again beside the first: DEDUP is off, or has other keys.
+
+        Raises DependencyDown.
+        """
+        there = {str(row[0]): bool(row[1]) for row in self.query("SELECT table_name, dedup FROM tables()")}
+        found = []
+        for name, table in TABLES.items():
+            own = self.table(name)
+            if own in there:
+                keys = self.query(f"SELECT \"column\" FROM table_columns('{own}') WHERE upsertKey")  # noqa: S608
+                if not there[own] or {str(row[0]) for row in keys} != {*table.key}:
+                    found.append(own)
+        return found
+
+    def _deduplicate(self, name: str) -> str:
+        """Switch DEDUP on for a table that is there; what to say of it."""
+        own, keys = self.table(name), ", ".join(TABLES[name].key)
+        try:
+            self.query(f"ALTER TABLE '{own}' DEDUP ENABLE UPSERT KEYS({keys})")
+        except QueryRefused as error:
+            return (
+                f"questdb: expected {own} with DEDUP UPSERT KEYS({keys}), found it without, and it cannot be switched "
+                f"on; a row written again is doubled. Rename the table and restart the writer, which makes it anew, "
+                f"then fill it from the log or the renamed table. {error}"
+            )
+        return (
+            f"questdb: expected {own} with DEDUP UPSERT KEYS({keys}), found it without; it is switched on now. Rows "
+            "that were written twice before stay: `sofia verify` names them as surplus."
+        )
 
     def _complete(self, name: str) -> list[str]:
         """Add the columns that an older version did not have; those of another type, with the cure."""

@@ -96,12 +96,16 @@ async def _topics(settings: Settings) -> Finding:
 async def _questdb(settings: Settings) -> Finding:
     if settings.questdb_host is None:
         return Finding("questdb", "skipped", "no QUESTDB_HOST and nothing runs here", "`sofia up` starts one.")
-    store = QuestDb(settings.questdb_address())
+    store = QuestDb(settings.questdb_address(), settings.table_prefix())
     tables = await asyncio.to_thread(store.query, "SELECT name, suspended FROM wal_tables()")
     suspended = [str(name) for name, is_suspended in tables if is_suspended]
     if suspended:
         cure = f"Free disk space, then in QuestDB: ALTER TABLE '{suspended[0]}' RESUME WAL; see its log for the cause."
         return Finding("questdb", "failed", f"does not apply what it takes for: {', '.join(suspended)}", cure)
+    doubling = await asyncio.to_thread(store.doubling)
+    if doubling:
+        cure = "Restart timeseries_writer, which switches DEDUP on; `sofia verify` names the rows that are doubled."
+        return Finding("questdb", "failed", f"keeps a row written again twice in: {', '.join(doubling)}", cure)
     return Finding("questdb", "ok", settings.questdb_address())
 
 
