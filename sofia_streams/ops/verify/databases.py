@@ -23,6 +23,7 @@ _APPLIED_S_MAX, _POLL_S = 60.0, 0.05
 _IDENTITY = ("venue", "market", "symbol")
 _NUMBERS = ("value", "sum")
 _NS_PER_DAY = 24 * NS_PER_HOUR
+_INT64 = 2**63
 
 
 class Database(Protocol):
@@ -69,8 +70,10 @@ class QuestDbSide:
 
     name, worker, holds_all = "questdb", "timeseries_writer", True
     on_surplus = (
-        "QuestDB deletes no rows: copy the table without them (CREATE TABLE … AS SELECT), or drop the day's partition "
-        "(ALTER TABLE … DROP PARTITION) and run sofia verify --repair"
+        "QuestDB deletes no rows: where the log has the whole day, drop its partition (ALTER TABLE … DROP PARTITION) "
+        "and run sofia verify --repair; or stop the writer and copy the table without them, with the clauses that SHOW "
+        "CREATE TABLE shows (CREATE TABLE … AS (SELECT …) TIMESTAMP(…) PARTITION BY DAY WAL DEDUP UPSERT KEYS(…)): "
+        "without DEDUP a row written again is doubled"
     )
 
     def __init__(self, store: QuestDb, retention_days: dict[str, int]) -> None:
@@ -110,7 +113,10 @@ class QuestDbSide:
                     f"SELECT {', '.join(_IDENTITY)}, cast(timestamp_floor('h', {at}) AS long), count() "  # noqa: S608
                     f"FROM '{self._store.table(table)}' WHERE {_within(at, span)}"
                 )
-                found |= {Bucket(table, *row[:4]): row[4] for row in self._store.query(sql)}
+                for *labels, hour_ns, count in self._store.query(sql):
+                    venue, market, symbol = (text or "" for text in labels)  # NULL: nobody of ours wrote it
+                    bucket = Bucket(table, venue, market, symbol, hour_ns)
+                    found[bucket] = found.get(bucket, 0) + count
         return found
 
     def expired(self, buckets: Iterable[Bucket]) -> set[Bucket]:
@@ -124,7 +130,7 @@ class QuestDbSide:
         """The rows of a bucket, in slices of time that hold about a page each. Raises DependencyDown."""
         table, at = bucket.table, STORED[bucket.table].time
         names = selected_names(table, extras=self.has_extras)
-        instrument = " AND ".join(f"{name} = {_quoted(getattr(bucket, name))}" for name in _IDENTITY)
+        instrument = " AND ".join(_equals(name, getattr(bucket, name)) for name in _IDENTITY)
         for start_ns, end_ns in slices(bucket, count):
             sql = (
                 f"SELECT {', '.join(_selected(table, name) for name in names)} FROM '{self._store.table(table)}' "  # noqa: S608  our names
@@ -162,9 +168,9 @@ def _text(value: Any) -> str:
 
 
 def _within(column: str, span: Span) -> str:
-    """A condition on a time column; one that holds for all where there is no bound."""
+    """A condition on a time column; one that holds for all where there is no bound, or none that int64 ns hold."""
     parts = [] if span.from_ns is None else [f"{column} >= '{_moment(span.from_ns)}'"]
-    if span.until_ns is not None:
+    if span.until_ns is not None and span.until_ns < _INT64:
         parts.append(f"{column} < '{_moment(span.until_ns)}'")
     return " AND ".join(parts) or f"{column} IS NOT NULL"
 
@@ -172,6 +178,12 @@ def _within(column: str, span: Span) -> str:
 def _moment(at_ns: int) -> str:
     seconds, rest_ns = divmod(at_ns, NS_PER_SECOND)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest_ns:09d}Z"
+
+
+def _equals(column: str, text: str) -> str:
+    """A condition on a label; no text: also where it is NULL."""
+    same = f"{column} = {_quoted(text)}"
+    return same if text else f"({same} OR {column} IS NULL)"
 
 
 def _quoted(text: str) -> str:

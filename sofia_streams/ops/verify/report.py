@@ -108,7 +108,8 @@ def differences(hours: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
         {
             "store": row["store"], "table": row["table"],
-            "instrument": f"{row['venue']}|{row['market']}|{row['symbol']}", "what": one["kind"], "rows": one["rows"],
+            "instrument": "|".join(row[name] or "NULL" for name in ("venue", "market", "symbol")),
+            "what": one["kind"], "rows": one["rows"],
             "first": one["first"], "last": one["last"], "from": moment(one["from_ns"]), "to": moment(one["until_ns"]),
             "fields": ", ".join(sorted(row["fields"])) if one["kind"] == "different" else "",
         }
