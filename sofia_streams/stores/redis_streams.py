@@ -28,6 +28,8 @@ _PIPELINE = 1_000
 """Commands sent before answers are read."""
 _PAGE = 2_000
 """Entries read at once."""
+NOT_UTF8 = "surrogateescape"
+"""How bytes that are no UTF-8, which nobody of ours wrote, come back: as lone surrogates."""
 _CONNECT_S, _ANSWER_S = 5, 10
 _REPEATED = "equal or smaller"
 EVICTION_CURE = (
@@ -95,7 +97,7 @@ class RedisStreams:
     def __init__(self, url: str, maxlen: int) -> None:
         # no timeout a read, for one costs more than the read itself: `_asked` has one for the whole
         self._client: Redis = Redis.from_url(
-            url, decode_responses=True, socket_timeout=None, socket_connect_timeout=_CONNECT_S
+            url, decode_responses=True, encoding_errors=NOT_UTF8, socket_timeout=None, socket_connect_timeout=_CONNECT_S
         )
         self._bound = f"$6\r\nMAXLEN\r\n$1\r\n~\r\n{packed(str(maxlen))}"
         self._heads: dict[str, str] = {}

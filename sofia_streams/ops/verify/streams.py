@@ -119,6 +119,7 @@ class StreamsSide:
             return
         table = _SIZES.get(fields.get("size_ns", ""), "") if topic == topics.BARS.name else topic
         try:
+            "".join((*fields, *fields.values())).encode()  # raises where Redis has bytes that are no UTF-8
             item = item_from_texts(table, fields)
             bucket = bucket_of(table, fields["venue"], fields["market"], fields["symbol"], item.at_ns)
         except (KeyError, ValueError):
