@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
@@ -89,19 +90,28 @@ def backfill(
 
     `--from 2026-01-31T12:00 --to 2026-01-31T12:05` go with it. Only what the log does not have is fetched; bars are
     revised and stores written by the running workers. Bybit gives its last 60 trades only. Exit code 0 when the stretch
-    is complete, 1 when the venue did not give it all or gave no answer.
+    is complete, 1 when the venue did not give it all or gave no answer, 2 when its end is still to come.
     """
     from sofia_streams.ingest.log_trades import Instrument
     from sofia_streams.ops.backfill import backfill as run
     from sofia_streams.ops.supervision.running import running_or_configured
 
     from_ns, to_ns = _stretch_ns(start, end)
+    _check_passed(to_ns, end)
     settings = running_or_configured().model_copy(update={"crypto_exchanges": _venues(venue)})
     wanted = Instrument(venue, settings.crypto_market, _pair(symbol, "--symbol"))
     done = asyncio.run(run(settings, wanted, from_ns, to_ns, say))
     show(done._asdict(), as_json=as_json)
     if not done.is_whole:
         raise typer.Exit(1)
+
+
+def _check_passed(to_ns: int, text: str) -> None:
+    now_ns = time.time_ns()
+    if to_ns > now_ns:
+        now = f"{datetime.fromtimestamp(now_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%S}"
+        found = f"expected a time that has passed (it is {now} UTC), found {text!r}, which is in the future"
+        raise typer.BadParameter(found, param_hint="--to")
 
 
 def _venues(text: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from sofia_streams.core.feeds.gaps import Missing, without
 from sofia_streams.errors import ConfigError
 from sofia_streams.ingest.log_trades import Instrument
 from sofia_streams.ingest.names import Names
@@ -50,6 +51,7 @@ async def backfill(settings: Settings, wanted: Instrument, from_ns: int, to_ns: 
         raise ConfigError(f"backfill: expected --from before --to, found {from_ns} and {to_ns} ns.")
     names, place = Names(settings.listings()), Place.of(settings)
     stretch = Stretch(wanted, from_ns, to_ns - 1, passed_ns=to_ns)
+    stretch.is_strict = True
     async with place.rest(wanted.venue, wanted.market) as rest, TradeLog(settings) as log:
         found = await _fetch(rest, settings, names, log, stretch, say)
         is_whole = found.state == "whole"
@@ -66,9 +68,12 @@ async def _fetch(rest: Rest, settings: Settings, names: Names, log: TradeLog, st
         return await fill(rest, settings, names, log, stretch)
     listing = names.listing(*stretch.instrument)
     await find_ids(rest, settings, listing, stretch)
-    first, last = stretch.ids or (0, 0)
+    first, last = stretch.ids or (0, -1)
     total = _left(stretch)
-    say(f"ids {first} to {last}: {total} are not in the log")
+    if first <= last:
+        say(f"ids {first} to {last}: {total} are not in the log")
+    else:
+        say(f"{rest.venue} shows no trades of {listing} in this stretch")
     return await fill_ids(rest, listing, log, stretch, lambda: say(f"{total - _left(stretch)} of {total} fetched"))
 
 
@@ -82,7 +87,9 @@ def _holds(stretch: Stretch, gap: Gap) -> bool:
         return False
     if gap.first_id and stretch.ids:
         first, last = stretch.ids
-        return gap.id_kind == stretch.id_kind and first <= int(gap.first_id) and int(gap.last_id) <= last
+        found = Missing(int(gap.first_id), int(gap.last_id), gap.from_ns, gap.until_ns)
+        is_inside = gap.id_kind == stretch.id_kind and first <= found.first_id and found.last_id <= last
+        return is_inside and without(found, stretch.outside) == [found]
     return stretch.from_ns <= gap.from_ns and gap.until_ns <= stretch.until_ns
 
 

@@ -153,6 +153,13 @@ def test_wrong_use_is_exit_code_2(arguments, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+def test_a_stretch_that_is_still_to_come_is_wrong_use(tmp_path):
+    stretch = ("--from", "2026-01-01", "--to", "2999-01-02")
+    done = sofia(tmp_path, "backfill", "--venue", "okx", "--symbol", "BTC/USDT", *stretch)
+    assert done.returncode == 2
+    assert "--to" in done.stderr and "in the future" in done.stderr
+
+
 def test_the_bundle_has_no_secret(tmp_path):
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "ohlcv.log").write_text(f"token {SECRET}\nredis://user:hunter22@host:1/0\npassword hunter22\n")

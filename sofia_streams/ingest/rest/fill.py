@@ -68,6 +68,9 @@ class Stretch:
         """Whether nothing of it is before the first id, and after the last."""
         self.done = IdSet()
         """Ids that came, or that the venue has no trades of, or that were known before."""
+        self.is_strict = False
+        """Whether trades whose ids are in it, but whose times are not, are left out (`outside`) rather than taken."""
+        self.outside = IdSet()
         self.reached_ns = 0
         """Up to when it is whole, where ids do not count."""
         self.trades = self.absent = 0
@@ -133,7 +136,9 @@ async def find_ids(rest: Rest, settings: Settings, listing: str, wanted: Stretch
     Raises as `find_id`.
     """
     kind = wanted.id_kind = live_id_kind(rest)
-    first, end = await find_id(rest, listing, wanted.from_ns), await find_id(rest, listing, wanted.until_ns + 1)
+    # the end before the first: a trade that is printed between the two questions is behind both
+    end = await find_id(rest, listing, wanted.until_ns + 1)
+    first = await find_id(rest, listing, wanted.from_ns)
     wanted.ids = first, end - 1
     before = fetch_ids(rest, listing, max(0, first - _AROUND[1]), max(0, first - 1), id_kind=kind)
     wanted.begins = first <= 1 or await _any(before, lambda trade: trade.exchange_ns < wanted.from_ns)
@@ -192,7 +197,7 @@ async def _fill_run(
     async for page in fetch_ids(rest, listing, low, high, id_kind=wanted.id_kind or "trade"):
         taken = answer.take(page)
         if taken:
-            await _put(log, wanted, taken)
+            await _put(log, wanted, _inside(wanted, taken))
             wanted.done = _joined(wanted.done, answer.came)
             say()
         if answer.is_enclosed():
@@ -201,6 +206,17 @@ async def _fill_run(
         for one in answer.absent():
             wanted.done = wanted.done.union_range(one.first_id, one.last_id)
             wanted.absent += one.ids()
+
+
+def _inside(wanted: Stretch, taken: Sequence[Trade]) -> Sequence[Trade]:
+    """Those that are to be written."""
+    if not wanted.is_strict:
+        return taken
+    found = [trade for trade in taken if wanted.from_ns <= trade.exchange_ns <= wanted.until_ns]
+    for trade in taken:
+        if not wanted.from_ns <= trade.exchange_ns <= wanted.until_ns:
+            wanted.outside = wanted.outside.union_range(trade.order - trade.count + 1, trade.order)
+    return found
 
 
 async def _fill_recent(rest: Rest, settings: Settings, listing: str, log: TradeLog, wanted: Stretch) -> Fetched:
@@ -220,6 +236,8 @@ async def _fill_recent(rest: Rest, settings: Settings, listing: str, log: TradeL
 
 
 async def _put(log: TradeLog, wanted: Stretch, trades: Sequence[Trade]) -> None:
+    if not trades:
+        return
     await log.put(TradeBatch(*wanted.instrument, time.time_ns(), LINE, list(trades)))
     await log.drain()  # the next look at the log sees them
     wanted.trades += len(trades)
