@@ -14,12 +14,13 @@ from typing import NamedTuple, Self
 from sofia_streams.embedded import jars, java, kafka, postgres, process, questdb, redis
 from sofia_streams.embedded.lock import DataDirLock
 from sofia_streams.embedded.ports import HOST, pick_ports
-from sofia_streams.errors import DependencyDown
+from sofia_streams.errors import ConfigError, DependencyDown
 
 READY_DEADLINE_S = 60.0
 STOP_GRACE_S = 8.0
 _POLL_S = 0.05
 _SAY_EVERY_JARS = 10
+_UNPACKED = "libquestdb*.so"
 _STOP_SIGNALS = {"postgres": postgres.STOP_SIGNAL}
 
 
@@ -108,6 +109,7 @@ class Stack:
         try:
             for name in process.stop_leftovers(self._data_dir):
                 self._say(f"stopped a {name} left over from an earlier run")
+            self._clear_unpacked()
             addresses = self._start_all()
             self._wait_until_ready()
         except BaseException:
@@ -142,10 +144,22 @@ class Stack:
         return {name: server.child.pid for name, server in self._servers.items()}
 
     def _make_folders(self) -> None:
-        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._data_dir.chmod(0o700)
-        for name in ("run", "log", "tmp"):
-            (self._data_dir / name).mkdir(mode=0o700, exist_ok=True)
+        try:
+            self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._data_dir.chmod(0o700)
+            for name in ("run", "log", "tmp"):
+                (self._data_dir / name).mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            found = f"{error.filename or self._data_dir}: {error.strerror or error}"
+            raise ConfigError(
+                f"DATA_DIR: expected a folder of our own that is there or can be made, {self._data_dir}, "
+                f"found {found}. Name another folder in DATA_DIR, or give us the right to write there."
+            ) from None
+
+    def _clear_unpacked(self) -> None:
+        """Remove the libraries of a QuestDB that was killed; only servers of this data directory unpack any there."""
+        for path in (self._data_dir / "tmp").glob(_UNPACKED):
+            path.unlink(missing_ok=True)
 
     def _pick_ports(self) -> Sequence[int]:
         """Kafka, its controller, QuestDB's HTTP and PostgreSQL wire, Redis, PostgreSQL; says which are unusual."""
