@@ -217,12 +217,13 @@ async def test_the_connections_of_a_venue_are_opened_at_its_pace():
         pace, desk = Pace(20), LiveDesk(Intake(), Kept())
         shards = [Shard("binance", "spot", f"binance-{n}", ["BTCUSDT"], url, f"binance-{n}") for n in range(5)]
         feeds = [Feed(shard, desk, pace) for shard in shards]
+        begun = time.monotonic()
         tasks = [asyncio.create_task(feed.run()) for feed in feeds]
         await until(lambda: len(opened) == 5)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-    assert opened[-1] - opened[0] >= 4 * 0.05 - 0.02
+    assert opened[-1] - begun >= 4 * 0.05 - 0.002  # a timer may be a millisecond early
 
 
 async def test_frames_wait_bounded_while_the_log_is_behind_and_none_is_dropped():

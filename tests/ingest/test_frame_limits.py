@@ -63,6 +63,12 @@ def zeros_compressed(size):
     return (whole + press.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compressed():
+    """Made beforehand: it takes seconds, in which a venue could not even answer a ping."""
+    zeros_compressed(2**30)
+
+
 async def endless(socket):
     """Parts of one message that never ends, until the other side has had enough."""
     socket.transport.write(b"\x01\x00")

@@ -169,7 +169,7 @@ def test_tickers_follow_the_tape(reels):
 
 @pytest.mark.parametrize("venue", VENUES)
 @given(seed=st.integers(0, 2**32), rate=st.floats(1, 2_000), skew_s=st.integers(-60, 60))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_frames_that_are_sent_parse_back_to_what_was_said(venue, reels, seed, rate, skew_s):
     plan = Plan((venue,), PAIRS, rate, seed)
     skew_ns = {venue: skew_s * SECOND_NS}
