@@ -26,7 +26,7 @@ from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Alert, Gap, Punctuation, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
-from sofia_streams.worker.logtail import records_at, stretches
+from sofia_streams.worker.logtail import extents, records_at
 from sofia_streams.worker.trail import Changed, LogExtent, Marks, Overtaken, from_text, judge, time_of
 
 _log = structlog.get_logger("log_check")
@@ -94,12 +94,12 @@ class LogCheck:
         if self._at_work_ms is None:
             self._at_work_ms = max((time_of(found[0][1]) for found in marks.values() if found), default=None)
         newest = {place: [offset for offset, _ in marks[place][:1]] for place in committed}
-        logs = await stretches(self._settings, newest)
+        logs = await extents(self._settings, newest)
         strange = [place for place in committed if judge(committed[place], marks[place], logs[place])]
         findings: dict[TopicPartition, Finding] = {}
         if strange:  # look closer
             asked = {place: [*(offset for offset, _ in marks[place]), logs[place].first] for place in strange}
-            logs = await stretches(self._settings, asked)
+            logs = await extents(self._settings, asked)
         for place in strange:
             if found := judge(committed[place], marks[place], logs[place]):
                 findings[place] = found
@@ -121,7 +121,7 @@ class LogCheck:
         if feed.offset not in records or is_applied(records[feed.offset], key, feed):
             return
         found = findings[place] = Changed(feed.offset + 1, log.first)
-        log = (await stretches(self._settings, {place: [log.first]}))[place]
+        log = (await extents(self._settings, {place: [log.first]}))[place]
         await self._announce(place, found, feed.reached_ns, log, knows)
 
     async def _announce(

@@ -65,13 +65,11 @@ async def marks_at(settings: Settings, wanted: Mapping[TopicPartition, int]) -> 
 
     A partition whose record retention has dropped is left out: nothing can be said of it. Raises DependencyDown.
     """
-    found = await stretches(settings, {place: (offset,) for place, offset in wanted.items()})
-    return {
-        place: found[place].marks[offset] for place, offset in wanted.items() if offset in found[place].marks
-    }
+    found = await extents(settings, {place: (offset,) for place, offset in wanted.items()})
+    return {place: found[place].marks[offset] for place, offset in wanted.items() if offset in found[place].marks}
 
 
-async def stretches(
+async def extents(
     settings: Settings, wanted: Mapping[TopicPartition, Sequence[int]]
 ) -> dict[TopicPartition, LogExtent]:
     """Each partition as the log has it now, with the marks of these offsets. Raises DependencyDown."""
