@@ -15,7 +15,7 @@ import structlog
 from faust.serializers import codecs
 
 from sofia_streams import codec
-from sofia_streams.core.bars.windows import Feed
+from sofia_streams.core.bars.windows import Feed, Gaps, gaps_key
 from sofia_streams.crash_points import passing
 from sofia_streams.errors import BadRecord
 from sofia_streams.topics import partition_name
@@ -146,13 +146,19 @@ class DeferredTable(faust.Table):
     async def step_back(self, partition: int, offset: int, is_there: Callable[[str], bool]) -> None:
         """Let instruments of a partition take records from `offset` on again; their trades are known by their ids.
 
-        `is_there(symbol)` says whether a symbol is in the partition. Acknowledged by the changelog.
+        `is_there(symbol)` says whether a symbol is in the partition. Acknowledged by the changelog. Gaps step back with
+        their feed, and before it; those that a crash left ahead of it stay so.
         """
         for key, row in list(self.data.items()):
             if isinstance(row, Feed) and row.offset >= offset and is_there(key.rpartition("|")[2]):
-                stepped = msgspec.structs.replace(row, offset=offset - 1)
-                self.data[key] = stepped
-                await self.write(Change(partition, key, stepped))
+                gaps = self.data.get(gaps_key(key))
+                if isinstance(gaps, Gaps) and offset <= gaps.offset <= row.offset:
+                    await self._put(partition, gaps_key(key), msgspec.structs.replace(gaps, offset=offset - 1))
+                await self._put(partition, key, msgspec.structs.replace(row, offset=offset - 1))
+
+    async def _put(self, partition: int, key: str, row: Feed | Gaps) -> None:
+        self.data[key] = row
+        await self.write(Change(partition, key, row))
 
     def write(self, change: Change) -> Awaitable[Any]:
         """Send one change to the changelog; the future of its acknowledgement."""
