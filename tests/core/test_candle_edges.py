@@ -140,7 +140,9 @@ def test_a_venue_is_away_again_behind_what_its_closed_gap_explains():
     records, closed = filled_outage(50)
     made = RebuildingTable().feed(*records, closed, *seconds(170, 400))
     marks = qualities(made, CONSOLIDATED)
-    assert {quality for at, quality in marks.items() if at < 171} <= {"complete", "backfilled"}
+    explained = {at: quality for at, quality in marks.items() if 120 < at < 171}
+    assert explained == dict.fromkeys(range(130, 171, 10), "complete")
+    assert {quality for at, quality in marks.items() if at <= 120} == {"complete"}
     assert {quality for at, quality in marks.items() if at > 171} == {"stale"}
 
 
