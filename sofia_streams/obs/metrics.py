@@ -47,7 +47,10 @@ RECORDS = Counter("sofia_records", "Log records applied", ["topic"])
 TRADES_APPLIED = Counter("sofia_trades_applied", "Trades folded into candles")
 TRADES_LATE = Counter("sofia_trades_late", "Trades that revised a closed window")
 BARS = Counter("sofia_bars", "Bars published", ["size"])
-BARS_NOT_REBUILT = Counter("sofia_bars_not_rebuilt", "Minutes that a trade reached after the log had dropped them")
+BARS_NOT_REBUILT = Counter(
+    "sofia_bars_not_rebuilt",
+    "Minutes, a venue's or consolidated, that a trade or news of a gap reached after the log had dropped them",
+)
 STAGE_MS = Histogram(
     "sofia_stage_ms", "From the log record's time (live: receipt) to done, by stage", ["stage"], buckets=_FINE_MS
 )

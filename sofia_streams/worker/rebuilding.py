@@ -19,8 +19,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from sofia_streams import codec, topics
 from sofia_streams.core.bars.candles import Step
 from sofia_streams.core.bars.ohlcv import window_start_ns
-from sofia_streams.core.bars.rebuild import Marks, MinuteTrades, Place, changed_bars, place_of, remarked_bars
-from sofia_streams.core.bars.stretches import Piece, pieces
+from sofia_streams.core.bars.rebuild import Marks, MinuteTrades, Published, changed_bars, remarked_bars
+from sofia_streams.core.bars.stretches import Piece, minutes_before, pieces
 from sofia_streams.core.bars.windows import UNHEARD_NS, Heard, Minute, Name, Stretch
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import EARLY_NS, readable, reader, records_between, since_ms
@@ -77,10 +77,10 @@ class Rebuilder:
             collected = MinuteTrades(whole, heard)
             async for data in _between(consumer, trades, begin_ms, ends[trades]):
                 _add(collected, data)
-            published: dict[Place, Bar] = {}
+            published = Published()
             async for data in _between(consumer, bars, begin_ms, ends[bars]):
                 _remember(published, data)
-        sent = await self._send(changed_bars(collected.windows(published), published))
+        sent = await self._send(changed_bars(collected.windows(published.last), published))
         self._reached |= dict.fromkeys(whole, ends[trades] - 1)
         _log.warning("revised old bars from the log", minutes=len(whole), bars=sent)
 
@@ -99,7 +99,7 @@ class Rebuilder:
             async for data in _between(consumer, trades, begin_ms, ends[trades]):
                 _add(marks, data)
             for piece in pieces(stretches, _PIECE_NS):
-                published: dict[Place, Bar] = {}
+                published = Published()
                 async for data in _between(consumer, bars, since_ms(piece.from_ns), ends[bars]):
                     _remember(published, data, piece)
                 sent += await self._send(remarked_bars(marks, published))
@@ -131,16 +131,13 @@ async def _whole_ns(consumer: AIOKafkaConsumer, trades: TopicPartition, end: int
 
 def _later_than(whole_ns: int, stretches: Iterable[Stretch]) -> list[Stretch]:
     """The parts of stretches from this moment on; that the log has the others no more is said."""
-    found, lost = [], 0
-    for one in stretches:
-        lost += -(-max(0, min(whole_ns, one.end_ns) - one.from_ns) // NS_PER_MINUTE)
-        if whole_ns < one.end_ns:
-            found.append(one._replace(from_ns=max(one.from_ns, whole_ns)))
-    _say_lost(lost)
-    return found
+    found = list(stretches)
+    _say_lost(minutes_before(whole_ns, found))
+    return [one._replace(from_ns=max(one.from_ns, whole_ns)) for one in found if whole_ns < one.end_ns]
 
 
 def _say_lost(minutes: int) -> None:
+    """Of so many minutes, each of one venue's or the consolidated bars, the log has no longer all trades."""
     if minutes:
         _log.error("too late to revise: the log no longer holds those minutes", minutes=minutes)
         metrics.BARS_NOT_REBUILT.inc(minutes)
@@ -161,10 +158,10 @@ def _add(collected: MinuteTrades | Marks, data: bytes) -> None:
         collected.add(record)
 
 
-def _remember(published: dict[Place, Bar], data: bytes, piece: Piece | None = None) -> None:
+def _remember(published: Published, data: bytes, piece: Piece | None = None) -> None:
     try:
         bar = codec.decode_bar(data)
     except BadRecord:
         return
     if piece is None or piece.holds(bar):
-        published[place_of(bar)] = bar
+        published.add(bar)

@@ -5,7 +5,7 @@ from decimal import Decimal
 from sofia_streams import codec
 from sofia_streams.core.bars.candles import Step, apply
 from sofia_streams.core.bars.ohlcv import merge_all, sums_of, window_start_ns
-from sofia_streams.core.bars.rebuild import Marks, MinuteTrades, changed_bars, place_of, remarked_bars
+from sofia_streams.core.bars.rebuild import Marks, MinuteTrades, Published, changed_bars, remarked_bars
 from sofia_streams.core.bars.stretches import pieces
 from sofia_streams.core.bars.windows import Row, Rules
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, Trade, TradeBatch
@@ -119,9 +119,9 @@ class RebuildingTable(Table):
         for record in self.log:
             trades.add(record)
             marks.add(record)
-        published = {place_of(bar): bar for bar in self.published}
-        self.published += changed_bars(trades.windows(published), published)
+        published = Published(self.published)
+        self.published += changed_bars(trades.windows(published.last), published)
         if step.remark is not None:
             for piece in pieces([step.remark], 3600 * S):
-                wanted = {place_of(bar): bar for bar in self.published if piece.holds(bar)}
+                wanted = Published(bar for bar in self.published if piece.holds(bar))
                 self.published += remarked_bars(marks, wanted)

@@ -12,7 +12,6 @@ from candle_tables import (
     Table,
     batch,
     expected,
-    place_of,
     punctuation,
     trade,
     values,
@@ -21,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sofia_streams.core.bars.candles import apply
+from sofia_streams.core.bars.rebuild import place_of
 from sofia_streams.core.bars.windows import Feed, Rules
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Punctuation, TradeBatch
 

@@ -130,8 +130,8 @@ def fold(record: TradeBatch | Punctuation | Gap) -> None:
     trades = rebuild.MinuteTrades([minute])
     for one in (batch, record):
         trades.add(one)
-    published = {rebuild.place_of(bar): bar for bar in bars}
-    for bar in rebuild.changed_bars(trades.windows(published), published):
+    published = rebuild.Published(bars)
+    for bar in rebuild.changed_bars(trades.windows(published.last), published):
         assert codec.decode_bar(codec.encode(bar)) == bar
 
 

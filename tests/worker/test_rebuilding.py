@@ -30,7 +30,18 @@ class Scene:
         self.log, self.first, self.reads = {TRADES: [], BARS: []}, 0, Counter()
         self.rows, self.sent, self.due = {}, [], []
         monkeypatch.setattr(logread, "AIOKafkaConsumer", lambda *_, **__: Reader(self))
+        self._start()
+
+    def _start(self):
         self.rebuilder = Rebuilder(SETTINGS, self.publish, self.flush)
+
+    def restart(self, rows):
+        """The worker is killed, what it had sent is in the log, and of the changelog these rows."""
+        for outputs in self.due:
+            for output in outputs:
+                output.close()
+        self.rows, self.due = dict(rows), []
+        self._start()
 
     async def publish(self, bar):
         self.sent.append(bar)
@@ -52,8 +63,11 @@ class Scene:
     async def fold(self, record, at_s):
         """A record that was written at this second is read; what it causes is not waited for."""
         self.put(TRADES, record, at_s)
-        offset = len(self.log[TRADES]) - 1
-        step = apply(self.rows, record, offset=offset, rules=Rules())
+        await self.take(len(self.log[TRADES]) - 1)
+
+    async def take(self, offset):
+        """A record of the log is read."""
+        step = apply(self.rows, self.log[TRADES][offset].record, offset=offset, rules=Rules())
         outputs = [await self.publish(bar) for bar in step.bars]
         if step.rebuild or step.remark:
             outputs.append(self.rebuilder.rebuild(step, 0, offset))
@@ -199,6 +213,38 @@ async def test_what_is_on_its_way_to_the_log_is_waited_for_before_news_that_it_i
     assert (found.trade_count, found.quality, found.revision) == (2, "gap", 2)
 
 
+@pytest.mark.parametrize("is_closed", [True, False])
+async def test_a_kill_within_a_batch_of_news_leaves_no_bar_behind_a_higher_revision_of_it(scene, is_closed):
+    """Between two pieces of news a second closes and is no longer kept; the second one is served with the first."""
+    await two_symbols(scene, 400)
+    rows, first = dict(scene.rows), len(scene.log[TRADES])
+    hole = gap(405, until_s=406)
+    await scene.fold(gap(100), 401)
+    for at_s in (405, 406, 407, 600, 601):
+        for venue in ("binance", "okx"):
+            await scene.fold(trades(at_s, at_s, venue=venue), at_s)
+    await scene.fold(hole, 602)
+    for output in scene.due[0]:
+        await output
+    assert (scene.second(405).revision, scene.second(405).quality) == (1, "gap"), "served with the first"
+    until = len(scene.log[TRADES])
+    scene.restart(rows)
+    if is_closed:
+        scene.put(TRADES, msgspec.structs.replace(hole, state="closed"), 603)
+    for offset in range(first, until):
+        await scene.take(offset)
+    await scene.settle()
+    assert scene.second(405).quality == ("revised" if is_closed else "gap")
+    highest = Counter()
+    for one in scene.log[BARS]:
+        place = place_of(one.record)
+        highest[place] = max(highest[place], one.record.revision)
+    assert {place: bar.revision for place, bar in scene.bars().items()} == highest
+    await scene.fold(trades(9999, 405), 604)
+    await scene.settle()
+    assert (scene.second(405).trade_count, scene.second(405).revision) == (2, 3)
+
+
 def not_rebuilt():
     return metrics.BARS_NOT_REBUILT._value.get()
 
@@ -209,7 +255,7 @@ async def test_what_retention_dropped_is_said_and_left_and_what_is_whole_is_made
     before = not_rebuilt()
     await scene.fold(gap(60, until_s=700), 901)
     await scene.settle()
-    assert not_rebuilt() - before == 7  # what is left stands whole from five minutes after its first record on
+    assert not_rebuilt() - before == 14  # what is left stands whole from five minutes after its first record on
     assert scene.second(479).quality == "complete"
     assert scene.second(480).quality == "gap"
     before, late = not_rebuilt(), trades(9998, 421)
@@ -226,5 +272,15 @@ async def test_of_trades_that_are_all_dropped_nothing_is_made_again(scene):
     before = not_rebuilt()
     await scene.fold(gap(60), 501)
     await scene.settle()
-    assert not_rebuilt() - before == 1
+    assert not_rebuilt() - before == 2  # the minute of the venue and the consolidated one
     assert scene.second(60).quality == "complete"
+
+
+async def test_a_minute_that_several_news_of_one_batch_reach_too_late_is_counted_once(scene):
+    await two_symbols(scene, 500)
+    scene.first = len(scene.log[TRADES]) + 10
+    before = not_rebuilt()
+    for hole in (gap(60, until_s=239), gap(130, until_s=150), gap(190), gap(60, symbol="ETH/USDT")):
+        await scene.fold(hole, 501)
+    await scene.settle()
+    assert not_rebuilt() - before == 2 * (3 + 1)  # each of the venue and consolidated

@@ -45,6 +45,39 @@ def place_of(bar: Bar) -> Place:
     return Place(bar.venue, bar.market, bar.symbol, bar.size_ns, bar.start_ns)
 
 
+class Published:
+    """The bars that the log has: the last of each place, and how high its revisions went.
+
+    The last one can be a lower revision. A worker that was killed before it stored a row publishes that row's bar once
+    more, behind what was made of it from the log. Such a bar needs another one, above all of them, even if it is right.
+    """
+
+    def __init__(self, bars: Iterable[Bar] = ()) -> None:
+        self.last: dict[Place, Bar] = {}
+        self._higher: dict[Place, int] = {}
+        for bar in bars:
+            self.add(bar)
+
+    def add(self, bar: Bar) -> None:
+        """The next bar of the log."""
+        place = place_of(bar)
+        highest = self.next_revision(place) - 1
+        if highest > bar.revision:
+            self._higher[place] = highest
+        else:
+            self._higher.pop(place, None)
+        self.last[place] = bar
+
+    def next_revision(self, place: Place) -> int:
+        """One more than any bar of a place has; 0 where there is none."""
+        known = self.last.get(place)
+        return 0 if known is None else self._higher.get(place, known.revision) + 1
+
+    def is_lower(self, place: Place) -> bool:
+        """Whether the last bar of a place stands behind one of a higher revision."""
+        return place in self._higher
+
+
 class Rebuilt(NamedTuple):
     """What a bar is made of (None: no trade), and what that is worth (but for `revised`)."""
 
@@ -184,24 +217,24 @@ class MinuteTrades:
         return [view for view in views if Minute(view, market, symbol, minute_ns) in self._minutes]
 
 
-def changed_bars(windows: Mapping[Place, Rebuilt], published: Mapping[Place, Bar]) -> Iterator[Bar]:
-    """The bars that differ from those `published`, as their next revision, in order of time."""
+def changed_bars(windows: Mapping[Place, Rebuilt], published: Published) -> Iterator[Bar]:
+    """The bars that differ from the last `published`, or must go above it, as their next revision, in order of time."""
     for place in sorted(windows, key=lambda place: (place.start_ns, place)):
-        known = published.get(place)
-        revision = 0 if known is None else known.revision + 1
+        known = published.last.get(place)
         sums, mark = windows[place]
-        bar = bar_of(sums, **place._asdict(), revision=revision, mark=mark)
-        if known is None or bar.without_revision() != known.without_revision() or mark != _mark(known):
+        bar = bar_of(sums, **place._asdict(), revision=published.next_revision(place), mark=mark)
+        is_same = known is not None and bar.without_revision() == known.without_revision() and mark == _mark(known)
+        if not is_same or published.is_lower(place):
             yield bar
 
 
-def remarked_bars(marks: Marks, published: Mapping[Place, Bar]) -> Iterator[Bar]:
-    """The bars that are worth something else than as they were `published`, as their next revision."""
-    for place in sorted(published, key=lambda place: (place.start_ns, place)):
-        bar, mark = published[place], marks.of(place)
-        if mark != _mark(bar):
+def remarked_bars(marks: Marks, published: Published) -> Iterator[Bar]:
+    """The bars that are worth something else than as last `published`, or must go above it, as their next revision."""
+    for place in sorted(published.last, key=lambda place: (place.start_ns, place)):
+        bar, mark = published.last[place], marks.of(place)
+        if mark != _mark(bar) or published.is_lower(place):
             quality: Quality = "revised" if mark == "complete" else mark
-            yield msgspec.structs.replace(bar, revision=bar.revision + 1, quality=quality)
+            yield msgspec.structs.replace(bar, revision=published.next_revision(place), quality=quality)
 
 
 def _mark(bar: Bar) -> Quality:

@@ -10,8 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from sofia_streams.core.bars.ohlcv import window_start_ns
 from sofia_streams.core.bars.windows import UNHEARD_NS, Name, Span, Stretch, joins_consolidated
-from sofia_streams.model import CONSOLIDATED, Bar
+from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Bar
 
 _CUTS = 4
 """Into so many parts a long stretch is cut that would fill a piece: those of a moment come to stand in one piece."""
@@ -59,16 +60,35 @@ def pieces(stretches: Iterable[Stretch], size_ns: int) -> Iterator[Piece]:
         yield Piece(parts)
 
 
+def minutes_before(until_ns: int, stretches: Iterable[Stretch]) -> int:
+    """How many minutes of these stretches begin before then: each venue's and the consolidated ones, each once."""
+    found = 0
+    for spans in _spans(stretches).values():
+        parts = ((from_ns, min(end_ns, until_ns)) for from_ns, end_ns in spans)
+        for first_ns, end_ns in _joined(_whole_minutes(*part) for part in parts if part[0] < part[1]):
+            found += (end_ns - first_ns) // NS_PER_MINUTE
+    return found
+
+
+def _whole_minutes(from_ns: int, until_ns: int) -> Span:
+    return window_start_ns(from_ns, NS_PER_MINUTE), -window_start_ns(-until_ns, NS_PER_MINUTE)
+
+
 def _parts(stretches: Iterable[Stretch], size_ns: int) -> Iterator[Part]:
+    for name, found in _spans(stretches).items():
+        for first_ns, until_ns in _joined(found):
+            for from_ns in range(first_ns, until_ns, size_ns):
+                yield Part(from_ns, min(from_ns + size_ns, until_ns), name)
+
+
+def _spans(stretches: Iterable[Stretch]) -> dict[Name, list[Span]]:
+    """Of each venue, and of the consolidated, what these stretches are of its bars."""
     spans: dict[Name, list[Span]] = defaultdict(list)
     for one in stretches:
         spans[one.venue, one.market, one.symbol].append((one.from_ns, one.until_ns))
         if joins_consolidated(one.venue, one.market):
             spans[CONSOLIDATED, one.market, one.symbol].append((one.from_ns, one.joint_until_ns))
-    for name, found in spans.items():
-        for first_ns, until_ns in _joined(found):
-            for from_ns in range(first_ns, until_ns, size_ns):
-                yield Part(from_ns, min(from_ns + size_ns, until_ns), name)
+    return spans
 
 
 def _joined(spans: Iterable[Span]) -> list[Span]:
