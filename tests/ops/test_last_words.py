@@ -40,9 +40,11 @@ def end(cause):
 
 @pytest.fixture(params=[False, True], ids=["lines", "json"])
 def written(request):
-    def run(code):
+    def run(code, *, is_failing=False):
         command = [sys.executable, "-c", SAYS.format(request.param) + code]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stderr
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert (done.returncode != 0) == is_failing, done.stderr
+        return done.stderr
 
     return run
 
@@ -57,6 +59,38 @@ def test_of_several_lines_of_an_error_the_first_is_said(written):
         last_words(written(r"end(ValueError('expected a port\n  found none\ndo this'))"))
         == "ValueError: expected a port"
     )
+
+
+GROUPS = """
+import asyncio
+
+async def fails(error):
+    raise error
+
+async def all_of(*jobs):
+    async with asyncio.TaskGroup() as group:
+        for job in jobs:
+            group.create_task(job)
+
+"""
+
+
+@pytest.mark.parametrize(
+    ("jobs", "said"),
+    [
+        ("fails(ValueError('expected a port\\n  found none'))", "ValueError: expected a port"),
+        ("fails(KeyError(1)), fails(KeyError(2))", "KeyError: 2"),
+        ("all_of(all_of(fails(KeyError(3))))", "KeyError: 3"),
+    ],
+)
+@pytest.mark.parametrize("ends", ["end(group)", "raise group"])
+def test_of_a_group_of_exceptions_what_is_in_it_is_said(written, jobs, said, ends):
+    code = f"{GROUPS}try:\n    asyncio.run(all_of({jobs}))\nexcept ExceptionGroup as group:\n    {ends}"
+    assert last_words(written(code, is_failing=ends.startswith("raise"))) == said
+
+
+def test_a_group_whose_exceptions_were_never_raised_is_said_itself(written):
+    assert last_words(written("end(ExceptionGroup('two', [KeyError(1)]))")) == "ExceptionGroup: two (1 sub-exception)"
 
 
 def test_an_error_without_an_exception_is_its_line_and_goes_before_those_of_libraries(written):

@@ -14,13 +14,15 @@ _ERROR = re.compile(r'\blevel=(?:error|critical)\b|"level": ?"(?:error|critical)
 _BESIDE = re.compile(r'\blogger=(?:asyncio|aiokafka)\b|"logger": ?"(?:asyncio|aiokafka)\b')
 """Of these, errors are tried again, or come of the end itself."""
 _EXCEPTION = re.compile(r'"?\bexception"?[=:] ?"((?:[^"\\]|\\.)*)"')
-_TRACEBACK = "Traceback (most recent call last):"
+_TRACEBACK = re.compile(r"(?:( *)[+|] )?(?:Exception Group )?Traceback \(most recent call last\):")
+"""Within a group of exceptions, as a TaskGroup raises it, each line stands behind a margin."""
 
 
 def last_words(log: str, *, was_killed: bool = False) -> str:
-    """The error that ended a process, in one line, by the end of its log; "" of an empty log.
+    """The last error of a process that ended, in one line, by the end of its log; "" of an empty log.
 
-    One that was killed could not say why; its last line says at least what it was at.
+    Of a group of exceptions it is the last one in it. A process that was killed could not say why; its last line says
+    at least what it was at.
     """
     lines = log.splitlines()
     if was_killed:
@@ -28,8 +30,7 @@ def last_words(log: str, *, was_killed: bool = False) -> str:
     errors = [place for place, line in enumerate(lines) if _ERROR.search(line)]
     own = [place for place in errors if not _BESIDE.search(lines[place])]
     place = (own or errors or [-1])[-1]
-    raised = max((number for number, line in enumerate(lines) if line.strip() == _TRACEBACK), default=-1)
-    if raised > place and (said := _raised(lines[raised:])):
+    if said := _raised(lines[place + 1 :]):
         return said
     if place >= 0:
         found = _EXCEPTION.search(lines[place])
@@ -39,5 +40,10 @@ def last_words(log: str, *, was_killed: bool = False) -> str:
 
 def _raised(lines: Sequence[str]) -> str:
     """What the last traceback in these lines says at its end; "" where there is none."""
-    begun = max((number for number, line in enumerate(lines) if line == _TRACEBACK), default=len(lines))
-    return next((line for line in lines[begun + 1 :] if line and not line[0].isspace()), "")
+    begun = [(number, found) for number, line in enumerate(lines) if (found := _TRACEBACK.fullmatch(line))]
+    if not begun:
+        return ""
+    number, found = begun[-1]
+    margin = "" if found[1] is None else f"{found[1]}| "
+    inside = (line.removeprefix(margin) for line in lines[number + 1 :])
+    return next((line for line in inside if line and not line[0].isspace()), "")
