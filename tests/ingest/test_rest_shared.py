@@ -1,6 +1,7 @@
 """All processes of a data directory go by one budget and one ban of a venue; counted at the venue."""
 
 import asyncio
+import errno
 import fcntl
 import os
 import sys
@@ -200,6 +201,20 @@ async def test_a_folder_that_cannot_be_written_makes_nobody_wait(tmp_path):
     await found.close(Closure(Moment.at(time.monotonic_ns() + 10**9), "no", is_ban=True))
     assert found.closure() is None
     assert (await granted(found))[1] <= 0
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+async def test_a_folder_on_which_nothing_can_be_locked_makes_nobody_wait(tmp_path, monkeypatch, number):
+    def refuse(file, how):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    found = Shared(tmp_path, "okx", None)
+    await found.close(Closure(Moment.at(time.monotonic_ns() + 10**9), "no", is_ban=True))
+    assert found.closure() is not None
+    bucket, wait_ns = await granted(found)
+    assert wait_ns <= 0
+    assert (await granted(found, bucket))[0] > bucket  # by what it knows itself
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"until": 3}', b"\xff"])

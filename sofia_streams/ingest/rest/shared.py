@@ -145,10 +145,11 @@ class Shared:
         if file is None:
             yield False
             return
-        until_s = time.monotonic() + _LOCK_S_MAX
+        is_ours, until_s = False, time.monotonic() + _LOCK_S_MAX
         try:
-            while not (is_ours := _try_lock(file)) and time.monotonic() < until_s:  # noqa: ASYNC110  it has no event
-                await asyncio.sleep(_LOCK_POLL_S)
+            with self._careful():  # some file systems lock nothing
+                while not (is_ours := _try_lock(file)) and time.monotonic() < until_s:  # noqa: ASYNC110  it has no event
+                    await asyncio.sleep(_LOCK_POLL_S)
             yield is_ours
         finally:
             os.close(file)
