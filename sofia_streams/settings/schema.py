@@ -21,11 +21,11 @@ from sofia_streams.errors import ConfigError
 from sofia_streams.model import Market
 from sofia_streams.settings.values import (
     SERVER,
-    addressed,
+    check_address,
+    check_host,
     override,
     plain_number,
     secret_like,
-    server,
     split_list,
     unified_name,
 )
@@ -37,7 +37,7 @@ _LIST = BeforeValidator(split_list)
 _REDIS = AfterValidator(secret_like(r"(rediss?|unix)://\S+"))
 _POSTGRES = AfterValidator(secret_like(r"postgres(ql)?://[^\s/]+/\S+"))
 _HTTP = AfterValidator(secret_like(r"https?://\S+"))
-_HOST, _PLACED = AfterValidator(server), AfterValidator(addressed)
+_HOST, _ADDRESS = AfterValidator(check_host), AfterValidator(check_address)
 _BOT = AfterValidator(secret_like(r"[0-9]+:[A-Za-z0-9_-]+"))
 
 
@@ -95,7 +95,7 @@ class Settings(BaseSettings):
     broker_url: Annotated[
         str | None,
         Field(pattern=r"^kafka://[^/\s@]+$", description="Kafka; unset: embedded", examples=["kafka://localhost:9092"]),
-        _PLACED,
+        _ADDRESS,
     ] = None
     questdb_http_port: Annotated[int, Field(ge=1, le=65535, description="QuestDB's HTTP, for writes")] = 9000
     timescale_url: Annotated[
@@ -124,7 +124,7 @@ class Settings(BaseSettings):
     simulator_url: Annotated[
         str | None,
         Field(pattern=r"^ws://[^/\s]+$", description="stands in for the exchanges", examples=["ws://localhost:8765"]),
-        _PLACED,
+        _ADDRESS,
     ] = None
     replay_url: Annotated[
         str | None,
@@ -133,7 +133,7 @@ class Settings(BaseSettings):
             description="recorded frames, set by replays",
             examples=["ws://localhost:8765/replay"],
         ),
-        _PLACED,
+        _ADDRESS,
     ] = None
 
     crypto_market: Annotated[Market, Field(description="kind of instrument; coinbase has spot only")] = "spot"

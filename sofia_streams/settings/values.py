@@ -19,7 +19,10 @@ _PORT_MAX = 65_535
 _LABEL = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST_NAME = re.compile(rf"{_LABEL}(\.{_LABEL})*\.?", re.ASCII)
 _AUTHORITY = re.compile(r"[^:/]+://([^/?#\s]*@)?(?P<places>[^/?#\s]*)")
-_PORT_OF_SECRET = re.compile(r"[^:/]+://(.*@)?[^@/?#]*:(?P<port>[0-9]{1,9})([/?#]|$)", re.ASCII)
+_PORT_OF_SECRET = re.compile(r"[^:/]+://(.*@)?[^@/?#]*:(?P<port>[0-9]+)([/?#]|$)", re.ASCII)
+_ODD_PORT_OF_SECRET = re.compile(r"[^:/]+://([^/?#]*@)?[^@/?#]*:(?P<port>[^]@/?#:,]*)([/?#](?!.*@)|$)")
+"""Of a text that has no port in digits; what stands before an @ may be a password."""
+_PORT = re.compile(r"[0-9]{1,9}", re.ASCII)
 _PLACE = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]+)(:(?P<port>[0-9]{1,9}))?", re.ASCII)
 _PLAIN = {
     int: re.compile(r"[0-9]{1,15}", re.ASCII),
@@ -47,7 +50,7 @@ def plain_number(value: object, kind: object) -> object:
     return value
 
 
-def server(host: str | None) -> str | None:
+def check_host(host: str | None) -> str | None:
     """Refuses what can be no host: an address with numbers that no address has, a name with an empty part."""
     if host is not None and not _is_server(host):
         raise ValueError(
@@ -70,7 +73,7 @@ def _is_server(host: str) -> bool:
     return True
 
 
-def addressed(url: str | None) -> str | None:
+def check_address(url: str | None) -> str | None:
     """Refuses a URL whose host can be none, or whose port is none; of several, in a comma list, each. Shows no user."""
     found = _AUTHORITY.match(url or "")
     for place in found["places"].split(",") if found else ():
@@ -84,7 +87,7 @@ def addressed(url: str | None) -> str | None:
 
 
 def _is_port(text: str | None) -> bool:
-    return text is None or 1 <= int(text) <= _PORT_MAX
+    return text is None or (_PORT.fullmatch(text) is not None and 1 <= int(text) <= _PORT_MAX)
 
 
 def secret_like(pattern: str) -> Callable[[SecretStr | None], SecretStr | None]:
@@ -92,7 +95,7 @@ def secret_like(pattern: str) -> Callable[[SecretStr | None], SecretStr | None]:
 
     def check(secret: SecretStr | None) -> SecretStr | None:
         text = "" if secret is None else secret.get_secret_value()
-        port = _PORT_OF_SECRET.match(text)
+        port = _PORT_OF_SECRET.match(text) or _ODD_PORT_OF_SECRET.match(text)
         if secret is not None and (re.fullmatch(pattern, text) is None or not (port is None or _is_port(port["port"]))):
             raise PydanticCustomError("secret", "not of the expected form")
         return secret

@@ -77,13 +77,21 @@ TABLES = {
 """Every table. A gap's `from_ns` never changes, so that its later records replace the earlier ones."""
 
 
+class Flaw(NamedTuple):
+    """What was found of a table that is not as this version needs it, in words, with the cure where one is left."""
+
+    text: str
+    is_mended: bool = False
+    """Whether the table is right from now on."""
+
+
 class Store(Protocol):
     """A database that takes the tables. Everything blocks: call it from a thread, one call at a time."""
 
     name: str
 
-    def create_tables(self, retention_days: dict[str, int]) -> list[str]:
-        """Make tables and columns that are missing; what is wrong with those that are there, with the cure.
+    def create_tables(self, retention_days: dict[str, int]) -> list[Flaw]:
+        """Make tables and columns that are missing; what is or was wrong with those that are there.
 
         `retention_days` by table; 0 keeps for ever. Raises DependencyDown.
         """

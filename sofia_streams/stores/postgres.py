@@ -20,7 +20,7 @@ from psycopg import errors
 from sofia_streams.errors import BadRecord, DependencyDown, QueryRefused
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
 from sofia_streams.stores import timescale
-from sofia_streams.stores.base import TABLES, Kind, Record, Table, Value, rows_of, table_of
+from sofia_streams.stores.base import TABLES, Flaw, Kind, Record, Table, Value, rows_of, table_of
 
 _TYPES: dict[Kind, str] = {
     "label": "text", "text": "text", "value": "numeric", "sum": "numeric",
@@ -52,12 +52,12 @@ class Postgres:
         self._connection: psycopg.Connection[tuple[Any, ...]] | None = None
         self._staged: set[str] = set()
 
-    def create_tables(self, retention_days: dict[str, int]) -> list[str]:
+    def create_tables(self, retention_days: dict[str, int]) -> list[Flaw]:
         """Make tables and columns that are missing, and delete what is older than `retention_days` (0: for ever).
 
         What is wrong with the tables that are there, with the cure. Raises DependencyDown.
         """
-        wrong: list[str] = []
+        wrong: list[Flaw] = []
         has_timescale = timescale.is_there(self.query)
         for name, table in TABLES.items():
             quoted = self._quoted(name)
@@ -75,7 +75,7 @@ class Postgres:
                 self.query(f"DELETE FROM {quoted} WHERE {table.time} < %s", (before,))  # noqa: S608  our own names
         return wrong
 
-    def _complete(self, name: str) -> list[str]:
+    def _complete(self, name: str) -> list[Flaw]:
         rows = self.query(
             "SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute "
             "WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
@@ -89,11 +89,12 @@ class Postgres:
             if column not in found:
                 self.query(f"ALTER TABLE {self._quoted(name)} ADD COLUMN IF NOT EXISTS {column} {wanted}")
             elif found[column] != wanted:
-                wrong.append(
+                text = (
                     f"postgres: expected column {column} of {self.table(name)} as {wanted}, found {found[column]}; "
                     f"rows that do not fit are put into `quarantine`. Cure: ALTER TABLE {self.table(name)} "
                     f"ALTER COLUMN {column} TYPE {wanted}, or rename the table and restart the writer."
                 )
+                wrong.append(Flaw(text))
         return wrong
 
     def table(self, name: str) -> str:

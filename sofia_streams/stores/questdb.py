@@ -18,7 +18,7 @@ from questdb import QuestDBError, Sender, TimestampNanos
 
 from sofia_streams.errors import BadRecord, DependencyDown, QueryRefused
 from sofia_streams.model import Bar, Gap, Ticker, TradeBatch
-from sofia_streams.stores.base import TABLES, TICKER_VALUES, Kind, Record, table_of
+from sofia_streams.stores.base import TABLES, TICKER_VALUES, Flaw, Kind, Record, table_of
 
 _TYPES: dict[Kind, str] = {
     "label": "SYMBOL",
@@ -43,12 +43,12 @@ class QuestDb:
         self._address, self._prefix = address, prefix
         self._sender: Sender | None = None
 
-    def create_tables(self, retention_days: dict[str, int]) -> list[str]:
-        """Make tables and columns that are missing; what is wrong with those that are there, with the cure.
+    def create_tables(self, retention_days: dict[str, int]) -> list[Flaw]:
+        """Make tables and columns that are missing, and mend DEDUP; what is or was wrong with those that are there.
 
         `retention_days` by table; 0 keeps for ever. Raises DependencyDown.
         """
-        wrong: list[str] = []
+        wrong: list[Flaw] = []
         doubling = self.doubling()  # of those that are there already
         for name, table in TABLES.items():
             days = retention_days.get(name, 0)
@@ -77,23 +77,21 @@ class QuestDb:
                     found.append(own)
         return found
 
-    def _deduplicate(self, name: str) -> str:
+    def _deduplicate(self, name: str) -> Flaw:
         """Switch DEDUP on for a table that is there; what to say of it."""
         own, keys = self.table(name), ", ".join(TABLES[name].key)
+        found = f"questdb: expected {own} with DEDUP UPSERT KEYS({keys}), found DEDUP off or with other keys"
         try:
             self.query(f"ALTER TABLE '{own}' DEDUP ENABLE UPSERT KEYS({keys})")
         except QueryRefused as error:
-            return (
-                f"questdb: expected {own} with DEDUP UPSERT KEYS({keys}), found it without, and it cannot be switched "
-                f"on; a row written again is doubled. Rename the table and restart the writer, which makes it anew, "
-                f"then fill it from the log or the renamed table. {error}"
+            return Flaw(
+                f"{found}, and it cannot be switched on; a row written again is doubled. Rename the table and restart "
+                f"the writer, which makes it anew, then fill it from the log or the renamed table. {error}"
             )
-        return (
-            f"questdb: expected {own} with DEDUP UPSERT KEYS({keys}), found it without; it is switched on now. Rows "
-            "that were written twice before stay: `sofia verify` names them as surplus."
-        )
+        text = "Rows that were written twice before stay: `sofia verify` names them as surplus."
+        return Flaw(f"{found}; it is switched on with these keys now. {text}", is_mended=True)
 
-    def _complete(self, name: str) -> list[str]:
+    def _complete(self, name: str) -> list[Flaw]:
         """Add the columns that an older version did not have; those of another type, with the cure."""
         found = {str(row[0]): str(row[1]) for row in self.query(f"SHOW COLUMNS FROM '{self.table(name)}'")}
         wrong = []
@@ -101,11 +99,12 @@ class QuestDb:
             if column not in found:
                 self.query(f"ALTER TABLE '{self.table(name)}' ADD COLUMN IF NOT EXISTS {column} {_TYPES[kind]}")
             elif found[column] != _TYPES[kind]:
-                wrong.append(
+                text = (
                     f"questdb: expected column {column} of {self.table(name)} as {_TYPES[kind]}, found "
                     f"{found[column]}; rows that do not fit are put into `quarantine`. Rename the table, restart the "
                     "writer, which makes it anew, and fill it from the log or the renamed table."
                 )
+                wrong.append(Flaw(text))
         return wrong
 
     def suspended(self) -> list[str]:

@@ -195,8 +195,11 @@ class Failover:
 
     async def _make_tables(self, store: Store) -> None:
         try:
-            for wrong in await asyncio.to_thread(store.create_tables, self._settings.retention_days()):
-                _log.error("a table is not as this version needs it", problem=wrong)
+            for flaw in await asyncio.to_thread(store.create_tables, self._settings.retention_days()):
+                if flaw.is_mended:
+                    _log.warning("a table was not as this version needs it, and is mended", found=flaw.text)
+                else:
+                    _log.error("a table is not as this version needs it", problem=flaw.text)
         except ValueError as error:
             raise DependencyDown(f"{store.name}: expected to make its tables, found: {error}") from error
         self._made.add(store.name)

@@ -136,7 +136,7 @@ def test_a_column_of_another_type_is_named_with_its_cure_and_the_other_tables_go
     eventually(lambda: ["price", "BOOLEAN"] in [row[:2] for row in questdb.query(columns)])
     for one in (store, questdb):
         (wrong,) = one.create_tables({})
-        assert f"column price of {one.table('trades')}" in wrong and "ename the table" in wrong
+        assert f"column price of {one.table('trades')}" in wrong.text and "ename the table" in wrong.text
         with pytest.raises(BadRecord):
             one.write(RECORDS[:1])
         assert one.write(RECORDS[2:]) == 7

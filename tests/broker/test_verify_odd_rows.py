@@ -116,7 +116,7 @@ async def test_a_table_that_doubles_rows_is_found_and_mended_at_the_next_start(s
     (finding,) = [one for one in await examine(settings) if one.check == "questdb"]
     assert (finding.state, table in finding.found) == ("failed", True)
     (said,) = await asyncio.to_thread(store.create_tables, {})
-    assert "switched on" in said
+    assert "switched on" in said.text and said.is_mended
 
     async def right() -> bool:
         return await asyncio.to_thread(store.doubling) == []

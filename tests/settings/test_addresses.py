@@ -49,6 +49,9 @@ def test_an_address_with_a_host_or_port_that_is_none_is_refused(key, value, foun
     ("key", "value"),
     [
         ("REDIS_URL", "redis://localhost:99999/0"),
+        ("REDIS_URL", "redis://localhost:9999999999/0"),
+        ("REDIS_URL", "redis://:hunter2@localhost:abc"),
+        ("REDIS_URL", "redis://[::1]:/0"),
         ("REDIS_URL", "redis://:hunter2@localhost:99999"),
         ("TIMESCALE_URL", "postgresql://sofia:hunter2@localhost:99999/sofia"),
         ("WHALE_WEBHOOK_URL", "https://example.com:0/hunter2"),
@@ -59,9 +62,26 @@ def test_a_secret_address_with_a_port_that_is_none_is_refused_and_not_shown(key,
     assert said.startswith(f"{key}: expected a text like ") and said.endswith("found a value that is not shown.")
 
 
-@pytest.mark.parametrize("value", ["redis://me:70000@localhost/0", "redis://:p@70000/0@localhost:1", "unix:///a:70000"])
-def test_a_number_in_a_password_or_path_is_no_port(value):
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("redis://me:70000@localhost/0", "redis://me:a@[::1]/0", "redis://:p@70000/0@localhost:1"),
+        *(
+            "redis://:p#a@localhost/0",
+            "redis://:p/a@localhost:1",
+            "unix:///a:70000",
+            "unix:///a@b:c",
+            "redis://localhost/@me:there",
+        ),
+    ],
+)
+def test_what_stands_behind_a_colon_in_a_password_host_or_path_is_no_port(value):
     assert load_settings(None, {"REDIS_URL": value}).redis_address() == value
+
+
+def test_of_several_servers_of_a_secret_address_one_may_have_no_port():
+    value = "postgresql://sofia@one:5432,two/sofia"
+    assert load_settings(None, {"TIMESCALE_URL": value}).fallback_url() == value
 
 
 @pytest.mark.parametrize("value", ["kafka://one", "kafka://one:9092,two:9093", "kafka://[::1]:9092"])

@@ -43,7 +43,8 @@ def test_a_table_that_doubles_rows_is_mended_and_named(keys):
     server = Server(whole() | {"demo_trades": keys})
     assert server.doubling() == ["demo_trades"]
     (said,) = server.create_tables({})
-    assert "switched on" in said
+    assert "found DEDUP off or with other keys; it is switched on" in said.text
+    assert said.is_mended
     assert server.switched_on() == [f"ALTER TABLE 'demo_trades' DEDUP ENABLE UPSERT KEYS({KEYS})"]
 
 
@@ -57,9 +58,10 @@ def test_tables_that_are_right_or_new_are_left_alone():
 def test_where_it_cannot_be_switched_on_the_cure_is_named_and_the_writer_goes_on():
     server = Server(whole() | {"demo_bars_1m": ()}, refuses=True)
     (said,) = server.create_tables({})
-    assert "demo_bars_1m" in said
-    assert "only supported on WAL tables" in said
-    assert "Rename the table" in said
+    assert "demo_bars_1m" in said.text
+    assert "only supported on WAL tables" in said.text
+    assert "Rename the table" in said.text
+    assert not said.is_mended
 
 
 @pytest.mark.parametrize(("keys", "state"), [({}, "ok"), ({"demo_trades": ()}, "failed")])

@@ -4,10 +4,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from sofia_streams.errors import BadRecord, DependencyDown
 from sofia_streams.model import Alert, Outage
 from sofia_streams.settings import Settings
+from sofia_streams.stores.base import Flaw
 from sofia_streams.worker.failover import Failover
 from sofia_streams.worker.sink import Item
 
@@ -20,12 +22,13 @@ class Memory:
         self.is_down = self.refuses_writes = self.takes_all = False
         self.rows: list[Any] = []
         self.stopped: list[str] = []
+        self.flaws: list[Flaw] = []
         self.made = 0
 
-    def create_tables(self, retention_days: dict[str, int]) -> list[str]:
+    def create_tables(self, retention_days: dict[str, int]) -> list[Flaw]:
         self._ask()
         self.made += 1
-        return []
+        return self.flaws
 
     def write(self, records: list[Any]) -> int:
         self._ask()
@@ -87,6 +90,17 @@ async def test_while_the_primary_works_nothing_is_said():
     await bench.failover.check()
     await bench.write(2)
     assert bench.steps() == ["first", "acknowledged"] * 2 and bench.first.made == 1
+
+
+async def test_a_table_that_was_mended_is_a_warning_and_one_that_is_still_wrong_an_error():
+    bench = Bench()
+    bench.first.flaws = [Flaw("it was off", is_mended=True), Flaw("it is text")]
+    with capture_logs() as logged:
+        await bench.write(0)
+    assert [(line["log_level"], line.get("found", line.get("problem"))) for line in logged] == [
+        ("warning", "it was off"),
+        ("error", "it is text"),
+    ]
 
 
 async def test_a_short_failure_is_only_tried_again():

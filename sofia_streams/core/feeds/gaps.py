@@ -4,6 +4,8 @@ A jump is suspected at once and said when the ids have not come within GRACE_NS:
 of order by some milliseconds. Ids that begin again, or leap further than any outage explains, begin a new count once
 AGREEING prints in a row go on from one another: a single odd id changes nothing.
 
+Of the records of a gap the last in the log stands, but for one that was overtaken on its way there (`is_outdated`).
+
 What it does not do: fetch (`ingest.rest.backfill`), or find losses where ids do not count (`ingest.outages`).
 """
 
@@ -222,7 +224,8 @@ def is_outdated(gap: Gap, known: Gap) -> bool:
     """Whether a record was overtaken by one of the same gap that stands before it in the log, and changes nothing.
 
     Several processes speak of a gap, each by what it has read: one may say that it is open, or lasts, just after
-    another said that it is closed, or over. A hole that opens there again has an `opened_ns` of its own.
+    another said that it is closed, or over. A hole that opens there again has an `opened_ns` of its own, which may be
+    earlier than the first one's: clocks are set, and each finder goes by its own.
     """
     if gap.opened_ns != known.opened_ns or gap.state == "closed":
         return False
