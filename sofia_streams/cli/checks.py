@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sofia_streams.cli.output import AsJson, interruptible, say, show, show_rows
+from sofia_streams.cli.output import AsJson, interruptible, say, show, show_rows, wrong_use
 
 NOT_COMPARED = 5
 """The exit code where a broker or store did not answer, or a worker did not come to the end of the log."""
@@ -53,13 +53,10 @@ def verify(
 
 
 def _span(start: str | None, end: str | None) -> Any:
-    from sofia_streams.errors import ConfigError
     from sofia_streams.ops.verify.times import span_of
 
-    try:
+    with wrong_use():
         return span_of(start, end)
-    except ConfigError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def _print(found: dict[str, Any]) -> None:

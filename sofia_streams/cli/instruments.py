@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 import typer
 
-from sofia_streams.cli.output import AsJson, say, show, show_rows
+from sofia_streams.cli.output import AsJson, say, show, show_rows, wrong_use
 
 _SHOWN = ("price_tick", "quantity_step", "quantity_min", "notional_min", "contract_size")
 
@@ -66,8 +65,11 @@ def klines(
     from sofia_streams.ingest.rest.instruments import Place
     from sofia_streams.ingest.rest.klines import fetch_klines
     from sofia_streams.ops.supervision.running import running_or_configured
+    from sofia_streams.ops.times import stretch_of
 
-    pair, (start_ns, end_ns) = _pair(symbol, "SYMBOL"), _stretch_ns(start, end)
+    pair = _pair(symbol, "SYMBOL")
+    with wrong_use():
+        start_ns, end_ns = stretch_of(start, end)
     settings = running_or_configured().model_copy(update={"crypto_exchanges": _venues(venue)})
     found = asyncio.run(
         fetch_klines(
@@ -94,24 +96,17 @@ def backfill(
     """
     from sofia_streams.ingest.log_trades import Instrument
     from sofia_streams.ops.backfill import backfill as run
+    from sofia_streams.ops.backfill import past_stretch_of
     from sofia_streams.ops.supervision.running import running_or_configured
 
-    from_ns, to_ns = _stretch_ns(start, end)
-    _check_passed(to_ns, end)
+    with wrong_use():
+        from_ns, to_ns = past_stretch_of(start, end)
     settings = running_or_configured().model_copy(update={"crypto_exchanges": _venues(venue)})
     wanted = Instrument(venue, settings.crypto_market, _pair(symbol, "--symbol"))
     done = asyncio.run(run(settings, wanted, from_ns, to_ns, say))
     show(done._asdict(), as_json=as_json)
     if not done.is_whole:
         raise typer.Exit(1)
-
-
-def _check_passed(to_ns: int, text: str) -> None:
-    now_ns = time.time_ns()
-    if to_ns > now_ns:
-        now = f"{datetime.fromtimestamp(now_ns // 10**9, UTC):%Y-%m-%dT%H:%M:%S}"
-        found = f"expected a time that has passed (it is {now} UTC), found {text!r}, which is in the future"
-        raise typer.BadParameter(found, param_hint="--to")
 
 
 def _venues(text: str) -> tuple[str, ...]:
@@ -135,17 +130,3 @@ def _pair(text: str, option: str) -> str:
 
 def _plain(value: Any) -> Any:
     return f"{value:f}" if isinstance(value, Decimal) else value
-
-
-def _stretch_ns(start: str, end: str) -> tuple[int, int]:
-    """From and to, ns. What is no stretch of time is wrong use: exit code 2."""
-    from sofia_streams.errors import ConfigError
-    from sofia_streams.ops.verify.times import utc_ns
-
-    try:
-        start_ns, end_ns = utc_ns(start, "--from"), utc_ns(end, "--to")
-        if start_ns >= end_ns:
-            raise ConfigError(f"--to: expected a moment after --from ({start}), found {end}.")
-    except ConfigError as error:
-        raise typer.BadParameter(str(error)) from None
-    return start_ns, end_ns

@@ -52,6 +52,17 @@ def show_rows(name: str, rows: list[dict[str, Any]], *, as_json: bool, title: st
 
 
 @contextmanager
+def wrong_use() -> Iterator[None]:
+    """Inside, a ConfigError speaks of what was typed: the command ends with exit code 2."""
+    from sofia_streams.errors import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@contextmanager
 def interruptible(last_words: str = "stopped; nothing is left running") -> Iterator[None]:
     """Inside, SIGTERM is taken as Ctrl-C; either ends the command with `last_words` and exit code 1.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -20,8 +21,9 @@ from sofia_streams.ingest.rest.client import Rest
 from sofia_streams.ingest.rest.fill import LINE, Fetched, Stretch, fill, fill_ids, find_ids
 from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.ingest.trade_log import TradeLog
-from sofia_streams.model import Gap
+from sofia_streams.model import NS_PER_SECOND, Gap
 from sofia_streams.ops.gaps import open_gaps
+from sofia_streams.ops.times import stretch_of
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES, check_venue
 
@@ -41,14 +43,22 @@ class Done(NamedTuple):
     is_whole: bool
 
 
+def past_stretch_of(start: str, end: str, now_ns: int | None = None) -> tuple[int, int]:
+    """As `ops.times.stretch_of`; what is still to come cannot be fetched, and is refused too. Raises ConfigError."""
+    from_ns, to_ns = stretch_of(start, end)
+    at_ns = time.time_ns() if now_ns is None else now_ns
+    if to_ns > at_ns:
+        now = f"it is {datetime.fromtimestamp(at_ns // NS_PER_SECOND, UTC):%Y-%m-%dT%H:%M:%S} UTC"
+        raise ConfigError(f"--to: expected a time that has passed ({now}), found {end}, which is in the future.")
+    return from_ns, to_ns
+
+
 async def backfill(settings: Settings, wanted: Instrument, from_ns: int, to_ns: int, say: Say) -> Done:
-    """Fetch the trades from `from_ns` to before `to_ns` that the log does not have.
+    """Fetch the trades from `from_ns` to before `to_ns` (`past_stretch_of`) that the log does not have.
 
     Raises ConfigError, BadFrame, DependencyDown, KafkaError, UnknownSymbol.
     """
     check_venue(wanted.venue)
-    if not 0 <= from_ns < to_ns:
-        raise ConfigError(f"backfill: expected --from before --to, found {from_ns} and {to_ns} ns.")
     names, place = Names(settings.listings()), Place.of(settings)
     stretch = Stretch(wanted, from_ns, to_ns - 1, passed_ns=to_ns)
     stretch.is_strict = True

@@ -23,6 +23,7 @@ BACKFILL = ("backfill", "--venue", "okx", "--symbol", "BTC/USDT")
         ((*BACKFILL, "--from", "1600-01-01", "--to", "1500-01-01"), ("--from", POSSIBLE)),
         ((*BACKFILL, "--from", "2026-01-01", "--to", "9999-12-31"), ("--to", POSSIBLE)),
         ((*BACKFILL, "--from", "2026-01-01", "--to", "2026-01-01"), ("--to", "after --from (2026-01-01)")),
+        ((*BACKFILL, "--from", "2026-01-01", "--to", "2250-01-02"), ("--to", "that has passed", "in the future")),
     ],
 )
 def test_a_moment_that_is_not_possible_is_refused_before_anything_is_asked(

@@ -8,6 +8,7 @@ from rest_server import serving_rest
 from test_silent_rest import START_NS, WITH_IDS, Venue
 
 from sofia_streams.core.feeds.ids import IdSet
+from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.ops import backfill as by_hand
 from sofia_streams.settings import Settings
@@ -86,3 +87,11 @@ async def test_a_trade_of_a_time_that_is_not_inside_is_not_written_and_closes_no
     assert one.log.ids() == inside
     assert (done.fetched, done.gaps_closed, done.is_whole) == (4, 1, True), one.said
     assert one.log[-1].gap_id == "a"
+
+
+def test_a_stretch_may_end_now_but_not_later():
+    start, end = "2026-01-01T00:00", "2026-01-01T00:05"
+    now_ns = START_NS + 300 * NS_PER_SECOND
+    assert by_hand.past_stretch_of(start, end, now_ns) == (START_NS, now_ns)
+    with pytest.raises(ConfigError, match=r"^--to: .*it is 2026-01-01T00:04:59 UTC.*in the future"):
+        by_hand.past_stretch_of(start, end, now_ns - 1)
