@@ -50,6 +50,12 @@ def partition_name(place: InPartition) -> str:
     return f"{place.topic}/{place.partition}"
 
 
+def partition_named(name: str) -> tuple[str, int]:
+    """The topic and the number of a partition by its `partition_name`."""
+    topic, _, partition = name.rpartition("/")
+    return topic, int(partition)
+
+
 def catalogue_name(place: InPartition) -> str:
     """The catalogue's name of a topic of ours: `trades` of `sofia.demo.trades.v1`."""
     return place.topic.split(".")[-2]

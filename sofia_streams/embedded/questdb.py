@@ -8,6 +8,7 @@ from pathlib import Path
 from sofia_streams.embedded import java, ports
 
 HEAP_MIB = 1024
+_UNPACKED = "libquestdb*.so"
 
 _SETTINGS = """\
 # Written by sofia on every start; edits are lost.
@@ -53,6 +54,12 @@ def prepare(
         str(folder),
     ]
     return command, folder
+
+
+def clear_unpacked(data_dir: Path) -> None:
+    """Remove the libraries that one that was killed had unpacked. None of this data directory may run."""
+    for path in (data_dir / "tmp").glob(_UNPACKED):
+        path.unlink(missing_ok=True)
 
 
 def ready(http_port: int) -> bool:

@@ -20,7 +20,6 @@ READY_DEADLINE_S = 60.0
 STOP_GRACE_S = 8.0
 _POLL_S = 0.05
 _SAY_EVERY_JARS = 10
-_UNPACKED = "libquestdb*.so"
 _STOP_SIGNALS = {"postgres": postgres.STOP_SIGNAL}
 
 
@@ -109,7 +108,7 @@ class Stack:
         try:
             for name in process.stop_leftovers(self._data_dir):
                 self._say(f"stopped a {name} left over from an earlier run")
-            self._clear_unpacked()
+            questdb.clear_unpacked(self._data_dir)
             addresses = self._start_all()
             self._wait_until_ready()
         except BaseException:
@@ -155,11 +154,6 @@ class Stack:
                 f"DATA_DIR: expected a folder of our own that is there or can be made, {self._data_dir}, "
                 f"found {found}. Name another folder in DATA_DIR, or give us the right to write there."
             ) from None
-
-    def _clear_unpacked(self) -> None:
-        """Remove the libraries of a QuestDB that was killed; only servers of this data directory unpack any there."""
-        for path in (self._data_dir / "tmp").glob(_UNPACKED):
-            path.unlink(missing_ok=True)
 
     def _pick_ports(self) -> Sequence[int]:
         """Kafka, its controller, QuestDB's HTTP and PostgreSQL wire, Redis, PostgreSQL; says which are unusual."""

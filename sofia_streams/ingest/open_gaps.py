@@ -42,12 +42,15 @@ async def repeat_once(settings: Settings, now_ns: int) -> list[Gap]:
 
     That a gap is closed is said in `trades` as well: an outdated record may stand there too.
     """
-    found = due([gap async for gap in read_gaps(settings)], now_ns, settings.topic_retention_hours)
+    records = [gap async for gap in read_gaps(settings)]
+    found = due(records, now_ns, settings.topic_retention_hours)
     if found:
         written = [Written(topics.GAPS, gap.symbol, gap, now_ns) for gap in found]
         written += [Written(topics.TRADES, gap.symbol, gap, now_ns) for gap in found if gap.state == "closed"]
         await write_records(settings, written)
-        _log.info("gaps said again, so that the log keeps them", gaps=len(found))
+        put_right = len(_followed(records))
+        text = "gaps said again: open ones that the log would drop, and those that an outdated record followed"
+        _log.info(text, old=len(found) - put_right, put_right=put_right)
     return found
 
 
@@ -56,11 +59,16 @@ def due(records: Sequence[Gap], now_ns: int, retention_hours: int) -> list[Gap]:
 
     Stores go by the last record of a gap, and an outdated one must not outlive the one that overtook it.
     """
-    last = {gap_key(gap): gap for gap in records}
+    followed = _followed(records)
     old_ns = retention_hours * 3600 * NS_PER_SECOND // _PARTS
     return [
         msgspec.structs.replace(gap, received_ns=now_ns)
         for gap in newest(records)
-        if last[gap_key(gap)] is not gap
-        or (gap.state == "open" and retention_hours and now_ns - gap.received_ns > old_ns)
+        if gap_key(gap) in followed or (gap.state == "open" and retention_hours and now_ns - gap.received_ns > old_ns)
     ]
+
+
+def _followed(records: Sequence[Gap]) -> set[tuple[str, ...]]:
+    """The gaps whose last record is an outdated one."""
+    last = {gap_key(gap): gap for gap in records}
+    return {gap_key(gap) for gap in newest(records) if last[gap_key(gap)] is not gap}

@@ -28,7 +28,7 @@ from sofia_streams.model import Alert, Gap, Outage, Punctuation, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.stores.base import Fallback, Record, Store
-from sofia_streams.topics import partition_name
+from sofia_streams.topics import partition_name, partition_named
 from sofia_streams.worker.failover import say
 from sofia_streams.worker.outage import TAKEN_UP, OffsetSpan, take_up
 from sofia_streams.worker.retrying import retry
@@ -155,7 +155,7 @@ class Filling:
     async def _committed(self, names: Iterable[str]) -> dict[str, int]:
         found = {}
         async with reader(self._settings, group=self._group) as consumer:
-            chosen = [_place(name) for name in names]
+            chosen = [TopicPartition(*partition_named(name)) for name in names]
             consumer.assign(chosen)
             for place in chosen:
                 if (offset := await consumer.committed(place)) is not None:
@@ -168,7 +168,7 @@ class Filling:
         hole = OffsetSpan(outage.first, outage.last)
         rows = 0
         async with reader(self._settings, begin="none") as consumer:
-            known = [_place(name) for name in hole.first]
+            known = [TopicPartition(*partition_named(name)) for name in hole.first]
             begins, ends = await consumer.beginning_offsets(known), await consumer.end_offsets(known)
             lost = {self._topics[place.topic] for place in known if begins[place] > hole.first[partition_name(place)]}
             if lost:
@@ -261,11 +261,6 @@ class Filling:
 
 def _page(stored: Iterator[Record]) -> list[Record]:
     return list(islice(stored, _ROWS_MAX))
-
-
-def _place(name: str) -> TopicPartition:
-    topic, _, partition = name.rpartition("/")
-    return TopicPartition(topic, int(partition))
 
 
 def _event(message: Any) -> Any:

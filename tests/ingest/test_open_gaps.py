@@ -6,6 +6,7 @@ import msgspec
 from gap_records import S
 from hypothesis import given
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from sofia_streams.core.feeds.gaps import newest
 from sofia_streams.ingest import open_gaps
@@ -62,7 +63,9 @@ async def test_one_look_reads_the_gaps_and_writes_the_old_ones_where_all_workers
 
     monkeypatch.setattr(open_gaps, "read_gaps", read)
     monkeypatch.setattr(open_gaps, "write_records", write)
-    found = await open_gaps.repeat_once(Settings(), 90 * HOUR_NS)
+    with capture_logs() as logged:
+        found = await open_gaps.repeat_once(Settings(), 90 * HOUR_NS)
+    assert [(line["old"], line["put_right"]) for line in logged] == [(1, 0)]
     assert [(one.topic.name, one.key, one.record, one.at_ns) for one in written] == [
         ("gaps", "BTC/USDT", found[0], 90 * HOUR_NS)
     ]
@@ -89,7 +92,9 @@ def test_a_gap_that_is_closed_while_it_is_said_again_stays_closed_for_every_read
     asyncio.run(open_gaps.repeat_once(Settings(), 90 * HOUR_NS))
     assert [one.state for one in log] == ["open", "closed", "open"]
     check_all_readers_say(log, "closed")
-    asyncio.run(open_gaps.repeat_once(Settings(), 91 * HOUR_NS))
+    with capture_logs() as logged:
+        asyncio.run(open_gaps.repeat_once(Settings(), 91 * HOUR_NS))
+    assert [(line["old"], line["put_right"]) for line in logged] == [(0, 1)]
     assert (log[-1].state, [one.state for one in trades]) == ("closed", ["closed"])  # whoever goes by the last is right
     check_all_readers_say(log, "closed")
     assert asyncio.run(open_gaps.repeat_once(Settings(), 10**4 * HOUR_NS)) == []
