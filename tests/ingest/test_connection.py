@@ -7,6 +7,7 @@ from http import HTTPStatus
 
 import pytest
 import websockets
+from scripted import hasten
 from sockets import Kept, accept, feeding, listening, trade_frame, until
 from websockets.exceptions import InvalidStatus
 
@@ -226,7 +227,8 @@ async def test_the_connections_of_a_venue_are_opened_at_its_pace():
     assert opened[-1] - begun >= 4 * 0.05 - 0.002  # a timer may be a millisecond early
 
 
-async def test_frames_wait_bounded_while_the_log_is_behind_and_none_is_dropped():
+async def test_frames_wait_bounded_while_the_log_is_behind_and_none_is_dropped(monkeypatch):
+    hasten(monkeypatch, "binance", ping_every_s=0.2, silence_s=0.5)  # a log that is behind is no silent venue
     total, sent = 20_000, []
     gate = asyncio.Event()
 
@@ -244,7 +246,6 @@ async def test_frames_wait_bounded_while_the_log_is_behind_and_none_is_dropped()
 
     log = Kept()
     async with listening(fast) as url, feeding(url, desk=Slow(Intake(), log), log=log) as (feed, _):
-        limited(feed, silence_s=0.5)  # a log that is behind is no silent venue
         held_from_s = time.monotonic()
         await until(lambda: feed.waiting > FRAMES_WAITING_MAX and len(sent) > 500)
         await until(lambda: time.monotonic() - held_from_s > 1.2)

@@ -17,13 +17,17 @@ _UNREADABLE = {1002: "a frame as the protocol has it", 1007: "UTF-8", 1009: f"at
 
 
 async def open_socket(url: str, ping_every_s: float | None) -> ClientConnection:
-    """A connection, pinged by the protocol where `ping_every_s` is given. Raises OSError, WebSocketException."""
+    """A connection, pinged by the protocol where `ping_every_s` is given. Raises OSError, WebSocketException.
+
+    An answer that does not come ends nothing: it may stand behind frames that we had no time to read, and to reconnect
+    would lose them and make the work more. A venue that is silent is noticed by its silence (`connection`).
+    """
     return await websockets.connect(
         url,
         open_timeout=_OPEN_S,
         close_timeout=CLOSE_S,
         ping_interval=ping_every_s,
-        ping_timeout=ping_every_s,
+        ping_timeout=None,
         max_size=FRAME_BYTES_MAX,
         max_queue=FRAMES_WAITING_MAX,
         compression=None,
