@@ -1,6 +1,6 @@
 """Reads a stretch of the log once: the partitions of a topic, their records up to a known end. Commits nothing.
 
-Every consumer beside Faust's own is made here (`reader`, `log_consumer`). Where the records that speak of a moment
+Every consumer beside Faust's own is made here (`reader`, `connected`). Where the records that speak of a moment
 begin in the log is said here once, for all readers (`since_ms`).
 """
 
@@ -33,29 +33,34 @@ def since_ms(moment_ns: int) -> int:
     return max(0, moment_ns - EARLY_NS) // NS_PER_MS
 
 
-def log_consumer(
+async def connected(
     settings: Settings, *, begin: Literal["earliest", "latest", "none"] = "earliest", group: str | None = None
 ) -> AIOKafkaConsumer:
-    """A consumer that is to be assigned partitions and commits nothing; not started, and whoever starts it stops it.
+    """A connected consumer, to be assigned partitions; it commits nothing. Its caller stops it. Raises KafkaError.
 
     `begin` is where it reads a partition that is not sought, and where it goes on once retention has dropped what it
     was to read next: at the first record that is left, at the end (which passes over the rest), or it raises. With a
     `group` it can be asked what that group has committed. Assign only what is read next: the rest is read ahead as
     well, and holds up what is wanted.
     """
-    return AIOKafkaConsumer(
+    consumer = AIOKafkaConsumer(
         bootstrap_servers=settings.broker_address(), group_id=group, enable_auto_commit=False, auto_offset_reset=begin
     )
+    try:
+        await consumer.start()
+    except BaseException:
+        await consumer.stop()  # else it complains when it is collected
+        raise
+    return consumer
 
 
 @asynccontextmanager
 async def reader(
     settings: Settings, *, begin: Literal["earliest", "latest", "none"] = "earliest", group: str | None = None
 ) -> AsyncIterator[AIOKafkaConsumer]:
-    """A connected `log_consumer`, stopped at the end, for what reads once and goes. Raises KafkaError."""
-    consumer = log_consumer(settings, begin=begin, group=group)
-    try:  # its own `async with` would not stop one that could not start, and it complains of that later
-        await consumer.start()
+    """As `connected`, stopped at the end, for what reads once and goes. Raises KafkaError."""
+    consumer = await connected(settings, begin=begin, group=group)
+    try:
         yield consumer
     finally:
         await consumer.stop()

@@ -70,6 +70,11 @@ class Trade(msgspec.Struct, frozen=True, gc=False, array_like=True):
     backfilled: bool = False
     """Fetched over REST after its time had passed."""
 
+    @property
+    def first_order(self) -> int:
+        """The first of the ids that it covers, where ids are numbers; `order` is the last."""
+        return self.order - self.count + 1
+
 
 class TradeBatch(msgspec.Struct, frozen=True, tag_field="kind", tag="trades"):
     """Trades of one instrument that arrived together: one log record (`trades`)."""

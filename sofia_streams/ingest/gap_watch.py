@@ -40,7 +40,7 @@ class OpenGap:
     def came(self, trades: Iterable[Trade]) -> None:
         """These came; `left` is what is still missing."""
         for trade in trades:
-            first = trade.order - trade.count + 1
+            first = trade.first_order
             if any(first <= one.last_id and trade.order >= one.first_id for one in self.left):
                 ids = IdSet([first, trade.order])
                 self.left = [rest for one in self.left for rest in without(one, ids)]

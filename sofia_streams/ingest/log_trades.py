@@ -99,7 +99,7 @@ async def ids_between(settings: Settings, named: Named, kind: IdKind, from_ns: i
     async with aclosing(_trades(settings, [named], from_ns, until_ns)) as trades:
         async for _, trade in trades:
             if trade.id_kind == kind:
-                found = found.union_range(trade.order - trade.count + 1, trade.order)
+                found = found.union_range(trade.first_order, trade.order)
     return found
 
 

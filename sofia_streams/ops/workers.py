@@ -17,7 +17,7 @@ from sofia_streams import topics
 from sofia_streams.crash_points import CRASH_AT
 from sofia_streams.embedded import process
 from sofia_streams.errors import ConfigError, DependencyDown
-from sofia_streams.logread import log_consumer, places
+from sofia_streams.logread import connected, places
 from sofia_streams.settings import Settings, worker_environment
 
 INPUTS = {
@@ -86,11 +86,10 @@ class Lag:
 
     async def __aenter__(self) -> Lag:
         """Connect."""
+        self._consumer = await connected(self._settings)
         self._admin = AIOKafkaAdminClient(bootstrap_servers=self._settings.broker_address())
-        self._consumer = log_consumer(self._settings)
         try:
             await self._admin.start()
-            await self._consumer.start()
         except BaseException:
             await self.__aexit__()  # else they complain when they are collected
             raise

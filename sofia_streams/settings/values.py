@@ -94,9 +94,11 @@ def secret_like(pattern: str) -> Callable[[SecretStr | None], SecretStr | None]:
     """A validator of secrets of that form; what it raises does not hold the secret."""
 
     def check(secret: SecretStr | None) -> SecretStr | None:
-        text = "" if secret is None else secret.get_secret_value()
+        if secret is None:
+            return None
+        text = secret.get_secret_value()
         port = _PORT_OF_SECRET.match(text) or _ODD_PORT_OF_SECRET.match(text)
-        if secret is not None and (re.fullmatch(pattern, text) is None or not (port is None or _is_port(port["port"]))):
+        if re.fullmatch(pattern, text) is None or not _is_port(port and port["port"]):
             raise PydanticCustomError("secret", "not of the expected form")
         return secret
 

@@ -57,6 +57,7 @@ class StepRows:
         self.stored, self.rules = stored, rules
         self.venue, self.symbol = record.venue, record.symbol
         self.market: Market = record.market
+        self._gaps_key = gaps_key(instrument_key(self.venue, self.market, self.symbol))
         self.changed: dict[str, Row | None] = {}
         self.bars: list[Bar] = []
         self.touched: set[int] = set()
@@ -87,9 +88,10 @@ class StepRows:
 
     def keep(self, feed: Feed) -> None:
         """Store the record's own feed, and its gaps where they changed; the last of a step, since it has the offset."""
-        key, stored = instrument_key(self.venue, self.market, self.symbol), self._gaps()
+        stored = self._gaps()
         if feed.gaps is not stored.open and feed.gaps != stored.open:
-            self.changed[gaps_key(key)] = Gaps(feed.gaps, feed.offset)
+            self.changed[self._gaps_key] = Gaps(feed.gaps, feed.offset)
+        key = instrument_key(self.venue, self.market, self.symbol)
         self.changed[key] = msgspec.structs.replace(feed, gaps={}) if feed.gaps else feed
 
     def are_gaps_ahead(self, feed: Feed) -> bool:
@@ -97,7 +99,7 @@ class StepRows:
         return self._gaps().offset > feed.offset
 
     def _gaps(self) -> Gaps:
-        row = self.stored.get(gaps_key(instrument_key(self.venue, self.market, self.symbol)))
+        row = self.stored.get(self._gaps_key)
         return row if isinstance(row, Gaps) else Gaps({}, -1)
 
     def joint(self) -> Joint:

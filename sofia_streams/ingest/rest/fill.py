@@ -84,6 +84,10 @@ class Stretch:
         passed_ns = max(gap.opened_ns, until_ns)
         return cls(Instrument(gap.venue, gap.market, gap.symbol), gap.from_ns, until_ns, passed_ns, ids, kind)
 
+    def holds(self, trade: Trade) -> bool:
+        """Whether a trade is of it by its time."""
+        return self.from_ns <= trade.exchange_ns <= self.until_ns
+
     def is_settled(self) -> bool:
         """Whether its venue's REST has had the time to have all of it."""
         return time.time_ns() - self.passed_ns >= SETTLED_NS
@@ -109,7 +113,7 @@ class Answer:
         """The trades of a page that were wanted."""
         taken = []
         for trade in page:
-            first = trade.order - trade.count + 1
+            first = trade.first_order
             self.lowest = first if self.lowest is None else min(self.lowest, first)
             self.highest = trade.order if self.highest is None else max(self.highest, trade.order)
             if first <= self._wanted.last_id and trade.order >= self._wanted.first_id:
@@ -212,16 +216,15 @@ def _inside(wanted: Stretch, taken: Sequence[Trade]) -> Sequence[Trade]:
     """Those that are to be written."""
     if not wanted.is_strict:
         return taken
-    found = [trade for trade in taken if wanted.from_ns <= trade.exchange_ns <= wanted.until_ns]
     for trade in taken:
-        if not wanted.from_ns <= trade.exchange_ns <= wanted.until_ns:
-            wanted.outside = wanted.outside.union_range(trade.order - trade.count + 1, trade.order)
-    return found
+        if not wanted.holds(trade):
+            wanted.outside = wanted.outside.union_range(trade.first_order, trade.order)
+    return [trade for trade in taken if wanted.holds(trade)]
 
 
 async def _fill_recent(rest: Rest, settings: Settings, listing: str, log: TradeLog, wanted: Stretch) -> Fetched:
     page = await fetch_recent(rest, listing)
-    inside = [trade for trade in page if wanted.from_ns <= trade.exchange_ns <= wanted.until_ns]
+    inside = [trade for trade in page if wanted.holds(trade)]
     missing = inside and await not_in_log(settings, wanted.instrument, inside, wanted.from_ns, wanted.until_ns)
     if missing:
         await _put(log, wanted, missing)

@@ -67,7 +67,7 @@ class Report:
             "unknown": sum(one.state == "unknown" for one in self.outcomes),
             "kills": sum(one.kills for one in self.outcomes),
             "simulated": dict(self.simulated),
-            **self._counts(),
+            **self._compared(),
             "recovery_s": _quantiles(recovered),
             "gap_to_truth_s": _quantiles(self.compared.found_to_closed_s),
             "missed_to_truth_s": _quantiles(self.compared.missed_to_closed_s),
@@ -81,7 +81,7 @@ class Report:
             "logs": self.logs or None,
         }
 
-    def _counts(self) -> dict[str, Any]:
+    def _compared(self) -> dict[str, Any]:
         """What was counted by comparing; None of what could not be compared."""
         compared, tally = self.compared, self.compared.tally
         verified = VERIFY not in compared.uncompared
@@ -108,7 +108,7 @@ class Report:
         rows = {
             "faults fired": f"{fired}; by the exchanges {_counts(self.simulated, least=1) or 'none'}",
             "kills": f"{found['kills']}, restarts {sum(self.restarts.values())}",
-            **self._counted(),
+            **self._compared_rows(),
             "recovery": _words(found["recovery_s"]),
             "gap to truth": f"{truth}; from the first missed trade {missed}",
             "longest stall": _seconds(self.compared.stall_s),
@@ -123,7 +123,7 @@ class Report:
         lines += [f"FAILED: {text}" for text in self.failures()] or ["held"]
         return lines + ([f"logs: {self.logs}"] if self.logs else [])
 
-    def _counted(self) -> dict[str, object]:
+    def _compared_rows(self) -> dict[str, object]:
         """The lines of what was counted by comparing."""
         compared, tally = self.compared, self.compared.tally
         if LOG in compared.uncompared:

@@ -8,7 +8,7 @@ from typing import NamedTuple, Self
 from sofia_streams import codec, topics
 from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import log_consumer, places
+from sofia_streams.logread import connected, places
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Progress
 from sofia_streams.settings import Settings
 
@@ -54,12 +54,7 @@ class Watcher:
         (health,) = places(self._settings, topics.HEALTH)
         bars = places(self._settings, topics.BARS)
         self._health = health.topic
-        self._consumer = log_consumer(self._settings, begin="latest")
-        try:
-            await self._consumer.start()
-        except BaseException:
-            await self._consumer.stop()
-            raise
+        self._consumer = await connected(self._settings, begin="latest")
         self._consumer.assign([health, *bars])
         ends = await self._consumer.end_offsets([health])
         self._consumer.seek(health, max(0, ends[health] - 2))

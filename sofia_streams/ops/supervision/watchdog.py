@@ -23,7 +23,7 @@ from aiokafka.errors import KafkaError
 from sofia_streams import codec, topics
 from sofia_streams.embedded.ports import HOST
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import log_consumer, places
+from sofia_streams.logread import connected, places
 from sofia_streams.obs import metrics
 from sofia_streams.ops.supervision.sight import Blind, Sight
 from sofia_streams.ops.supervision.stall import Stall, StallWatch
@@ -180,8 +180,7 @@ class Reports:
 
     async def __aenter__(self) -> Reports:
         """Connect. Raises KafkaError."""
-        self._consumer = log_consumer(self._settings, begin="latest")
-        await self._consumer.start()
+        self._consumer = await connected(self._settings, begin="latest")
         self._consumer.assign(self._places)
         return self
 

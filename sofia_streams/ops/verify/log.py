@@ -21,7 +21,7 @@ from sofia_streams.core.bars.closing import Closing
 from sofia_streams.core.bars.ohlcv import window_start_ns
 from sofia_streams.core.bars.windows import Rules
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import broker_down, log_consumer, places, records_between, since_ms
+from sofia_streams.logread import broker_down, connected, places, records_between, since_ms
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, Punctuation, Trade, TradeBatch
 from sofia_streams.ops.verify.logged import Logged, item_of, logged_rows, place_of
 from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket
@@ -102,11 +102,9 @@ class LogSide:
 
     async def __aenter__(self) -> LogSide:
         """Connect. Raises DependencyDown."""
-        self._consumer = log_consumer(self._settings)
         try:
-            await self._consumer.start()
+            self._consumer = await connected(self._settings)
         except KafkaError as error:
-            await self._consumer.stop()
             raise broker_down(self._settings, error) from error
         self._places = [place for topic in _COMPARED for place in places(self._settings, topic)]
         return self
