@@ -125,7 +125,7 @@ async def test_a_worker_killed_on_the_way_changes_nothing(settings, worker, shar
         assert await ids_in_questdb(found) == await ids_in_redis(found) == wanted
 
     streamed = await replay_streaming(
-        [BUSY], settings, settings.data_dir, silent, speed=30, hooks=Hooks(killer.start, same_sets)
+        [BUSY], settings, settings.data_dir, silent, speed=12, hooks=Hooks(killer.start, same_sets)
     )
     assert streamed["hashes"] == folded.summary()["hashes"]
     check_same(streamed, [BUSY])
