@@ -57,3 +57,11 @@ def growth(samples: Sequence[Held]) -> dict[str, float | None]:
         found["memory_mb_per_hour"] = round(linear_regression(hours, [one.memory_mb for one in settled]).slope, 1)
         found["files_per_hour"] = round(linear_regression(hours, [one.files for one in settled]).slope, 1)
     return found
+
+
+def by_minute(samples: Sequence[Held]) -> list[float]:
+    """Memory of the first sample of each minute that has one, MB: whether a slope is a step shows in the curve."""
+    firsts: dict[int, float] = {}
+    for one in samples:
+        firsts.setdefault(int(one.at_s // 60), round(one.memory_mb, 1))
+    return list(firsts.values())

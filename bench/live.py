@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
-from bench.figures import Held, growth
+from bench.figures import Held, by_minute, growth
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.ops.latency import Buckets, quantiles, read_stages
@@ -83,6 +83,7 @@ async def _measure(
         },
         "memory_mb": memory_mb,
         "growth": {name: growth(found) for name, found in held.items()},
+        "memory_mb_by_minute": {name: by_minute(found) for name, found in held.items()},
         "python_memory_mb": sum(found for name, found in memory_mb.items() if name in _PYTHON),
         "restarts": sum(kept.restarts for kept in supervisor.kept),
     }

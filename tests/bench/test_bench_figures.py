@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.figures import Held, growth, ratio, ratios, spread
+from bench.figures import Held, by_minute, growth, ratio, ratios, spread
 
 
 def test_a_spread_has_median_smallest_and_largest():
@@ -36,3 +36,9 @@ def test_growth_is_the_slope_behind_the_first_third():
     }
     assert growth(samples[:3])["memory_mb_per_hour"] is None
     assert growth([])["memory_mb_last"] is None
+
+
+def test_the_curve_has_one_figure_a_minute():
+    samples = [Held(20.0 * number, 50.0 + number, 30) for number in range(7)]
+    assert by_minute(samples) == [50.0, 53.0, 56.0]
+    assert by_minute([]) == []

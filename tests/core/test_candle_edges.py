@@ -174,7 +174,8 @@ def test_a_venue_that_never_comes_back_is_missed_for_a_day():
 def test_a_venue_of_which_only_history_is_known_is_not_missed():
     fetched = msgspec.structs.replace(trade(1, 60 * S), backfilled=True)
     made = Table().feed(batch(fetched, venue="okx"), punctuation(59 * S - 1), *seconds(61, 90))
-    assert set(qualities(made, CONSOLIDATED).values()) <= {"complete", "backfilled"}
+    found = qualities(made, CONSOLIDATED)
+    assert set(range(62, 89)) <= set(found) and set(found.values()) <= {"complete", "backfilled"}
 
 
 def test_a_gap_of_any_length_is_carried_into_every_bar_in_it_and_is_one_stretch_of_work():
