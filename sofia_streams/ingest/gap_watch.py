@@ -153,7 +153,7 @@ class GapWatch:
     def forget(self, now_ns: int) -> None:
         """Leave gaps to whoever fills them once nothing of them can still come by itself; those that last stay."""
         for known in self.open.values():
-            old = [gap_id for gap_id, one in known.items() if now_ns - one.gap.opened_ns > _OWN_NS]
+            old = [gap_id for gap_id, one in known.items() if now_ns - one.gap.received_ns > _OWN_NS]
             for gap_id in old:
                 if known[gap_id].gap.until_ns is not None:
                     del known[gap_id]

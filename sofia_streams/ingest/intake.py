@@ -100,7 +100,7 @@ class Intake:
         )
         self.changes = VenueChanges()
         self._ticked_ns = 0
-        self._named: dict[str, None] = {}  # the instruments of the frame at hand, in its order
+        self._named: dict[str, bool] = {}  # of the frame at hand, in its order; whether it has new live trades of it
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self.totals: Counter[str] = Counter()
 
@@ -172,8 +172,8 @@ class Intake:
             elif isinstance(found, Control) and found.kind == "ignored":
                 self.counts[line.venue]["ignored"] += 1
                 unread = f"a kind of message that is not read: {found.detail}"
-        for name in self._named:
-            self.outages.saw(name, received_ns)
+        for name, has_trades in self._named.items():
+            self.outages.saw(name, received_ns, has_trades=has_trades)
             self.counts[name]["frames"] += 1
         if self.gaps.has_news:
             records += self.gaps.due(received_ns)
@@ -244,6 +244,7 @@ class Intake:
             if new:
                 marked = [self._aged(trade, received_ns, counts) for trade in new]
                 self.gaps.saw(batch, marked, received_ns)
+                self._named[name] = self._named[name] or not all(trade.snapshot for trade in marked)
                 counts["late"] += self._punctuator.spoke(name, marked, received_ns)
                 records.append(msgspec.structs.replace(batch, trades=marked))
         return records
@@ -256,7 +257,7 @@ class Intake:
             self._belief.note("", str(error))
             return None, ""
         name = instrument_key(line.venue, line.market, symbol)
-        self._named[name] = None
+        self._named.setdefault(name, False)
         return name, symbol
 
     def _aged(self, trade: Trade, received_ns: int, counts: Counter[str]) -> Trade:

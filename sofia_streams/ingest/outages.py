@@ -1,8 +1,8 @@
 """Interruptions of feeds become gaps: a connection that dropped, a worker that was away, an instrument gone silent.
 
-Where ids count the next trade tells what is missing, so there only silence is said. Where they do not (Bybit), every
-interruption is a hole until a backfill or the venue's own candles say otherwise. Works on the receiver's clock and the
-venue's, as far as that is known; opens no connection.
+Every interruption is a hole until it is known what of it is missing. Where ids count the next trade shows that: then
+the hole is taken back, behind the gaps of the ids it shows. Where they do not (Bybit), a backfill or the venue's own
+candles must say so. Works on the receiver's clock and the venue's, as far as that is known; opens no connection.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import msgspec
 
 from sofia_streams.core.bars.ohlcv import window_start_ns
 from sofia_streams.core.bars.windows import instrument_key
+from sofia_streams.core.feeds.gaps import GRACE_NS
 from sofia_streams.core.feeds.pulse import Pulse
 from sofia_streams.core.feeds.skew import ClockSkew
 from sofia_streams.ingest.gap_watch import GapWatch
@@ -22,6 +23,8 @@ from sofia_streams.venues.registry import VENUES
 
 _EDGE_NS = NS_PER_SECOND
 """Frames of one socket may overtake one another by so much, between topics and in the venue's own queues."""
+_PROVEN_NS = GRACE_NS + 2 * NS_PER_SECOND
+"""So long after the first trade behind a hole the ids that it shows missing have been said, in a tick before."""
 
 
 class Outages:
@@ -33,6 +36,8 @@ class Outages:
         self._began_ns: dict[str, int] = {}  # the earliest that is known of an instrument, on its venue's clock
         self._lasting: dict[str, list[str]] = defaultdict(list)
         self._silent: dict[str, str] = {}
+        self._unproven: dict[str, dict[str, int]] = defaultdict(dict)
+        """Where ids count: holes that have ended, and when a trade came behind them (0: none yet)."""
         self._lost_track: set[str] = set()  # silent since before a restart, and the last id before it is not known
         self._pulses: dict[str, Pulse] = {}
         self.levels: dict[str, int] = {}
@@ -63,7 +68,7 @@ class Outages:
                 else:
                     self._lasting[name].append(gap.gap_id)
         for name, (head, at_ns) in self._reached_ns.items():
-            if name in subscribed and not VENUES[head.venue].ids_count and at_ns and not self._is_known(name):
+            if name in subscribed and at_ns and not self._is_known(name):
                 self._interrupt(name, head, at_ns - _EDGE_NS, now_ns)
         self._reached_ns.clear()
 
@@ -71,7 +76,7 @@ class Outages:
         """The connection of these instruments ended without another to take over; it was heard last at `heard_ns`."""
         for head in heads:
             name = instrument_key(head.venue, head.market, head.symbol)
-            if not VENUES[head.venue].ids_count and not self._is_known(name):
+            if not self._is_known(name):
                 heard_there_ns = self._skews[head.venue].exchange_now_ns(heard_ns)
                 self._interrupt(name, head, heard_there_ns - _EDGE_NS, now_ns)
 
@@ -79,10 +84,10 @@ class Outages:
         """Instruments whose connection is live again: their holes have an end."""
         for name in names:
             for gap_id in self._lasting.pop(name, ()):
-                self._end(name, gap_id, now_ns)
+                self._over(name, gap_id, now_ns)
 
-    def saw(self, name: str, now_ns: int) -> None:
-        """A frame with news of an instrument."""
+    def saw(self, name: str, now_ns: int, *, has_trades: bool = False) -> None:
+        """A frame with news of an instrument; `has_trades` where those are trades of now."""
         pulse = self._pulses.get(name)
         if pulse is None:
             pulse = self._pulses[name] = Pulse(now_ns, self._silent_ns_min)
@@ -91,14 +96,10 @@ class Outages:
         gap_id = self._silent.pop(name, None)
         if gap_id is not None:
             self.levels.pop(name, None)
-            if not VENUES[name.partition("|")[0]].ids_count:
-                self._end(name, gap_id, now_ns)
-            elif name in self._lost_track:
-                self._lost_track.discard(name)
-                self._end(name, gap_id, now_ns, detail="heard again; the last id before the restart is not known")
-            else:
-                self._end(name, gap_id, now_ns)
-                self._gaps.close(name, gap_id, now_ns, detail="heard again; missing ids are gaps of their own")
+            self._over(name, gap_id, now_ns)
+        if has_trades and name in self._unproven:
+            for gap_id, proven_ns in self._unproven[name].items():
+                self._unproven[name][gap_id] = proven_ns or now_ns
 
     def moved(self, by_ns: int) -> None:
         """The receiver's clock was set."""
@@ -106,10 +107,12 @@ class Outages:
             pulse.moved(by_ns)
 
     def look(self, now_ns: int, over: Collection[str] = ()) -> None:
-        """Once a second or so: an instrument that is silent for longer than is usual for it becomes a gap.
+        """Once a second or so: an instrument that is silent for longer than is usual for it becomes a gap, and one that
+        printed again has none any more but for ids that are missing.
 
         `over` are instruments whose recording is over: their silence says nothing.
         """
+        self._take_back(now_ns)
         for name, pulse in self._pulses.items():
             level = 0 if name in over else pulse.level(now_ns)
             head = self._gaps.heads.get(name)
@@ -119,18 +122,46 @@ class Outages:
                     from_ns = self._skews[head.venue].exchange_now_ns(pulse.heard_ns)
                     self._silent[name] = self._gaps.interrupted(head, "stale", from_ns, now_ns).gap_id
 
+    def _over(self, name: str, gap_id: str, now_ns: int) -> None:
+        """A hole has ended. Where ids count, the next trade shows whether anything of it is missing."""
+        if not VENUES[name.partition("|")[0]].ids_count:
+            self._end(name, gap_id, now_ns)
+        elif name in self._lost_track:
+            self._lost_track.discard(name)
+            self._end(name, gap_id, now_ns, detail="heard again; the last id before the restart is not known")
+        else:
+            self._end(name, gap_id, now_ns)
+            self._unproven[name][gap_id] = 0
+
+    def _take_back(self, now_ns: int) -> None:
+        for name, holes in [*self._unproven.items()]:
+            for gap_id in [one for one, proven_ns in holes.items() if proven_ns and now_ns - proven_ns >= _PROVEN_NS]:
+                self._gaps.close(name, gap_id, now_ns, detail="heard again; missing ids are gaps of their own")
+                del holes[gap_id]
+            for gap_id in [one for one in holes if one not in self._gaps.open[name]]:
+                del holes[gap_id]  # left to who fills it
+            if not holes:
+                del self._unproven[name]
+
     def _is_known(self, name: str) -> bool:
         """Whether a hole lasts already."""
         return bool(self._lasting.get(name)) or name in self._silent
 
     def _interrupt(self, name: str, head: TradeBatch, from_ns: int, now_ns: int) -> None:
-        """Open the hole. In the minute that a feed began in, the venue's candle cannot show a print that came so late
-        that it was cut off with the connection: there the hole reaches back to the beginning.
+        """Open the hole: a dead feed, where the ids will show what is missing.
+
+        Where they do not: in the minute that a feed began in, the venue's candle cannot show a print that came so late
+        that it was cut off with the connection. There the hole reaches back to the beginning.
         """
-        began_ns = self._began_ns.get(name, 0)
-        if began_ns >= window_start_ns(from_ns, NS_PER_MINUTE):
-            from_ns = min(from_ns, began_ns)
-        self._lasting[name].append(self._gaps.interrupted(head, "outage", from_ns, now_ns).gap_id)
+        if VENUES[head.venue].ids_count:
+            gap = self._gaps.interrupted(head, "stale", from_ns, now_ns)
+            self._unproven[name].pop(gap.gap_id, None)
+        else:
+            began_ns = self._began_ns.get(name, 0)
+            if began_ns >= window_start_ns(from_ns, NS_PER_MINUTE):
+                from_ns = min(from_ns, began_ns)
+            gap = self._gaps.interrupted(head, "outage", from_ns, now_ns)
+        self._lasting[name].append(gap.gap_id)
 
     def _end(self, name: str, gap_id: str, now_ns: int, detail: str = "") -> None:
         known = self._gaps.open[name].get(gap_id)

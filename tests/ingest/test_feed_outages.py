@@ -151,8 +151,17 @@ def test_silence_of_a_feed_whose_ids_count_closes_by_itself_also_after_a_restart
     after.begin({BTC}, 70 * S)
     after.saw(BTC, 71 * S)
     log += again.due(71 * S)
+    after.look(200 * S)
+    log += again.due(200 * S)
     said = [(gap.cause, gap.state, gap.until_ns) for gap in log if isinstance(gap, Gap)]
-    assert said[:2] == [("stale", "open", None), ("stale", "open", 72 * S)]
+    assert said == [("stale", "open", None), ("stale", "open", 72 * S)], "a ticker shows no id"
+    after.saw(BTC, 201 * S, has_trades=True)
+    after.look(202 * S)
+    log += again.due(202 * S)
+    assert len(said) == 2, "ids that it shows missing are said first"
+    after.look(204 * S)
+    log += again.due(204 * S)
+    said = [(gap.cause, gap.state, gap.until_ns) for gap in log if isinstance(gap, Gap)]
     assert said[2:] == ([("stale", "closed", 72 * S)] if reaches_back else [])
 
 

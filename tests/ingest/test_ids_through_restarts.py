@@ -52,6 +52,7 @@ class Worker:
         self.log = [*self.log, *records][-2 * RECORDS_MAX :]
 
     def prints(self, *numbers):
+        self.intake.outages.resumed([self.name], self.now_ns)
         for number in numbers:
             self.put(self.intake.take(self.line, frame(self.line, number, self.now_ns), self.now_ns)[0])
         return self
@@ -67,6 +68,7 @@ class Worker:
         return self
 
     def ends(self):
+        self.intake.outages.dropped(self.intake.gaps.heads.values(), self.now_ns, self.now_ns)
         self.put(self.intake.ended(self.now_ns, self.line))
         return self
 
@@ -92,8 +94,13 @@ def test_the_first_id_after_a_restart_is_compared_with_the_last_one_however_busy
 ):
     worker = STATES[state](Worker(line, name).prints(100, 101))
     assert worker.written > RECORDS_MAX
-    worker.start().waits(3).prints(105).waits(2)
-    assert worker.missing() == [("ids", "open", kind, "102", "104", BEGIN_NS)]
+    worker.start().waits(3).prints(105).waits(4)
+    silences = [one[:2] for one in worker.missing() if one[0] == "stale"]
+    assert set(silences) == {("stale", "closed")}, "what is interrupted is a hole, until a trade has come"
+    assert [one for one in worker.missing() if one[0] != "stale"] == [("ids", "open", kind, "102", "104", BEGIN_NS)]
+    said = [(gap.cause, gap.state) for gap in worker.gaps]
+    last = len(said) - said[::-1].index(("stale", "closed")) - 1
+    assert said.index(("ids", "open")) < last, "what is missing is said before the hole is taken back"
 
 
 @pytest.mark.parametrize("state", STATES)

@@ -33,6 +33,8 @@ from sofia_streams.venues.registry import VENUES
 
 _log = structlog.get_logger("backfill")
 _PAUSE_S_FIRST, _PAUSE_S_MAX = 1.0, 300.0
+_PROOF_S = 30.0
+"""So long a hole is left to the next trade of its instrument, where ids count: that shows what is missing."""
 _CLOSED_MAX = 10_000
 """Of so many gaps it is remembered that they are closed, until all that was said of them before has been read."""
 TROUBLES = (DependencyDown, BadFrame, UnknownSymbol, ConfigError)
@@ -44,7 +46,8 @@ class Todo:
 
     def __init__(self, gap: Gap) -> None:
         self.gap, self.wanted = gap, Stretch.of_gap(gap)
-        self.at_s: float | None = 0.0
+        is_left = gap.cause == "stale" and VENUES[gap.venue].ids_count
+        self.at_s: float | None = time.monotonic() + _PROOF_S if is_left else 0.0
         self._pause_s = _PAUSE_S_FIRST
 
     def later(self, now_s: float) -> float:
