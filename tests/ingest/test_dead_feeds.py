@@ -1,4 +1,4 @@
-"""A feed whose ids count dies and comes back: no bar claims trades that it lacks, at any moment. Intake and candle step."""
+"""A feed whose ids count dies and comes back: no bar claims trades that it lacks, at any moment."""
 
 import json
 from collections import Counter
