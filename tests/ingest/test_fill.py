@@ -1,20 +1,17 @@
 """A hole is closed as "the venue has none of these" only by an answer that shows trades on both sides of it."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from rest_server import at, serving_rest
 
 from sofia_streams.core.feeds.budget import Rate
-from sofia_streams.core.feeds.gaps import Missing
 from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.errors import BadFrame
 from sofia_streams.ingest.log_trades import Instrument
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest import budget, client, fill
 from sofia_streams.ingest.rest.client import open_rest
-from sofia_streams.ingest.rest.fill import Answer, Stretch
-from sofia_streams.model import NS_PER_SECOND, Trade
+from sofia_streams.ingest.rest.fill import Stretch
+from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.settings import Settings
 from sofia_streams.simulator import instrument as simulated
 from sofia_streams.simulator.rest import Reply, Rest
@@ -42,29 +39,6 @@ def known_ids(monkeypatch):
     KNOWN.clear()
 
 
-def trade(number):
-    return Trade(str(number), 1, 1, "buy", number, number)
-
-
-@given(
-    has=st.sets(st.integers(0, 60)),
-    wanted=st.tuples(st.integers(0, 60), st.integers(0, 60)).map(sorted),
-    shown=st.tuples(st.integers(0, 60), st.integers(0, 60)).map(sorted),
-    rows_max=st.integers(1, 20),
-)
-def test_no_id_that_the_venue_has_is_ever_taken_for_absent(has, wanted, shown, rows_max):
-    """Whatever stretch of its trades it shows, over however many pages."""
-    answer = Answer(Missing(*wanted, 0, 0))
-    rows = [trade(number) for number in sorted(has) if shown[0] <= number <= shown[1]]
-    taken = [one for place in range(0, len(rows), rows_max) for one in answer.take(rows[place : place + rows_max])]
-    absent = {number for one in answer.absent() for number in range(one.first_id, one.last_id + 1)}
-    assert not absent & has
-    assert taken == [one for one in rows if wanted[0] <= one.order <= wanted[1]]
-    if rows and rows[0].order < wanted[0] and rows[-1].order > wanted[1]:
-        assert absent == set(range(wanted[0], wanted[1] + 1)) - has
-        assert answer.is_enclosed()
-
-
 class Log(list):
     """What was put, without a broker."""
 
@@ -80,14 +54,18 @@ class Log(list):
 
 
 class Venue:
-    """A venue that has printed trades one a second, but for those left out; and a log that is to be filled."""
+    """A venue that has printed trades one a second, but for those left out; and a log that is to be filled.
 
-    def __init__(self, venue, folder, trades=400, leave_out=(), begins=0):
+    `odd`: time and price of trades that are not as the others.
+    """
+
+    def __init__(self, venue, folder, trades=400, leave_out=(), begins=0, odd=()):
         self.venue, self.instrument, self.folder = venue, Instrument(venue, "spot", "BTC/USDT"), folder
         one = simulated.SimulatedInstrument(venue, "BTC/USDT", START_NS)
         self.rest, self.log, self.first = Rest([one]), Log(), None
         for number in range(trades):
-            said = one.print(START_NS + number * NS_PER_SECOND, one.price(64_000), 1, "buy")
+            at_ns, price = dict(odd).get(number, (START_NS + number * NS_PER_SECOND, 64_000))
+            said = one.print(at_ns, one.price(price), 1, "buy")
             self.first = self.first or said.trade.order
             if number >= begins and number not in leave_out:
                 self.rest.add(venue, said)

@@ -42,6 +42,13 @@ class IdSet(msgspec.Struct, frozen=True, array_like=True):
         return len(self.others) + sum(last - first + 1 for first, last in _spans(self.ranges))
 
 
+def joined(ids: IdSet, more: IdSet) -> IdSet:
+    """The set with the numbers of both in it."""
+    for first, last in _spans(more.ranges):
+        ids = ids.union_range(first, last)
+    return ids
+
+
 def _is_number(trade_id: str) -> bool:
     """A number that is written back the same: ASCII digits without a leading zero."""
     return trade_id.isascii() and trade_id.isdigit() and (trade_id[0] != "0" or trade_id == "0")

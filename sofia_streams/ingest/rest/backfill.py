@@ -170,6 +170,8 @@ class Backfill:
             _log.info("gap filled", instrument=name, gap=gap.gap_id, trades=news.filled, detail=found.detail)
         elif found.state == "later":
             pause_s = todo.later(time.monotonic())
+            if todo.wanted.doubted.why and gap.detail != found.detail:
+                await self.say(news)
             _log.info("gap not filled yet", instrument=name, gap=gap.gap_id, pause_s=pause_s, detail=found.detail)
         else:
             todo.at_s = None

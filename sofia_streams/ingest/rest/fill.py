@@ -2,7 +2,8 @@
 
 Where ids count, the ids that are wanted are asked for together with some around them: that a venue has no trade of an
 id is taken for true only where its answer shows trades on both sides, so that no answer, or one that ends too early, is
-never taken for "there are none". Where they do not (Bybit), the venue's last trades are asked for.
+never taken for "there are none". Where they do not (Bybit), the venue's last trades are asked for. A trade that cannot
+be true is not taken (`doubted`): it stays missing, and what it may be of is not whole.
 
 What it does not do: say when to try again, or what becomes of a gap (`backfill`, `ops.backfill`).
 """
@@ -10,14 +11,17 @@ What it does not do: say when to try again, or what becomes of a gap (`backfill`
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Literal, NamedTuple
 
 from sofia_streams.core.feeds.gaps import Missing, without
-from sofia_streams.core.feeds.ids import IdSet
+from sofia_streams.core.feeds.ids import IdSet, joined
+from sofia_streams.core.feeds.pages import Answer
+from sofia_streams.core.feeds.plausible import time_trouble
 from sofia_streams.ingest.log_trades import Instrument, ids_between, not_in_log
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest.client import Rest
+from sofia_streams.ingest.rest.doubted import Doubted
 from sofia_streams.ingest.rest.trade_history import fetch_ids, fetch_recent, find_id, live_id_kind, reaches_back
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import NS_PER_SECOND, Gap, IdKind, Trade, TradeBatch
@@ -71,6 +75,7 @@ class Stretch:
         self.is_strict = False
         """Whether trades whose ids are in it, but whose times are not, are left out (`outside`) rather than taken."""
         self.outside = IdSet()
+        self.doubted = Doubted()
         self.reached_ns = 0
         """Up to when it is whole, where ids do not count."""
         self.trades = self.absent = 0
@@ -82,7 +87,10 @@ class Stretch:
         until_ns = gap.known_until_ns
         kind = gap.id_kind if ids else None
         passed_ns = max(gap.opened_ns, until_ns)
-        return cls(Instrument(gap.venue, gap.market, gap.symbol), gap.from_ns, until_ns, passed_ns, ids, kind)
+        found = cls(Instrument(gap.venue, gap.market, gap.symbol), gap.from_ns, until_ns, passed_ns, ids, kind)
+        if ids:
+            found.doubted = Doubted((gap.from_ns, passed_ns))  # all had happened when they were seen to be missing
+        return found
 
     def holds(self, trade: Trade) -> bool:
         """Whether a trade is of it by its time."""
@@ -98,40 +106,6 @@ class Stretch:
         if self.ids is None or self.ids[0] > self.ids[1]:
             return []
         return without(Missing(*self.ids, self.from_ns, self.until_ns), self.done)
-
-
-class Answer:
-    """What a venue's pages say of a run of ids: which it has, and how far down and up it showed any."""
-
-    def __init__(self, wanted: Missing) -> None:
-        self._wanted = wanted
-        self.came = IdSet()
-        self.lowest: int | None = None
-        self.highest: int | None = None
-
-    def take(self, page: Iterable[Trade]) -> list[Trade]:
-        """The trades of a page that were wanted."""
-        taken = []
-        for trade in page:
-            first = trade.first_order
-            self.lowest = first if self.lowest is None else min(self.lowest, first)
-            self.highest = trade.order if self.highest is None else max(self.highest, trade.order)
-            if first <= self._wanted.last_id and trade.order >= self._wanted.first_id:
-                self.came = self.came.union_range(first, trade.order)
-                taken.append(trade)
-        return taken
-
-    def is_enclosed(self) -> bool:
-        """Whether it showed trades on both sides."""
-        below = self.lowest is not None and self.lowest < self._wanted.first_id
-        return below and self.highest is not None and self.highest > self._wanted.last_id
-
-    def absent(self) -> list[Missing]:
-        """What the venue has no trades of: it showed one before and one after."""
-        if self.lowest is None or self.highest is None:
-            return []
-        left = without(self._wanted, self.came)
-        return [one for one in left if self.lowest < one.first_id and one.last_id < self.highest]
 
 
 async def find_ids(rest: Rest, settings: Settings, listing: str, wanted: Stretch) -> None:
@@ -155,7 +129,7 @@ async def _leave_out_known(settings: Settings, wanted: Stretch) -> None:
     """What the log has is done. Raises DependencyDown."""
     kind = wanted.id_kind or "trade"
     known = await ids_between(settings, wanted.instrument, kind, wanted.from_ns, wanted.until_ns)
-    wanted.done, wanted.may_be_begun = _joined(wanted.done, known), False
+    wanted.done, wanted.may_be_begun = joined(wanted.done, known), False
 
 
 async def fill(
@@ -185,9 +159,9 @@ async def fill_ids(
             await _fill_run(rest, listing, log, wanted, run, around, say)
         if not wanted.is_settled():
             break
-    trades, left = wanted.trades - before, sum(one.ids() for one in wanted.left)
+    trades, left = wanted.trades - before, _why_left(wanted)
     if left:
-        return Fetched(trades, "later", f"the venue did not answer for {left} of these ids")
+        return Fetched(trades, "later", left)
     if not (wanted.begins and wanted.ends):
         return Fetched(trades, "later", f"the venue shows no trade from {'after' if wanted.begins else 'before'} it")
     return Fetched(trades, "whole", f"the venue has no trades of {wanted.absent} of these ids" * bool(wanted.absent))
@@ -199,10 +173,14 @@ async def _fill_run(
     answer = Answer(run)
     low, high = max(0, run.first_id - around), run.last_id + around
     async for page in fetch_ids(rest, listing, low, high, id_kind=wanted.id_kind or "trade"):
-        taken = answer.take(page)
+        reasons = wanted.doubted.of(page, run.first_id, run.last_id)
+        taken = answer.take(page, reasons)
+        if reasons:
+            odd = [one for one in page if one.trade_id in reasons and run.first_id <= one.order <= run.last_id]
+            await wanted.doubted.set_aside(log, wanted.instrument, odd, reasons, LINE)
         if taken:
             await _put(log, wanted, _inside(wanted, taken))
-            wanted.done = _joined(wanted.done, answer.came)
+            wanted.done = joined(wanted.done, answer.came)
             say()
         if answer.is_enclosed():
             break
@@ -210,6 +188,16 @@ async def _fill_run(
         for one in answer.absent():
             wanted.done = wanted.done.union_range(one.first_id, one.last_id)
             wanted.absent += one.ids()
+
+
+def _why_left(wanted: Stretch) -> str:
+    """Why ids are still missing; "" where none is."""
+    left = wanted.left
+    silent = sum(rest.ids() for one in left for rest in without(one, wanted.doubted.ids))
+    odd = sum(one.ids() for one in left) - silent
+    why = [f"the venue did not answer for {silent} of these ids"] * bool(silent)
+    why += [f"{odd} of its trades are not believed ({wanted.doubted.why})"] * bool(odd)
+    return "; ".join(why)
 
 
 def _inside(wanted: Stretch, taken: Sequence[Trade]) -> Sequence[Trade]:
@@ -223,11 +211,19 @@ def _inside(wanted: Stretch, taken: Sequence[Trade]) -> Sequence[Trade]:
 
 
 async def _fill_recent(rest: Rest, settings: Settings, listing: str, log: TradeLog, wanted: Stretch) -> Fetched:
-    page = await fetch_recent(rest, listing)
-    inside = [trade for trade in page if wanted.holds(trade)]
-    missing = inside and await not_in_log(settings, wanted.instrument, inside, wanted.from_ns, wanted.until_ns)
+    shown = await fetch_recent(rest, listing)
+    reasons = wanted.doubted.of(shown, 0, -1)
+    page = [trade for trade in shown if trade.trade_id not in reasons]
+    inside = [trade for trade in shown if wanted.holds(trade)]
+    lacking = inside and await not_in_log(settings, wanted.instrument, inside, wanted.from_ns, wanted.until_ns)
+    missing = [trade for trade in lacking if trade.trade_id not in reasons]
     if missing:
         await _put(log, wanted, missing)
+    # of one whose time cannot be true nobody knows whether it is inside
+    odd = [trade for trade in lacking if trade.trade_id in reasons] + [one for one in shown if not _has_a_time(one)]
+    if odd:
+        await wanted.doubted.set_aside(log, wanted.instrument, odd, reasons, LINE)
+        return Fetched(len(missing), "later", f"{len(odd)} of its trades are not believed ({wanted.doubted.why})")
     joins = reaches_back(page, max(wanted.from_ns, wanted.reached_ns - 1))
     if joins:
         wanted.reached_ns = max(wanted.reached_ns, page[-1].exchange_ns)
@@ -235,7 +231,8 @@ async def _fill_recent(rest: Rest, settings: Settings, listing: str, log: TradeL
         return Fetched(len(missing), "later", "the venue's last trades do not go as far yet")
     if joins:
         return Fetched(len(missing), "whole")
-    return Fetched(len(missing), "never", f"the venue gives only its last {len(page)} trades")
+    why = f"; not believed: {wanted.doubted.why}" * bool(wanted.doubted.why)
+    return Fetched(len(missing), "never", f"the venue gives only its last {len(page)} trades{why}")
 
 
 async def _put(log: TradeLog, wanted: Stretch, trades: Sequence[Trade]) -> None:
@@ -248,12 +245,11 @@ async def _put(log: TradeLog, wanted: Stretch, trades: Sequence[Trade]) -> None:
 
 async def _any(pages: AsyncIterator[list[Trade]], holds: Callable[[Trade], bool]) -> bool:
     async for page in pages:
-        if any(holds(trade) for trade in page):
+        if any(holds(trade) for trade in page if _has_a_time(trade)):
             return True
     return False
 
 
-def _joined(ids: IdSet, more: IdSet) -> IdSet:
-    for first, last in zip(more.ranges[::2], more.ranges[1::2], strict=True):
-        ids = ids.union_range(first, last)
-    return ids
+def _has_a_time(trade: Trade) -> bool:
+    """Whether its time may be true, as far as one can tell without the trades around it."""
+    return time_trouble(trade.exchange_ns, time.time_ns(), history=True) is None

@@ -7,6 +7,7 @@ that is not what was asked for is a BadFrame with the page, one that was cut is 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from itertools import pairwise
 from operator import attrgetter
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from sofia_streams.core.feeds.id_search import IdSearch
+from sofia_streams.core.feeds.plausible import time_trouble
 from sofia_streams.errors import BadFrame, ConfigError
 from sofia_streams.ingest.rest.client import Rest
 from sofia_streams.model import IdKind, Trade
@@ -138,7 +140,7 @@ async def find_id(rest: Rest, listing: str, at_ns: int, *, id_kind: IdKind | Non
     rate of trades is even, else two for each power of four in the distance to now. Raises as `fetch_ids`.
     """
     source = _source_of(rest, id_kind or live_id_kind(rest), by_id=True)
-    found, start = await _page(rest, source, listing, None), None
+    found, start = _with_times(await _page(rest, source, listing, None)), None
     if not found:
         raise BadFrame(rest.venue, f"trades of {listing}", "none at all", b"[]")
     if found[-1].exchange_ns < at_ns:
@@ -146,8 +148,14 @@ async def find_id(rest: Rest, listing: str, at_ns: int, *, id_kind: IdKind | Non
     search = IdSearch(at_ns, source.ascends, source.rows_max[0], bound=found[-1].order, answer=found[-1].order)
     while not search.learn(found, start):
         start = search.next_start()
-        found = await _page(rest, source, listing, start)
+        found = _with_times(await _page(rest, source, listing, start))
     return search.answer
+
+
+def _with_times(page: Sequence[Trade]) -> list[Trade]:
+    """Those whose times may be true: a search by time must not go by the others."""
+    now_ns = time.time_ns()
+    return [trade for trade in page if time_trouble(trade.exchange_ns, now_ns, history=True) is None]
 
 
 def _source_of(rest: Rest, id_kind: IdKind, *, by_id: bool) -> _Source:
