@@ -2,8 +2,9 @@
 
 It follows the topic `outages`: an outage of this process that has ended, and what other writers left behind in
 partitions that this one reads now (docs/adr/0006). Bars and gaps are filled up to the end of the log, round by round
-until a round is empty: so a row that was written meanwhile is never left replaced by an older one of the hole.
-Everything may be written twice. What it does not do: decide when a store has failed (`failover`).
+until a round is empty: so a row that was written meanwhile is never left replaced by an older one of the hole. So are
+trades that may stand in the log twice (`copies`). Everything may be written twice. What it does not do: decide when a
+store has failed (`failover`).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.stores.base import Fallback, Record, Store
 from sofia_streams.topics import partition_name, partition_named
+from sofia_streams.worker.copies import Copies
 from sofia_streams.worker.failover import say
 from sofia_streams.worker.outage import TAKEN_UP, OffsetSpan, take_up
 from sofia_streams.worker.retrying import retry
@@ -165,23 +167,25 @@ class Filling:
     async def _fill(self, outage: Outage) -> None:
         """Until the primary has everything, then say that the outage is over. Raises KafkaError, DependencyDown."""
         began_s = time.monotonic()
-        hole = OffsetSpan(outage.first, outage.last)
+        hole, copies = OffsetSpan(outage.first, outage.last), Copies()
         rows = 0
         async with reader(self._settings, begin="none") as consumer:
             known = [TopicPartition(*partition_named(name)) for name in hole.first]
             begins, ends = await consumer.beginning_offsets(known), await consumer.end_offsets(known)
             lost = {self._topics[place.topic] for place in known if begins[place] > hole.first[partition_name(place)]}
             if lost:
-                rows += await self._from_fallback(outage, lost)
+                rows += await self._from_fallback(outage, lost, copies)
             starts = {place: max(hole.first[partition_name(place)], begins[place]) for place in known}
             until = {
                 place: end if self._is_replaced(place) else min(hole.last[partition_name(place)] + 1, end)
                 for place, end in ends.items()
             }
             while starts := {place: start for place, start in starts.items() if start < until[place]}:
-                rows += await self._from_log(consumer, starts, until)
+                rows += await self._from_log(consumer, starts, until, copies.noted)
                 starts = {place: until[place] for place in starts if self._is_replaced(place)}
                 until = await consumer.end_offsets(list(starts)) if starts else {}
+            starts = {place: max(hole.last[partition_name(place)] + 1, begins[place]) for place in known}
+            rows += await self._later_copies(consumer, starts, copies)
         passing("hole_filled")
         took_s = time.monotonic() - began_s
         said = f"{rows} rows filled in {took_s:.1f} s" + (f"; {outage.detail}" if outage.detail else "")
@@ -193,11 +197,28 @@ class Filling:
         self._outages[outage.outage_id] = closed
         _log.warning("the primary store has what it missed", outage=outage.outage_id, rows=rows, s=round(took_s, 1))
 
+    async def _later_copies(
+        self, consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int], copies: Copies
+    ) -> int:
+        """What the log has behind the hole of trades that stand in it twice, up to its end; how many rows."""
+        rows = 0
+        starts = {place: start for place, start in starts.items() if self._topics[place.topic] is topics.TRADES}
+        while starts:
+            until = await consumer.end_offsets(list(starts))
+            starts = {place: start for place, start in starts.items() if start < until[place]}
+            rows += await self._from_log(consumer, starts, until, copies.again)
+            starts = {place: until[place] for place in starts}
+        return rows
+
     def _is_replaced(self, place: TopicPartition) -> bool:
         return self._topics[place.topic] in _REPLACED
 
     async def _from_log(
-        self, consumer: AIOKafkaConsumer, starts: Mapping[TopicPartition, int], ends: Mapping[TopicPartition, int]
+        self,
+        consumer: AIOKafkaConsumer,
+        starts: Mapping[TopicPartition, int],
+        ends: Mapping[TopicPartition, int],
+        pick: Callable[[Record], Record | None],
     ) -> int:
         waiting: list[Item] = []
         rows = done = 0
@@ -207,7 +228,7 @@ class Filling:
                 record = decode(message.value)
             except BadRecord:
                 continue  # its reader has quarantined it
-            found = prepare(record, message.offset)
+            found = [one for each in prepare(record, message.offset) if (one := pick(each)) is not None]
             count = sum(len(one.trades) if isinstance(one, TradeBatch) else 1 for one in found)
             waiting.append(Item(_event(message), 0, found, count))
             rows += count
@@ -217,7 +238,7 @@ class Filling:
         await self._put(waiting)
         return rows
 
-    async def _from_fallback(self, outage: Outage, lost: Iterable[topics.Topic]) -> int:
+    async def _from_fallback(self, outage: Outage, lost: Iterable[topics.Topic], copies: Copies) -> int:
         """What the fallback took in that time, of topics whose records the log has dropped."""
         if self._fallback is None:
             text = f"{outage.store}: rows of {outage.outage_id} are neither in the log nor is there a fallback to ask"
@@ -228,7 +249,8 @@ class Filling:
         for table in sorted(table for topic in lost for table in _TABLES[topic]):
             stored = self._fallback.stored_between(table, outage.opened_ns - _STORED_SLACK_NS, time.time_ns())
             while page := await asyncio.to_thread(_page, stored):
-                await self._put([Item(SimpleNamespace(message=None), 0, [record], 1) for record in page])
+                noted = [copies.noted(record) for record in page]
+                await self._put([Item(SimpleNamespace(message=None), 0, [record], 1) for record in noted])
                 rows += len(page)
         _log.warning("the log no longer holds all of it; filled from the fallback", outage=outage.outage_id, rows=rows)
         return rows
