@@ -91,7 +91,7 @@ class Venue:
         self.rest.answer = answer
         return lambda: setattr(self.rest, "answer", real)
 
-    async def fill(self, wanted, port):
+    async def fill(self, wanted, port, say=lambda: None):
         async with open_rest(self.venue, "spot", at(port).rest_urls[self.venue]) as rest:
 
             async def at_once(cost=None):
@@ -99,7 +99,7 @@ class Venue:
 
             rest.exchange.throttle = at_once
             settings = Settings(simulator_url=f"ws://127.0.0.1:{port}", data_dir=self.folder)
-            return await fill.fill(rest, settings, Names(), self.log, wanted)
+            return await fill.fill(rest, settings, Names(), self.log, wanted, say)
 
 
 @pytest.fixture(autouse=True)

@@ -4,7 +4,7 @@ Where ids count, a hole is closed when all came or the venue's own answer says t
 do not (Bybit), it is closed if the venue's last trades reach back behind it, else it stays open, and the venue's own
 candles bound it: each minute they are compared with ours, which also finds what was lost without a trace. A venue that
 is down, busy, behind or silent is asked again, with growing pauses; its budget and bans are `ingest.rest.client`'s. One
-venue never waits for another.
+venue never waits for another, and a long gap lets others of its venue have turns between its pages.
 
 What it does not do: find missing ids (`gap_watch`), revise bars (`core.bars.candles` does, from what is logged here).
 """
@@ -12,8 +12,10 @@ What it does not do: find missing ids (`gap_watch`), revise bars (`core.bars.can
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Sequence
+from functools import partial
 
 import msgspec
 import structlog
@@ -37,6 +39,8 @@ _PROOF_S = 30.0
 """So long a hole is left to the next trade of its instrument, where ids count: that shows what is missing."""
 _CLOSED_MAX = 10_000
 """Of so many gaps it is remembered that they are closed, until all that was said of them before has been read."""
+_PAGES_A_TURN = 20
+"""A gap that is not filled after so many pages gives way to others that are due (OKX: six seconds)."""
 TROUBLES = (DependencyDown, BadFrame, UnknownSymbol, ConfigError)
 """What a venue's REST may do to us; none of it ends the work."""
 
@@ -49,6 +53,10 @@ class Todo:
         is_left = gap.cause == "stale" and VENUES[gap.venue].ids_count
         self.at_s: float | None = time.monotonic() + _PROOF_S if is_left else 0.0
         self._pause_s = _PAUSE_S_FIRST
+        self.pages = 0
+        """How many its present turn has brought."""
+        self.gave_way = 0
+        """The number of the turn after which it was left in its midst; 0 where it was not."""
 
     def later(self, now_s: float) -> float:
         """Try again after a pause that doubles; how many seconds."""
@@ -65,6 +73,8 @@ class Backfill:
         self._todo: dict[str, dict[tuple[str, str], Todo]] = {venue: {} for venue in VENUES}
         self._closed: dict[tuple[str, str], Gap] = {}
         self._news = {venue: asyncio.Event() for venue in VENUES}
+        self._turns = itertools.count(1)
+        self._pages_between = dict.fromkeys(VENUES, 0)  # of others, since one that had given way went on
 
     def note(self, gap: Gap) -> None:
         """A record of `gaps`; of a venue that is not known it is nobody's."""
@@ -131,14 +141,35 @@ class Backfill:
                 continue
             async with place.rest(venue, todo.gap.market) as rest:
                 while todo is not None and todo.gap.market == rest.market:
-                    await self._try(rest, todo)
+                    await self._turn(rest, todo)
                     todo = self._next(venue)
 
-    def _next(self, venue: str) -> Todo | None:
-        """The one that is due and newest: what people look at now comes first."""
+    async def _turn(self, rest: Rest, todo: Todo) -> None:
+        venue, was_begun, todo.pages = todo.gap.venue, todo.gave_way > 0, 0
+        await self._try(rest, todo)
+        others_wait = any(one.gave_way for one in self._todo[venue].values() if one is not todo)
+        between = self._pages_between[venue] + max(1, todo.pages)
+        self._pages_between[venue] = between if others_wait and not was_begun else 0
+
+    def _due(self, venue: str) -> list[Todo]:
         now_s = time.monotonic()
-        due = [todo for todo in self._todo[venue].values() if todo.at_s is not None and todo.at_s <= now_s]
-        return max(due, key=lambda todo: todo.gap.opened_ns, default=None)
+        return [todo for todo in self._todo[venue].values() if todo.at_s is not None and todo.at_s <= now_s]
+
+    def _next(self, venue: str) -> Todo | None:
+        """The one that is due and newest: what people look at now comes first.
+
+        Those that gave way go on when there is no other, and after a turn's pages of others; they take turns.
+        """
+        due = self._due(venue)
+        fresh = [todo for todo in due if not todo.gave_way]
+        if fresh and (len(fresh) == len(due) or self._pages_between[venue] < _PAGES_A_TURN):
+            return max(fresh, key=lambda todo: todo.gap.opened_ns)
+        return min((todo for todo in due if todo.gave_way), key=lambda todo: todo.gave_way, default=None)
+
+    def _had_page(self, todo: Todo) -> bool:
+        """Whether it is another one's turn now."""
+        todo.pages += 1
+        return todo.pages >= _PAGES_A_TURN and any(one is not todo for one in self._due(todo.gap.venue))
 
     async def _wait(self, venue: str) -> None:
         self._news[venue].clear()
@@ -155,7 +186,8 @@ class Backfill:
             todo.at_s = None
             return
         try:
-            found = await fill(rest, self._settings, self._names, self._log, todo.wanted)
+            had_page = partial(self._had_page, todo)
+            found = await fill(rest, self._settings, self._names, self._log, todo.wanted, had_page)
         except TROUBLES as error:
             pause_s = todo.later(time.monotonic())
             metrics.BACKFILL_ERRORS.labels(gap.venue).inc()
@@ -164,6 +196,9 @@ class Backfill:
         metrics.BACKFILLED.labels(gap.venue).inc(found.trades)
         if self._todo[gap.venue].get((name, gap.gap_id)) is not todo:
             return  # it was closed meanwhile, or is another stretch now
+        todo.gave_way = next(self._turns) if found.state == "paused" else 0
+        if found.state == "paused":
+            return
         news = msgspec.structs.replace(gap, filled=todo.wanted.trades, detail=found.detail)
         if found.state == "whole":
             await self.say(msgspec.structs.replace(news, state="closed"))

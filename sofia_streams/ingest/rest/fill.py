@@ -36,15 +36,19 @@ _AROUND = (10, 1_000)
 """So many ids on each side are asked for as well; the second where the venue shows none of the first."""
 
 
+AfterPage = Callable[[], bool | None]
+"""Called after each page that brought something; where it says True, that is enough for now."""
+
+
 class Fetched(NamedTuple):
     """What a try brought: trades put into the log; how it stands; why, in words.
 
     state  whole: nothing more is missing, or the venue says that it has no more; later: ask again; never: the venue
-           cannot give all of it any more
+           cannot give all of it any more; paused: whoever asked wanted no more pages for now
     """
 
     trades: int
-    state: Literal["whole", "later", "never"]
+    state: Literal["whole", "later", "never", "paused"]
     detail: str = ""
 
 
@@ -79,6 +83,8 @@ class Stretch:
         self.reached_ns = 0
         """Up to when it is whole, where ids do not count."""
         self.trades = self.absent = 0
+        self.is_paused = False
+        """Whether it was left in the midst of its ids: what is known of them need not be asked again."""
 
     @classmethod
     def of_gap(cls, gap: Gap) -> Stretch:
@@ -133,15 +139,19 @@ async def _leave_out_known(settings: Settings, wanted: Stretch) -> None:
 
 
 async def fill(
-    rest: Rest, settings: Settings, names: Names, log: TradeLog, wanted: Stretch, say: Callable[[], None] = lambda: None
+    rest: Rest, settings: Settings, names: Names, log: TradeLog, wanted: Stretch, say: AfterPage = lambda: None
 ) -> Fetched:
     """Try once; `say` is called after each page. What has come is in the log, and done, whatever is raised.
+
+    Another try goes on from there, also from one that `say` ended.
 
     Raises ConfigError, BadFrame, DependencyDown, KafkaError, UnknownSymbol.
     """
     listing = names.listing(*wanted.instrument)
     if not VENUES[wanted.instrument.venue].ids_count:
         return await _fill_recent(rest, settings, listing, log, wanted)
+    if wanted.is_paused:
+        return await fill_ids(rest, listing, log, wanted, say)
     if not (wanted.begins and wanted.ends):
         await find_ids(rest, settings, listing, wanted)
     elif wanted.may_be_begun:
@@ -149,14 +159,14 @@ async def fill(
     return await fill_ids(rest, listing, log, wanted, say)
 
 
-async def fill_ids(
-    rest: Rest, listing: str, log: TradeLog, wanted: Stretch, say: Callable[[], None] = lambda: None
-) -> Fetched:
+async def fill_ids(rest: Rest, listing: str, log: TradeLog, wanted: Stretch, say: AfterPage = lambda: None) -> Fetched:
     """As `fill`, of a stretch whose ids were just found (`find_ids`)."""
     before = wanted.trades
     for around in _AROUND:
         for run in wanted.left:
-            await _fill_run(rest, listing, log, wanted, run, around, say)
+            wanted.is_paused = await _fill_run(rest, listing, log, wanted, run, around, say)
+            if wanted.is_paused:
+                return Fetched(wanted.trades - before, "paused")
         if not wanted.is_settled():
             break
     trades, left = wanted.trades - before, _why_left(wanted)
@@ -168,9 +178,10 @@ async def fill_ids(
 
 
 async def _fill_run(
-    rest: Rest, listing: str, log: TradeLog, wanted: Stretch, run: Missing, around: int, say: Callable[[], None]
-) -> None:
-    answer = Answer(run)
+    rest: Rest, listing: str, log: TradeLog, wanted: Stretch, run: Missing, around: int, say: AfterPage
+) -> bool:
+    """Whether `say` ended it."""
+    answer, is_enough = Answer(run), False
     low, high = max(0, run.first_id - around), run.last_id + around
     async for page in fetch_ids(rest, listing, low, high, id_kind=wanted.id_kind or "trade"):
         reasons = wanted.doubted.of(page, run.first_id, run.last_id)
@@ -181,13 +192,14 @@ async def _fill_run(
         if taken:
             await _put(log, wanted, _inside(wanted, taken))
             wanted.done = joined(wanted.done, answer.came)
-            say()
-        if answer.is_enclosed():
+            is_enough = bool(say())
+        if is_enough or answer.is_enclosed():
             break
     if wanted.is_settled():
         for one in answer.absent():
             wanted.done = wanted.done.union_range(one.first_id, one.last_id)
             wanted.absent += one.ids()
+    return is_enough
 
 
 def _why_left(wanted: Stretch) -> str:
