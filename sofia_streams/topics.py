@@ -80,7 +80,8 @@ def changelog_settings() -> dict[str, str]:
     """The broker's settings of a changelog. A worker reads all of it before it goes on, so it is kept short.
 
     A broker compacts closed segments only, and by default a segment is open until it has 1 GiB or is a week old, and a
-    deleted row is kept for a day. The last must be longer than a worker needs to read it all.
+    deleted row is kept for a day. The last must be longer than a worker needs to read it all. A row may be as large as
+    a record of any topic: that of an instrument holds the id of each trade in its open seconds.
     """
     return {
         "cleanup.policy": "compact",
@@ -88,6 +89,7 @@ def changelog_settings() -> dict[str, str]:
         "segment.ms": "600000",
         "min.cleanable.dirty.ratio": "0.2",
         "delete.retention.ms": "600000",
+        "max.message.bytes": str(TRADES.record_bytes_max),
     }
 
 

@@ -146,7 +146,7 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=3, description="connections with the same pairs at each venue; the first arrival wins")
     ] = 1
     coalesce_ms_max: Annotated[int, Field(ge=0, le=50, description="trades wait for others at most this long, ms")] = 50
-    lateness_ms: Annotated[int, Field(ge=0, le=60_000, description="a candle closes this long after its end, ms")] = (
+    lateness_ms: Annotated[int, Field(ge=0, le=10_000, description="a candle closes this long after its end, ms")] = (
         1_000
     )
     stale_after_s: Annotated[

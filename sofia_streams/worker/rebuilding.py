@@ -43,7 +43,8 @@ class Rebuilder:
         flush: Callable[[], Awaitable[None]],
     ) -> None:
         self._settings, self._publish, self._flush = settings, publish, flush
-        self._reached: dict[Minute, int] = {}
+        self._reached: dict[int, dict[Minute, int]] = defaultdict(dict)
+        """By partition: how far the log was read when a minute was made again, while a step may stand before that."""
         self._news: dict[int, list[Step]] = defaultdict(list)
 
     def rebuild(self, step: Step, partition: int, offset: int) -> Awaitable[None]:
@@ -57,9 +58,11 @@ class Rebuilder:
         return self._rebuild_step(step, partition, offset)
 
     async def _rebuild_step(self, step: Step, partition: int, offset: int) -> None:
-        wanted = [minute for minute in step.rebuild if self._reached.get(minute, -1) < offset]
+        reached = self._reached[partition]
+        wanted = [minute for minute in step.rebuild if reached.get(minute, -1) < offset]
         with metrics.WAITING.labels("rebuild").track_inprogress():
             if wanted:
+                self._reached[partition] = {minute: last for minute, last in reached.items() if last >= offset}
                 await self._rebuild(wanted, step.heard, partition)
             if any(one is step for one in self._news[partition]):
                 await self._remark(self._news.pop(partition), partition)
@@ -81,7 +84,7 @@ class Rebuilder:
             async for data in _between(consumer, bars, begin_ms, ends[bars]):
                 _remember(published, data)
         sent = await self._send(changed_bars(collected.windows(published.last), published))
-        self._reached |= dict.fromkeys(whole, ends[trades] - 1)
+        self._reached[partition] |= dict.fromkeys(whole, ends[trades] - 1)
         _log.warning("revised old bars from the log", minutes=len(whole), bars=sent)
 
     async def _remark(self, news: list[Step], partition: int) -> None:

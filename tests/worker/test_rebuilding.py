@@ -245,6 +245,20 @@ async def test_a_kill_within_a_batch_of_news_leaves_no_bar_behind_a_higher_revis
     assert (scene.second(405).trade_count, scene.second(405).revision) == (2, 3)
 
 
+async def test_what_was_made_again_is_remembered_only_while_earlier_records_may_ask_for_it(scene):
+    await two_symbols(scene, 500)
+    for place in range(20):
+        await scene.fold(trades(1000 + place, 10 + place), 501 + place)
+        await scene.settle()
+        assert sum(map(len, scene.rebuilder._reached.values())) == 2  # the minute of the venue and the consolidated one
+    scene.reads.clear()
+    for place in range(20):
+        await scene.fold(trades(2000 + place, 10 + 60 * (place % 5)), 600)
+    await scene.settle()
+    assert scene.reads[TRADES] == 5, "each minute once, for every record that was there by then"
+    assert scene.second(10).trade_count == 6
+
+
 def not_rebuilt():
     return metrics.BARS_NOT_REBUILT._value.get()
 
