@@ -17,6 +17,7 @@ from sofia_streams.ops.chaos.verdict import (
     Tally,
     Watched,
     judge_bars,
+    judge_claims,
     judge_copies,
     judge_log,
     judge_store,
@@ -184,3 +185,14 @@ def test_the_longest_pause_leaves_out_what_was_hurt(seconds, spans):
     assert longest_s(times, []) == max(after - before for before, after in pairwise(sorted(seconds)))
     assert longest_s(times, hurt) <= longest_s(times, [])
     assert longest_s(times, [(0, 200 * NS_PER_SECOND)]) == 0
+
+
+@pytest.mark.parametrize("quality", ["complete", "revised", "backfilled", "gap", "stale"])
+def test_a_bar_that_lacks_a_printed_trade_must_say_so(quality):
+    overstated = int(quality not in ("gap", "stale"))
+    held = bars() | {0: msgspec.structs.replace(bars()[0], quality=quality)}
+    tally = Tally()
+    judge_claims(tally, NAME, [PRINTED["3"], PRINTED["4"]], NS_PER_SECOND, held)
+    assert (tally.overstated, len(tally.failures())) == (overstated, overstated)
+    judge_claims(tally, NAME, [Print("1", 10**15, Decimal(1), Decimal(1), "buy", 0)], NS_PER_SECOND, held)
+    assert tally.overstated == overstated, "where there is no bar nothing is claimed"

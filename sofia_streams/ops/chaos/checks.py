@@ -27,6 +27,7 @@ from sofia_streams.ops.chaos.verdict import (
     Window,
     covers,
     judge_bars,
+    judge_claims,
     judge_copies,
     judge_log,
     judge_store,
@@ -132,7 +133,7 @@ def _judge(
         gaps = [gap for gap in log.gaps if f"{gap.venue}|{gap.market}|{gap.symbol}" == name]
         judge_log(tally, name, printed, watched, log.trades[name], gaps, log.history[name])
     tally.repeats, tally.backfilled = log.repeats, log.backfilled
-    _judge_bars(tally, prints, log, settings.crypto_symbols)
+    _judge_bars(tally, prints, watched, log, settings.crypto_symbols)
     found.gaps, found.gaps_open = len(log.gaps), sum(gap.state == "open" for gap in log.gaps)
     for gap in log.gaps:
         if gap.state == "closed":
@@ -156,17 +157,24 @@ def _differences(totals: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def _judge_bars(tally: Tally, prints: Prints, log: Log, symbols: Sequence[str]) -> None:
-    """Bars are what the log's distinct trades make; whether those are all is another question."""
+def _judge_bars(tally: Tally, prints: Prints, watched: Watched, log: Log, symbols: Sequence[str]) -> None:
+    """Bars are what the log's distinct trades make; where those are not all, they say so."""
     kept = {name: [one for one in found.values() if one.trade_id in log.trades[name]] for name, found in prints.items()}
+    missed = {
+        name: [one for one in found.values() if watched.holds(one) and one.trade_id not in log.trades[name]]
+        for name, found in prints.items()
+    }
     for size_ns in (NS_PER_SECOND, NS_PER_MINUTE):
         for name, found in kept.items():
             venue = name.partition("|")[0]
             judge_bars(tally, name, candles(((venue, one) for one in found), size_ns), log.bars_of(name, size_ns))
+            judge_claims(tally, name, missed[name], size_ns, log.bars_of(name, size_ns))
         for symbol in symbols:
             market = next(iter(kept)).split("|")[1]
             joint = f"{CONSOLIDATED}|{market}|{symbol}"
             judge_bars(tally, joint, candles(_of_symbol(kept, symbol), size_ns), log.bars_of(joint, size_ns))
+            lacks = (one for _, one in _of_symbol(missed, symbol))
+            judge_claims(tally, joint, lacks, size_ns, log.bars_of(joint, size_ns))
 
 
 def _of_symbol(kept: Mapping[str, Sequence[Print]], symbol: str) -> Iterator[tuple[str, Print]]:

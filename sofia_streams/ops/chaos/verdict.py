@@ -27,6 +27,10 @@ class Watched(NamedTuple):
     last: int
     stopped_ns: int
 
+    def holds(self, one: Print) -> bool:
+        """Whether this print must not be lost."""
+        return self.first <= one.place < self.last
+
 
 class Held(NamedTuple):
     """A trade as somebody holds it."""
@@ -46,6 +50,7 @@ class Tally:
     declared     not in the log, but in an open gap
     invented     in the log, and never printed;  altered: not as printed
     repeats      log records that say a trade again, which readers must leave out
+    overstated   bars that lack a trade that was printed, and say neither `gap` nor `stale`
     missing, surplus, doubled   against the log's distinct trades, by store
     """
 
@@ -62,6 +67,7 @@ class Tally:
     doubled: Counter[str] = field(default_factory=Counter)
     bars: int = 0
     bars_unequal: int = 0
+    overstated: int = 0
     sums: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     noted: Counter[str] = field(default_factory=Counter)
@@ -80,6 +86,7 @@ class Tally:
             "trades in the log that were never printed": self.invented,
             "trades altered": self.altered,
             "bars unequal": self.bars_unequal,
+            "bars that claim trades they lack": self.overstated,
             **{f"missing in {store}": count for store, count in self.missing.items()},
             **{f"surplus in {store}": count for store, count in self.surplus.items()},
             **{f"doubled in {store}": count for store, count in self.doubled.items()},
@@ -110,7 +117,7 @@ def judge_log(
     """
     closed, still_open = ([gap for gap in gaps if gap.state == state] for state in ("closed", "open"))
     for one in printed.values():
-        if not watched.first <= one.place < watched.last:
+        if not watched.holds(one):
             continue
         tally.trades += 1
         if one.trade_id in logged:
@@ -169,6 +176,17 @@ def judge_bars(tally: Tally, name: str, wanted: Mapping[int, Candle], bars: Mapp
             tally.note("bars", f"{name} bar of {start_ns}: expected {candle}, found {bar}")
     printed = sum(candle.trade_count for candle in wanted.values())
     tally.sums[f"bars of {name.partition('|')[0]}"] += abs(printed - sum(bar.trade_count for bar in bars.values()))
+
+
+def judge_claims(
+    tally: Tally, name: str, missed: Iterable[Print], size_ns: int, bars: Mapping[int, Bar]
+) -> None:
+    """One instrument and size: bars that lack any of these prints, which the log does not have, must say so."""
+    for start_ns in sorted({one.exchange_ns // size_ns * size_ns for one in missed}):
+        bar = bars.get(start_ns)
+        if bar is not None and bar.quality not in ("gap", "stale"):
+            tally.overstated += 1
+            tally.note("claims", f"{name} bar of {start_ns} says {bar.quality} and lacks trades")
 
 
 Window = tuple[object, ...]
