@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from sofia_streams.core.feeds.gaps import (
@@ -18,7 +18,7 @@ from sofia_streams.core.feeds.gaps import (
     without,
 )
 from sofia_streams.core.feeds.ids import IdSet
-from sofia_streams.model import Trade
+from sofia_streams.model import NS_PER_SECOND, Trade
 
 STEP_NS = 10_000_000
 LATER_NS = 10**18
@@ -107,8 +107,34 @@ def test_ids_that_begin_again_open_no_gap_and_what_is_lost_before_and_after_is_s
         assert sorted(ids_of(said)) == sorted([*dropped, *other[1]])
 
 
-def moved(found, by_ns):
-    return trade(found.order, found.exchange_ns + by_ns, count=found.count, snapshot=found.snapshot)
+@given(feeds(), feeds(100), st.integers(0, 10**10))
+@settings(deadline=None)
+def test_ids_may_begin_again_anywhere_below_the_highest(one, other, place):
+    """What tells them from late prints is their time."""
+    arrivals, dropped = one
+    highest, later_ns = max(found.order for _, found in arrivals), max(at_ns for at_ns, _ in arrivals) + 4 * GRACE_NS
+    number, until_ns = max(found.order for _, found in other[0]), max(at_ns for at_ns, _ in other[0])
+    more = [(until_ns + one, trade(number + one, until_ns + one)) for one in range(1, AGREEING + 1)]
+    assume(number + AGREEING < highest)
+    up = place % (highest - number - AGREEING)
+    again = [(at_ns + later_ns, moved(found, later_ns, up)) for at_ns, found in [*other[0], *more]]
+    run = Run(arrivals)
+    said = run.said + Run(again, run.line).said
+    assert sorted(ids_of(said)) == sorted([*dropped, *(number + up for number in other[1])])
+
+
+@given(st.permutations(range(1, 60)), st.integers(0, 3), st.lists(st.integers(-999_999_999, 0), min_size=60))
+def test_prints_that_come_late_are_never_taken_for_ids_that_begin_again(numbers, repeats, backwards):
+    """Minutes late, again and again, and with times that go backwards within their ids by less than a second."""
+    line = IdLine()
+    for at, number in enumerate(numbers * (1 + repeats)):
+        assert not line.saw(trade(number, number * NS_PER_SECOND + backwards[number]), number, at)
+    assert line.highest == 59
+    assert not line.is_suspicious
+
+
+def moved(found, by_ns, up=0):
+    return trade(found.order + up, found.exchange_ns + by_ns, count=found.count, snapshot=found.snapshot)
 
 
 def test_what_was_missing_just_before_ids_began_again_is_said():

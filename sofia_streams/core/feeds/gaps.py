@@ -24,6 +24,8 @@ LEAP_MAX = 50_000_000
 JUMP_MAX = 1_000
 """A longer jump is believed once further prints go on from it: a single odd id must not hide what is really missing."""
 AGREEING = 3
+_NEWER_NS = 1_000_000_000
+"""A lower id so much younger than all before it is no late print: ids have begun again, however little below."""
 _NEAR = 10_000
 """How far apart the ids of prints that go on from one another may be."""
 SUSPECTED_MAX = 10_000
@@ -119,7 +121,8 @@ class IdLine:
     def _is_odd(self, found: _Print) -> bool:
         if self.highest is None:
             return False
-        begins_again = found.number * 2 < self.highest and found.trade.exchange_ns > self.highest_ns
+        newer_ns = found.trade.exchange_ns - self.highest_ns
+        begins_again = found.number < self.highest and newer_ns > (0 if found.number * 2 < self.highest else _NEWER_NS)
         return begins_again or found.first > self.highest + JUMP_MAX
 
     def _wait(self, found: _Print) -> None:
