@@ -41,7 +41,7 @@ class Belief:
         self._guards[name].trouble(trade.price, trade.trade_id)
 
     def believed(self, name: str, trades: Sequence[Trade], now_ns: int) -> list[Trade]:
-        """Those of a plausible time and price at this `now_ns` of the venue's clock; the others are noted."""
+        """Those of a plausible time and price at `now_ns`, the receipt; the others are noted."""
         guard = self._guards[name]
         believed = []
         for trade in trades:
@@ -55,9 +55,9 @@ class Belief:
                 self.note(name, f"{name} trade {trade.trade_id}: {why}")
         return believed
 
-    def believes_ticker(self, name: str, found: ParsedTicker, received_ns: int) -> bool:
+    def believes_ticker(self, name: str, found: ParsedTicker, now_ns: int) -> bool:
         """Whether a ticker's time and last price are plausible; if not it is noted."""
-        why = None if found.exchange_ns is None else time_trouble(found.exchange_ns, received_ns, history=True)
+        why = None if found.exchange_ns is None else time_trouble(found.exchange_ns, now_ns, history=True)
         last = found.fields.get("last")
         if last is not None and why is None:
             why = self._guards[f"{name}|last"].trouble(last, str(found.exchange_ns))

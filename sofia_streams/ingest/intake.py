@@ -20,6 +20,7 @@ from sofia_streams.core.feeds.tape import ArrivalOrder, History, Tape
 from sofia_streams.errors import BadFrame, UnknownSymbol
 from sofia_streams.ingest.belief import Belief, quarantined
 from sofia_streams.ingest.gap_watch import GapWatch
+from sofia_streams.ingest.instruments import Instruments
 from sofia_streams.ingest.line import Connections, Line
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.outages import Outages
@@ -81,11 +82,11 @@ class Intake:
 
     Of an instrument: frames, trades, duplicates, stale, late (their second had been passed by their own feed),
     snapshot_trades, tickers, refused, id_restarts, odd_ids, left_out (they join ids of a gap). Of a venue: frames,
-    quarantined, parse_errors, ignored, new_fields.
+    quarantined, parse_errors, refused, ignored, new_fields.
     """
 
     def __init__(self, limits: Limits = Limits(), names: Names = Names()) -> None:  # noqa: B008
-        self._limits, self._names = limits, names
+        self._limits, self.instruments = limits, Instruments(names)
         self._tapes: dict[str, Tape] = defaultdict(lambda: Tape(limits.ids_max))
         self._belief = Belief()
         self._arrivals: dict[str, ArrivalOrder] = {}
@@ -101,6 +102,7 @@ class Intake:
         self.changes = VenueChanges()
         self._ticked_ns = 0
         self._named: dict[str, bool] = {}  # of the frame at hand, in its order; whether it has new live trades of it
+        self._unread: str | None = None  # what of it is left out and not set aside
         self.counts: dict[str, Counter[str]] = defaultdict(Counter)
         self.totals: Counter[str] = Counter()
 
@@ -149,6 +151,7 @@ class Intake:
         self.totals["frames"] += 1
         self.counts[line.venue]["frames"] += 1
         self._named.clear()
+        self._unread = None
         self._belief.forget()
         self.connections.heard(line, received_ns)
         try:
@@ -158,7 +161,6 @@ class Intake:
             return [self._refused(line, frame, received_ns, str(error))], []
         records: list[Record] = []
         prints = [found for found in parsed if isinstance(found, ParsedTrade)]
-        unread: str | None = None
         if prints:
             records += self._trades(line, prints, received_ns)
             if new_fields := self.changes.new_fields(line.venue, frame, received_ns):
@@ -171,13 +173,13 @@ class Intake:
                 self._belief.note("", found.reason)
             elif isinstance(found, Control) and found.kind == "ignored":
                 self.counts[line.venue]["ignored"] += 1
-                unread = f"a kind of message that is not read: {found.detail}"
+                self._unread = f"a kind of message that is not read: {found.detail}"
         for name, has_trades in self._named.items():
             self.outages.saw(name, received_ns, has_trades=has_trades)
             self.counts[name]["frames"] += 1
         if self.gaps.has_news:
             records += self.gaps.due(received_ns)
-        records += self._set_aside(line, frame, received_ns, unread)
+        records += self._set_aside(line, frame, received_ns)
         return records, [found for found in parsed if isinstance(found, Control)]
 
     def refused(self, line: Line, reason: str, now_ns: int) -> Record:
@@ -219,15 +221,15 @@ class Intake:
 
     def _trades(self, line: Line, prints: list[ParsedTrade], received_ns: int) -> list[Record]:
         history = self._histories.setdefault(line, History(line.venue))
+        listings = dict.fromkeys(found.venue_symbol for found in prints)
+        known = {listing: named for listing in listings if (named := self._name(line, listing)) is not None}
         by_symbol: dict[str, list[Trade]] = {}
-        for found in history.mark(prints):
+        for found in history.mark([found for found in prints if found.venue_symbol in known]):
             by_symbol.setdefault(found.venue_symbol, []).append(found.trade)
         records: list[Record] = []
         for venue_symbol, trades in by_symbol.items():
-            name, symbol = self._name(line, venue_symbol)
-            if name is None:
-                continue
-            believed = self._belief.believed(name, trades, self.skews[line.venue].latest_ns(received_ns))
+            name, symbol = known[venue_symbol]
+            believed = self._belief.believed(name, trades, self.skews[line.venue].unset_ns(received_ns))
             believed = self.gaps.without_fetched(name, believed)
             if self._limits.lines > 1:
                 for leader in self.connections.race(name, line, believed, received_ns):
@@ -249,14 +251,17 @@ class Intake:
                 records.append(msgspec.structs.replace(batch, trades=marked))
         return records
 
-    def _name(self, line: Line, venue_symbol: str) -> tuple[str | None, str]:
-        """(instrument, unified symbol); (None, "") for a name that is not known, which is noted."""
+    def _name(self, line: Line, venue_symbol: str) -> tuple[str, str] | None:
+        """(instrument, unified symbol); None for a name that is refused, which is noted, or only counted."""
         try:
-            symbol = self._names.unified(line.venue, line.market, venue_symbol)
+            name, symbol = self.instruments.named(line, venue_symbol)
         except UnknownSymbol as error:
-            self._belief.note("", str(error))
-            return None, ""
-        name = instrument_key(line.venue, line.market, symbol)
+            if self.instruments.is_news(line, venue_symbol):
+                self._belief.note("", str(error))
+            else:
+                self.counts[line.venue]["refused"] += 1
+                self._unread = str(error)
+            return None
         self._named.setdefault(name, False)
         return name, symbol
 
@@ -267,16 +272,16 @@ class Intake:
         return msgspec.structs.replace(trade, stale=True)
 
     def _ticker(self, line: Line, found: ParsedTicker, received_ns: int) -> list[Record]:
-        name, symbol = self._name(line, found.venue_symbol)
-        if name is None:
+        known_as = self._name(line, found.venue_symbol)
+        now_ns = self.skews[line.venue].unset_ns(received_ns)
+        if known_as is None or not self._belief.believes_ticker(known_as[0], found, now_ns):
             return []
-        if not self._belief.believes_ticker(name, found, received_ns):
-            return []
+        name, symbol = known_as
         self.counts[name]["tickers"] += 1
         new = Ticker(line.venue, line.market, symbol, received_ns)
         return [*self._tickers.merge(name, new, found)]
 
-    def _set_aside(self, line: Line, frame: bytes, received_ns: int, unread: str | None) -> list[Record]:
+    def _set_aside(self, line: Line, frame: bytes, received_ns: int) -> list[Record]:
         """The frame, if anything in it could not be taken; what was good in it has been."""
         found = self._belief.troubles
         for name in {name for name, _ in found if name}:
@@ -285,7 +290,7 @@ class Intake:
             self.counts[name or line.venue]["refused"] += 1
         if found:
             return [self._refused(line, frame, received_ns, self._belief.summary())]
-        self.changes.saw(line.venue, unread, received_ns)
+        self.changes.saw(line.venue, self._unread, received_ns)
         return []
 
     def _refused(self, line: Line, frame: bytes, received_ns: int, reason: str) -> Quarantined:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sofia_streams.core.feeds.lines import LineRace
 from sofia_streams.core.feeds.pulse import FRAMES_MIN, Pulse
-from sofia_streams.core.feeds.skew import ClockSkew
+from sofia_streams.core.feeds.skew import AGREEING, ClockSkew
 from sofia_streams.model import Trade
 
 S = 1_000_000_000
@@ -103,18 +103,16 @@ def prints(ahead_ns, ways_ns, from_ns=10**18, every_ns=S // 10, drift_ppm=0):
     st.integers(-200, 200),
 )
 @settings(deadline=None)
-def test_a_venues_clock_is_never_put_later_than_it_is_and_no_latency_is_negative(ahead_ns, ways_ns, drift_ppm):
+def test_a_venues_clock_is_never_put_later_than_it_is_nor_much_earlier_once_it_is_known(ahead_ns, ways_ns, drift_ppm):
     skew = ClockSkew()
     assert (skew.delay_ns, skew.exchange_now_ns(5)) == (None, 5)
-    drifted_ns = 0
     for exchange_ns, received_ns in prints(ahead_ns, ways_ns, drift_ppm=drift_ppm):
         skew.saw(exchange_ns, received_ns)
-        assert skew.latency_ns(exchange_ns, received_ns) >= 0
-        assert skew.latency_ns(exchange_ns - S, received_ns) >= 0
-        drifted_ns = 60 * S * 200 // 10**6
+    drifted_ns = 60 * S * 200 // 10**6
     now_ns = received_ns + 5 * S
     truth_ns = now_ns + ahead_ns
-    assert truth_ns - max(ways_ns) - 2 * drifted_ns <= skew.exchange_now_ns(now_ns) <= truth_ns + 2 * drifted_ns
+    known_ns = truth_ns if len(ways_ns) > (AGREEING + 2) * 10 else min(truth_ns, now_ns + 5 * S)
+    assert known_ns - max(ways_ns) - 2 * drifted_ns <= skew.exchange_now_ns(now_ns) <= truth_ns + 2 * drifted_ns
 
 
 @given(st.integers(0, 10 * S), st.integers(1, S))

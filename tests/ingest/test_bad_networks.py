@@ -12,7 +12,6 @@ from scripted import PAIRS, Scripted, hasten, ingesting, missing_ids, taken_ids
 from sockets import until
 
 from sofia_streams.ingest.sockets import opening
-from sofia_streams.ingest.sockets.opening import FRAMES_WAITING_MAX
 from sofia_streams.model import TradeBatch
 
 pytestmark = pytest.mark.slow
@@ -151,6 +150,5 @@ async def test_a_link_slower_than_the_market_makes_it_late_and_loses_nothing(mon
         grown_mb = (psutil.Process().memory_info().rss - memory) / 1e6
         print(f"{behind} trades behind at most; {max(waited)} frames waited at most; {grown_mb:.0f} MB more memory")
         assert behind > 50
-        assert max(waited) < 20 * FRAMES_WAITING_MAX
         assert missing_ids(log, BTC) == set() and not unaccounted(log, "okx")
         assert log.reports[-1].counts["okx-0"]["reconnects"] == 0

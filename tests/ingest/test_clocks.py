@@ -9,10 +9,21 @@ from sockets import until
 
 from sofia_streams.core.bars.candles import apply, store
 from sofia_streams.core.bars.windows import Rules
+from sofia_streams.core.feeds.skew import AGREEING
 from sofia_streams.ingest.intake import Intake, Limits
 from sofia_streams.ingest.line import Line
 from sofia_streams.ingest.sockets.clock import CLOCK, Clock
-from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Gap, ParsedTrade, Punctuation, Quarantined, Trade, TradeBatch
+from sofia_streams.model import (
+    NS_PER_MS,
+    NS_PER_SECOND,
+    Gap,
+    ParsedTicker,
+    ParsedTrade,
+    Punctuation,
+    Quarantined,
+    Trade,
+    TradeBatch,
+)
 from sofia_streams.venues.registry import VENUES
 
 pytestmark = pytest.mark.slow
@@ -175,12 +186,51 @@ def test_a_venues_clock_that_drifts_is_followed(drift_s):
 
 
 @pytest.mark.parametrize("ahead_s", [5.0, 59.0, -5.0, -3_600.0])
-def test_no_latency_is_negative(ahead_s):
+def test_a_latency_is_corrected_for_a_venues_clock_that_is_ahead_and_not_for_one_behind(ahead_s):
     _, _, intake = lived(ahead_s=lambda second: ahead_s, seconds=20)
-    skew = intake.skews["okx"]
+    skew, now_ns = intake.skews["okx"], BEGIN_NS + 20 * S
     for way_ms in (0, 20, 500):
-        now_ns = BEGIN_NS + 20 * S
-        assert skew.latency_ns(now_ns - way_ms * NS_PER_MS + round(ahead_s * S), now_ns) >= 0
+        found_ns = skew.latency_ns(now_ns - way_ms * NS_PER_MS + round(ahead_s * S), now_ns)
+        assert found_ns == (max(0, way_ms - 20) * NS_PER_MS if ahead_s > 0 else way_ms * NS_PER_MS - ahead_s * S)
+
+
+@pytest.mark.parametrize("lied_tenths", [{601}, {601, 602, 603, 604}, {601, 611, 621, 631}])
+def test_a_few_prints_of_the_future_move_no_other_instrument(lied_tenths):
+    """BTC's are 55 s ahead; ETH prints each four seconds, and its quiet seconds go by the venue's clock."""
+    records, delays, intake = lived(ahead_s=lambda second: 55.0 * (round(second * 10) in lied_tenths))
+    calm, calm_delays, _ = lived()
+    assert [said_of(one) for one in records if one.symbol == "ETH/USDT"] == [
+        said_of(one) for one in calm if one.symbol == "ETH/USDT"
+    ]
+    assert delays == calm_delays
+    assert intake.summary()["okx|spot|ETH/USDT"]["late"] == 0
+    assert not [one for one in records if isinstance(one, Gap | Quarantined)]
+
+
+@pytest.mark.parametrize("by_s", [55.0, 5.0])
+def test_a_venues_clock_that_leaps_ahead_is_followed_within_seconds(by_s):
+    records, delays, _ = lived(ahead_s=lambda second: by_s * (second >= 60))
+    assert set(delays[:60]) == {WAY_NS}
+    assert set(delays[60 + AGREEING :]) == {WAY_NS - by_s * S}
+    spoken = [one for one in records if isinstance(one, Punctuation) and one.received_ns >= BEGIN_NS + 70 * S]
+    assert spoken and all(one.exchange_ns >= one.received_ns + (by_s - 3) * S for one in spoken)
+    assert not [one for one in records if isinstance(one, Gap | Quarantined)]
+
+
+def test_after_our_clock_was_set_times_are_compared_with_what_it_said_before():
+    """A ticker and a print, of now and two minutes ahead; our clock is an hour behind for a while."""
+    intake = Intake(Limits())
+    for number, by_s in enumerate([0, -HOUR_S, HOUR_S, 2 * HOUR_S, -HOUR_S], 1):
+        intake.moved(by_s * S)
+        behind_s = HOUR_S if by_s == -HOUR_S else 0
+        for ahead_s, is_taken in [(0, True), (120, False)]:
+            at_ns = BEGIN_NS + (number * 10 + behind_s + ahead_s) * S
+            received_ns = BEGIN_NS + number * 10 * S
+            ticker = ParsedTicker("BTC-USDT", {"last": Decimal(100)}, at_ns)
+            (frame,) = VENUES["okx"].encode_ticker(ticker)
+            for data in (frame.encode(), frame_of("BTC-USDT", number * 1_000 + ahead_s, at_ns)):
+                found = [type(one) for one in intake.take(LINE, data, received_ns)[0]]
+                assert (Quarantined not in found) is is_taken, (number, ahead_s)
 
 
 def test_a_print_of_after_the_subscription_is_live_though_our_clock_is_ahead():

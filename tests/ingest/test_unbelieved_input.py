@@ -32,6 +32,18 @@ def test_a_time_that_is_far_from_the_receipt_is_not_believed(age_ns, is_taken):
     assert "2" in ids
 
 
+def test_prints_that_are_ahead_never_make_room_for_others_that_are_further_ahead():
+    """Each step is within 60 s of the one before, and stays for ten seconds, as if it were the venue's clock."""
+    intake, taken = live_intake(), []
+    for step, ahead_s in enumerate((0, 55, 110, 165, 220)):
+        for second in range(10):
+            now_ns = NOW_NS + (step * 10 + second) * SECOND_NS
+            ids, reasons = took(intake, row(ahead_s * 100 + second, at_ns=now_ns + ahead_s * SECOND_NS), now_ns=now_ns)
+            taken += [ahead_s] * len(ids)
+            assert ids or f"{ahead_s} s ahead of our clock" in reasons[0]
+    assert taken == [0] * 10 + [55] * 10
+
+
 def test_a_guessed_unit_of_time_is_checked_against_the_receipt():
     line = Line("binance", "spot", "binance-0.1")
     for wrong in (NOW_NS // 10**9, NOW_NS // 10**9 * 10**5, 10**14 - 1, 10**14):

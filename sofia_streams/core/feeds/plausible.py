@@ -3,9 +3,9 @@
 A refused print goes to `quarantine` with the reason, never into candles. The rules are wide on purpose: they catch
 wrong units, shifted digits and garbage, not odd markets.
 
-times   at most 60 s ahead of the receipt; at most 30 days before it, or ten years where the venue replays history
-        (the last print of an instrument that hardly trades). So a guessed unit of time (Binance sends milliseconds or
-        microseconds) is checked too: the wrong one is decades off.
+times   at most 60 s ahead of the receipt, whatever came before; at most 30 days before it, or ten years where the
+        venue replays history (the last print of an instrument that hardly trades). So a guessed unit of time (Binance
+        sends milliseconds or microseconds) is checked too: the wrong one is decades off.
 price   at most a factor of 1000 from the last one taken. The first print of an instrument has nothing to be compared
         with, and a market may really move (a redenomination): after ten refused prints in a row that agree with each
         other, the next one is taken.

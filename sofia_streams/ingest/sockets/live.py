@@ -23,7 +23,7 @@ from sofia_streams.ingest.sockets.connection import Feed
 from sofia_streams.ingest.sockets.escalation import Escalation
 from sofia_streams.ingest.sockets.measures import IngestMetrics
 from sofia_streams.ingest.sockets.pace import Pace
-from sofia_streams.ingest.sockets.shards import listings_of, shards
+from sofia_streams.ingest.sockets.shards import instruments_of, listings_of, shards
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.model import Alert, Control, Progress, TradeBatch
 from sofia_streams.obs import metrics
@@ -81,11 +81,11 @@ async def run_live(settings: Settings, intake: Intake, names: Names, log: TradeL
     paces: dict[str, Pace] = {venue: Pace(VENUES[venue].limits.connects_per_s) for venue in settings.crypto_exchanges}
     feeds = [Feed(shard, desk, paces[shard.venue], desk.refuse) for shard in shards(settings, names)]
     carried = {feed.shard.name: listings_of(feed.shard, names) for feed in feeds}
-    subscribed = {
-        name: Line(feed.shard.venue, feed.shard.market, "", feed.shard.group)
-        for feed in feeds
-        for name in carried[feed.shard.name]
-    }
+    subscribed: dict[str, Line] = {}
+    for feed in feeds:
+        line = Line(feed.shard.venue, feed.shard.market, "", feed.shard.group)
+        subscribed.update(dict.fromkeys(carried[feed.shard.name], line))
+        intake.instruments.subscribe(instruments_of(feed.shard, names), line)
     for record in intake.begin(subscribed, CLOCK.now_ns()):
         await log.put(record)
     async with asyncio.TaskGroup() as group:
@@ -175,12 +175,10 @@ def _has_had_time(feed: Feed, now_ns: int) -> bool:
 
 def _unheard(feed: Feed, intake: Intake, names: Names) -> list[str]:
     """Listings of which nothing came: a name that a venue acknowledges but does not list stays silent."""
-    venue, market = feed.shard.venue, feed.shard.market
     silent = []
     for listing in feed.shard.listings:
-        called = {names.unified(venue, market, name) for name in (listing, VENUES[venue].sent_as(listing))}
-        if not any(instrument_key(venue, market, symbol) in intake.counts for symbol in called):
-            _log.warning("subscribed, but nothing came; is it listed?", venue=venue, listing=listing)
+        if not any(name in intake.counts for name in instruments_of(feed.shard._replace(listings=[listing]), names)):
+            _log.warning("subscribed, but nothing came; is it listed?", venue=feed.shard.venue, listing=listing)
             silent.append(listing)
     return silent
 

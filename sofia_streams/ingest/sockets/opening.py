@@ -11,7 +11,9 @@ from sofia_streams.ingest.sockets.session import CLOSE_S
 _OPEN_S = 10.0
 FRAME_BYTES_MAX = 4 * 1024 * 1024
 FRAMES_WAITING_MAX = 64
-"""At most so many wait in memory, so never more than 256 MiB; the rest waits at the venue."""
+"""While more wait in memory nothing is read, the rest waits at the venue. On top comes what one read of asyncio may
+hold, READ_BYTES_MAX of small frames, and one frame that is not whole yet: never more than 261 MiB."""
+READ_BYTES_MAX = 256 * 1024
 _UNREADABLE = {1002: "a frame as the protocol has it", 1007: "UTF-8", 1009: f"at most {FRAME_BYTES_MAX} bytes"}
 """Close codes that we send when a frame cannot be taken, and what was expected."""
 

@@ -48,3 +48,10 @@ def listings_of(shard: Shard, names: Names) -> dict[str, str]:
         symbol = names.unified(shard.venue, shard.market, VENUES[shard.venue].sent_as(listing))
         found[instrument_key(shard.venue, shard.market, symbol)] = listing
     return found
+
+
+def instruments_of(shard: Shard, names: Names) -> set[str]:
+    """The instruments that may come on a connection: each listing's, by its own name and by that of its data."""
+    venue, market = shard.venue, shard.market
+    called = [name for listing in shard.listings for name in (listing, VENUES[venue].sent_as(listing))]
+    return {instrument_key(venue, market, names.unified(venue, market, name)) for name in called}
