@@ -99,7 +99,8 @@ async def test_a_replay_is_equal_in_every_store_each_trade_counted_and_an_emptie
     for store in ("questdb", "redis"):
         assert totals[store, "trades"]["found"] == summary["trades"]
         assert totals[store, "trades"]["checksums"] == "equal"
-    assert totals["bars topic", "bars_1s"]["log"] == sum(one["bars_1s"] for one in consolidated(summary))
+    with_trades = sum(one["bars_1s"] for one in consolidated(summary))
+    assert totals["bars topic", "bars_1s"]["log"] >= with_trades, "and those without that must be there"
     assert seen["compared"]["not_settled"] == {}
     assert stores_that_differ(emptied) == {"redis"}
     (line,) = [one for one in emptied["totals"] if (one["store"], one["table"]) == ("redis", "trades")]

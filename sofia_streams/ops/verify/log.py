@@ -17,7 +17,6 @@ from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from sofia_streams import codec, topics
-from sofia_streams.core.bars.closing import Closing
 from sofia_streams.core.bars.ohlcv import window_start_ns
 from sofia_streams.core.bars.windows import Rules
 from sofia_streams.errors import BadRecord
@@ -26,6 +25,7 @@ from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, Punctuation, Trad
 from sofia_streams.ops.verify.logged import Logged, item_of, logged_rows, place_of
 from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket
 from sofia_streams.ops.verify.spool import Spool
+from sofia_streams.ops.verify.worth import Worth
 from sofia_streams.ops.workers import Lag
 from sofia_streams.settings import Settings
 
@@ -90,8 +90,9 @@ class LogSide:
         self.open_minutes: dict[tuple[str, str], set[int]] = defaultdict(set)
         """By market and symbol: minutes with trades that `ohlcv` had perhaps not done when `bars` ended."""
         self._newest_bar_ns: dict[tuple[str, str, str, str], int] = {}
-        self._closing = Closing(Rules(lateness_ns=settings.lateness_ms * NS_PER_MS))
-        self._saw_all = True
+        self.worth = Worth(Rules(lateness_ns=settings.lateness_ms * NS_PER_MS))
+        self.saw_all = True
+        """Whether every record of `trades` that there ever was is read."""
         self.records: dict[str, int] = defaultdict(int)
         self.unreadable = 0
         self.left: dict[str, int] = {}
@@ -133,7 +134,7 @@ class LogSide:
         """Put every row of the span aside. Raises KafkaError, OSError."""
         begins = self._begins = await self._consumer.beginning_offsets(self._places)
         starts = await self._starts(begins)
-        self._saw_all = not any(start for place, start in starts.items() if _topic(place) == topics.TRADES.name)
+        self.saw_all = not any(start for place, start in starts.items() if _topic(place) == topics.TRADES.name)
         for place, begin in begins.items():
             self._first_ns[place] = None if begin == 0 else await self._time_at(place, begin)
         async for message in records_between(self._consumer, starts, self._ends):
@@ -147,7 +148,10 @@ class LogSide:
         ends = await self._consumer.end_offsets(self._places)
         found: dict[str, Logged] = {}
         async for message in records_between(self._consumer, self._next, ends):
-            for name, at_ns, row in _rows(message, self._record(message)):
+            record = self._record(message)
+            if isinstance(record, Gap):
+                self.worth.doubt(record)
+            for name, at_ns, row in _rows(message, record):
                 identity = item_of(row.record).identity
                 self.recent[name].add(identity)
                 self.recent[name].add(place_of(row.offset, row.nth))
@@ -190,7 +194,7 @@ class LogSide:
         By the trades and punctuation that `ohlcv` has done, and by bars: every window before one is closed.
         """
         instrument = f"{bucket.venue}|{bucket.market}|{bucket.symbol}"
-        closed_ns = self._closing.closed_ns(instrument, saw_all=self._saw_all)
+        closed_ns = self.worth.closing.closed_ns(instrument, saw_all=self.saw_all)
         return max(closed_ns, self._newest_bar_ns.get(bucket[:4], 0))
 
     def summary(self) -> dict[str, Any]:
@@ -203,7 +207,9 @@ class LogSide:
         record = self._record(message)
         undone = topic == topics.TRADES.name and message.offset >= self._done["ohlcv"].get(_at(message), 0)
         if topic == topics.TRADES.name and not undone and isinstance(record, TradeBatch | Punctuation | Gap):
-            self._closing.add(record)
+            self.worth.add(record)
+        elif undone and isinstance(record, Gap):
+            self.worth.doubt(record)
         for bucket, at_ns, row in _rows(message, record):
             self.streams.add((topic, bucket.symbol), message.offset)
             self._partition.setdefault((topic, bucket.symbol), message.partition)

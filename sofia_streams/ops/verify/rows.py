@@ -88,6 +88,11 @@ def bar_item(bar: Bar) -> Item:
     return _timed(bar.start_ns, [value_text(getattr(bar, name)) for name in _BAR])
 
 
+def with_quality(item: Item, quality: str) -> Item:
+    """The item of a bar with another quality, its last value."""
+    return item._replace(values=f"{item.values.rpartition(_BETWEEN)[0]}{_BETWEEN}{quality}")
+
+
 def ticker_item(ticker: Ticker) -> Item:
     """A ticker."""
     return _timed(ticker.received_ns, [value_text(getattr(ticker, name)) for name in _TICKER])

@@ -32,7 +32,7 @@ from sofia_streams.ops.verify.logged import (
     stored_record,
 )
 from sofia_streams.ops.verify.report import Report, checked
-from sofia_streams.ops.verify.rows import Bucket, Item
+from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket, Item
 from sofia_streams.ops.verify.spool import Spool
 from sofia_streams.ops.verify.streams import StreamsSide
 from sofia_streams.settings import Settings
@@ -125,6 +125,8 @@ class _Run:
             self._counts[store.name] = await asyncio.to_thread(store.hours, self._log.span)
         every = self._spool.buckets() | self._streams.buckets()
         every = every.union(*self._counts.values())
+        if self._log.saw_all:
+            every |= {bucket for bucket in self._log.worth.buckets() if self._log.span.holds(bucket.hour_ns)}
         for store in self._stores:
             self._expired[store.name] = store.expired(every)
         said_s = time.monotonic()
@@ -234,9 +236,22 @@ class _Run:
 
     def _judged(self, bucket: Bucket) -> Judged:
         """What of an hour of a symbol can be folded."""
-        begins_ns = self._log.begins_ns(bucket._replace(table="trades"))
-        minutes = frozenset(self._log.open_minutes[bucket.market, bucket.symbol])
-        return Judged(begins_ns, minutes, self._log.closed_ns)
+        log, worth = self._log, self._log.worth
+        begins_ns = log.begins_ns(bucket._replace(table="trades"))
+        whole_ns = max(begins_ns, log.begins_ns(bucket._replace(table="bars_1s")))
+        hours = {
+            venue: bucket._replace(table="bars_1s", venue=venue) for venue in worth.venues(bucket.market, bucket.symbol)
+        }
+        return Judged(
+            begins_ns,
+            frozenset(log.open_minutes[bucket.market, bucket.symbol]),
+            log.closed_ns,
+            worth_ns=max(whole_ns + NS_PER_HOUR if whole_ns else 0, log.span.from_ns or 0),
+            until_ns=2**63 if log.span.until_ns is None else log.span.until_ns,
+            seconds={hour: worth.seconds(hour) for hour in hours.values()},
+            holes={venue: worth.holes(hour) for venue, hour in hours.items()},
+            has_all_quiet=log.saw_all,
+        )
 
     def _advice(self) -> list[str]:
         """What to do about what differs, by store."""
@@ -252,8 +267,8 @@ class _Run:
             )
         if any(row.store == _CANDLES and not row.is_equal for row in self._report.rows):
             found.append(
-                "bars topic: it has not the bars of the log's trades, and the log is never rewritten. Please report it "
-                "with `sofia debug bundle`."
+                "bars topic: its bars are not those of the log's trades, or say more than its gaps allow, and the log "
+                "is never rewritten. Please report it with `sofia debug bundle`."
             )
         return found
 
