@@ -105,6 +105,8 @@ class Outages:
         """The receiver's clock was set."""
         for pulse in self._pulses.values():
             pulse.moved(by_ns)
+        for holes in self._unproven.values():
+            holes.update({gap_id: proven_ns + by_ns for gap_id, proven_ns in holes.items() if proven_ns})
 
     def look(self, now_ns: int, over: Collection[str] = ()) -> None:
         """Once a second or so: an instrument that is silent for longer than is usual for it becomes a gap, and one that
@@ -124,23 +126,24 @@ class Outages:
 
     def _over(self, name: str, gap_id: str, now_ns: int) -> None:
         """A hole has ended. Where ids count, the next trade shows whether anything of it is missing."""
-        if not VENUES[name.partition("|")[0]].ids_count:
-            self._end(name, gap_id, now_ns)
-        elif name in self._lost_track:
+        if name in self._lost_track and VENUES[name.partition("|")[0]].ids_count:
             self._lost_track.discard(name)
             self._end(name, gap_id, now_ns, detail="heard again; the last id before the restart is not known")
-        else:
-            self._end(name, gap_id, now_ns)
+            return
+        self._end(name, gap_id, now_ns)
+        if VENUES[name.partition("|")[0]].ids_count:
             self._unproven[name][gap_id] = 0
 
     def _take_back(self, now_ns: int) -> None:
         for name, holes in [*self._unproven.items()]:
-            for gap_id in [one for one, proven_ns in holes.items() if proven_ns and now_ns - proven_ns >= _PROVEN_NS]:
-                self._gaps.close(name, gap_id, now_ns, detail="heard again; missing ids are gaps of their own")
-                del holes[gap_id]
-            for gap_id in [one for one in holes if one not in self._gaps.open[name]]:
-                del holes[gap_id]  # left to who fills it
-            if not holes:
+            for gap_id, proven_ns in holes.items():
+                if proven_ns and now_ns - proven_ns >= _PROVEN_NS:
+                    self._gaps.close(name, gap_id, now_ns, detail="heard again; missing ids are gaps of their own")
+            # what is not open here any more is closed, or left to who fills it
+            left = {gap_id: proven_ns for gap_id, proven_ns in holes.items() if gap_id in self._gaps.open[name]}
+            if left:
+                self._unproven[name] = left
+            else:
                 del self._unproven[name]
 
     def _is_known(self, name: str) -> bool:

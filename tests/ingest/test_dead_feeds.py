@@ -25,6 +25,7 @@ class Feed:
     def __init__(self):
         self.intake, self.rows, self.offset = Intake(), {}, 0
         self.line, self.ids, self.at_s = LINE, Counter(), -600
+        self.set_by_s = 0
         self.printed: Counter[tuple[str, int]] = Counter()
         self.bars: dict[tuple[str, int], Bar] = {}
         self.said: list[Gap] = []
@@ -34,7 +35,7 @@ class Feed:
 
     @property
     def now_ns(self):
-        return BEGIN_NS + self.at_s * S + 20_000_000
+        return BEGIN_NS + (self.at_s + self.set_by_s) * S + 20_000_000
 
     def put(self, records):
         for record in records:
@@ -194,3 +195,22 @@ def test_no_bar_claims_what_a_short_interruption_lost_however_soon_its_minute_cl
     feed.passes(feed.at_s + 70, lambda at_s: feed.prints(BTC))
     assert [*feed.last_said().values()].count(("ids", "open")) == 1
     assert [said for said in feed.last_said().values() if said[0] == "stale"] == [("stale", "closed")]
+
+
+@pytest.mark.parametrize(("by_s", "states"), [(-3_600, ["open", "open", "closed"]), (3_600, ["open", "open"])])
+def test_when_the_clock_is_set_a_hole_is_taken_back_neither_an_hour_late_nor_before_what_is_missing_is_said(
+    by_s, states
+):
+    """A leap of an hour forward makes it an old one, which is left to who fills it."""
+    feed = Feed()
+    feed.passes(30, lambda at_s: feed.prints(BTC))
+    feed.dies()
+    feed.passes(40, lambda at_s: feed.prints(BTC, is_lost=True))
+    feed.comes_back()
+    feed.prints(BTC)
+    feed.intake.moved(by_s * S)
+    feed.set_by_s += by_s
+    feed.passes(50)
+    said = [(gap.cause, gap.state) for gap in feed.said]
+    assert [state for cause, state in said if cause == "stale"] == states
+    assert ("stale", "closed") not in said[: said.index(("ids", "open"))]
