@@ -20,7 +20,7 @@ from sofia_streams.core.bars.windows import Hole, Minute, joins_consolidated
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Bar, TradeBatch
 from sofia_streams.ops.verify.ledger import Comparison, compare
 from sofia_streams.ops.verify.logged import Logged
-from sofia_streams.ops.verify.rows import Bucket, Item, bar_item, bucket_of, size_of, with_quality
+from sofia_streams.ops.verify.rows import Bucket, Item, bar_item, bucket_of, size_of, table_of, with_quality
 from sofia_streams.ops.verify.worth import ALIVE, DEAD
 
 
@@ -156,8 +156,7 @@ class HourOfBars:
 
 
 def _bucket(place: Place) -> Bucket:
-    table = "bars_1m" if place.size_ns == NS_PER_MINUTE else "bars_1s"
-    return bucket_of(table, place.venue, place.market, place.symbol, place.start_ns)
+    return bucket_of(table_of(place.size_ns), place.venue, place.market, place.symbol, place.start_ns)
 
 
 def _put(folded: dict[Bucket, dict[str, Item]], place: Place, item: Item) -> None:

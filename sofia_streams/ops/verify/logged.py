@@ -77,7 +77,7 @@ def logged_rows(record: object, offset: int) -> Iterator[tuple[Bucket, int, Logg
             row = Logged(offset, nth, trade, record.received_ns, record.line)
             yield bucket_of("trades", venue, market, symbol, at_ns), at_ns, row
     elif isinstance(record, Bar):
-        bucket = bucket_of(table_of(record), record.venue, record.market, record.symbol, record.start_ns)
+        bucket = bucket_of(table_of(record.size_ns), record.venue, record.market, record.symbol, record.start_ns)
         yield bucket, record.start_ns, Logged(offset, 1, record)
     elif isinstance(record, Gap):
         bucket = bucket_of("gaps", record.venue, record.market, record.symbol, record.from_ns)

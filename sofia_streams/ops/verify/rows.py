@@ -62,9 +62,9 @@ def bucket_of(table: str, venue: str, market: str, symbol: str, at_ns: int) -> B
     return Bucket(table, venue, market, symbol, at_ns - at_ns % NS_PER_HOUR)
 
 
-def table_of(bar: Bar) -> str:
-    """The table of a bar."""
-    return "bars_1m" if bar.size_ns == NS_PER_MINUTE else "bars_1s"
+def table_of(size_ns: int) -> str:
+    """The table of bars of this size."""
+    return "bars_1m" if size_ns == NS_PER_MINUTE else "bars_1s"
 
 
 def size_of(table: str) -> int:

@@ -98,13 +98,11 @@ class Worth:
         end_ns = bucket.hour_ns + NS_PER_HOUR
         found: list[Hole] = []
         for name, feed in self._feeds.items():
-            if name[1:] == (bucket.market, bucket.symbol) and bucket.venue == name[0]:
+            if name[1:] != (bucket.market, bucket.symbol):
+                continue
+            if bucket.venue == name[0]:
                 found += feed.open.values()
-            elif (
-                name[1:] == (bucket.market, bucket.symbol)
-                and bucket.venue == CONSOLIDATED
-                and joins_consolidated(*name[:2])
-            ):
+            elif bucket.venue == CONSOLIDATED and joins_consolidated(*name[:2]):
                 found += [hole for gap_id, hole in feed.open.items() if gap_id in feed.joint]
         return [hole for hole in found if hole.overlaps(bucket.hour_ns, end_ns)]
 
