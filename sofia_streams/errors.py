@@ -7,6 +7,7 @@ SofiaError
 ├── ConfigError     a wrong setting: the command stops before anything starts
 ├── UnknownSymbol   a symbol a venue does not list, or a name nobody can split
 ├── LogChanged      the log under a running worker is another one: it stops, and begins from there (`worker.transport`)
+├── BadModel        a model file that is damaged, or scores other than what was trained: the model before it stays
 ├── MergeFull       an input of a merge is too far ahead of the others: it is read no further for now
 ├── NotWritten      the system did not take a file of ours (full, too large, broken): exit code 1
 ├── DependencyDown  a broker, database or venue that does not answer: retried, then reported
@@ -60,6 +61,10 @@ class UnknownSymbol(SofiaError, ValueError):
 
 class LogChanged(SofiaError):
     """A partition goes on elsewhere than behind the record that was read before."""
+
+
+class BadModel(SofiaError, ValueError):
+    """A model file is damaged, was made for other features, or scores other than what was trained."""
 
 
 class MergeFull(SofiaError, BufferError):

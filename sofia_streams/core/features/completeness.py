@@ -1,0 +1,22 @@
+"""How far the last bars can be trusted: the share of them whose quality was `complete`, 0 to 1."""
+
+from __future__ import annotations
+
+from sofia_streams.core.features.indicator import Candle, Value
+from sofia_streams.core.features.sums import Sums
+
+
+class Completeness:
+    """data_quality."""
+
+    __slots__ = ("_complete", "memory", "resume", "warm_up")
+
+    def __init__(self, size: int) -> None:
+        self._complete = Sums(size)
+        self.warm_up = size
+        self.memory, self.resume = self._complete.memory, self._complete.resume
+
+    def update(self, candle: Candle) -> tuple[Value, ...]:
+        """A share, 0 to 1."""
+        self._complete.push(1.0 if candle.is_complete else 0.0)
+        return (self._complete.mean() if self._complete.is_full else None,)

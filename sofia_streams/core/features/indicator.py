@@ -1,0 +1,50 @@
+"""What every indicator is: fed one closed bar at a time, None until it is ready, its memory a list of numbers.
+
+float64 throughout; exact decimals end here. What it does not do: know symbols, windows of time, missing bars (`book`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+Value = float | None
+"""None: not known, or not ready yet; never 0 in its place, and never NaN."""
+
+
+class Candle(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A closed bar in float64. Prices in the quote currency, quantities in the unit of the venue's trades.
+
+    `venues` has the close of each venue's own bar of the same window. A window without a trade repeats the close before
+    it and has no quantity. None where the source does not say: klines of most venues know no taker side.
+    """
+
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    quote_volume: Value = None
+    buy_volume: Value = None
+    trade_count: int | None = None
+    is_complete: bool = True
+    """Whether the bar's quality was `complete`."""
+    venues: dict[str, float] = {}
+
+
+class Indicator(Protocol):
+    """One or several features of one formula.
+
+    warm_up   bars that must have been seen before `update` gives every value
+    update    takes the next closed bar; the values in the order of the declared names. O(1)
+    memory    what the next update depends on: a list of finite numbers, bounded
+    resume    takes such a list; from then on as if never stopped, to the last bit. Raises ValueError for a wrong length
+    """
+
+    @property
+    def warm_up(self) -> int: ...  # noqa: D102
+    def update(self, candle: Candle) -> tuple[Value, ...]: ...  # noqa: D102
+    def memory(self) -> list[float]: ...  # noqa: D102
+    def resume(self, memory: Sequence[float]) -> None: ...  # noqa: D102

@@ -1,0 +1,66 @@
+"""A trained model as plain data: JSON beside LightGBM's text. No code travels with it (ADR 0010).
+
+What it does not do: read files (`training.registry`), score (`scorer`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+FORMAT = 1
+ModelType = Literal["lightgbm", "logistic"]
+
+
+class LinearPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Logistic regression: weights for (value - mean) / scale, in the order of the model's inputs."""
+
+    weights: list[float]
+    bias: float
+    means: list[float]
+    scales: list[float]
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Isotonic knots: scores rise, values do not fall."""
+
+    scores: list[float]
+    values: list[float]
+
+
+class CheckRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A row of inputs and what the objects that were trained made of it: the scorer must agree."""
+
+    inputs: list[float]
+    raw: float
+    calibrated: float
+
+
+class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything of a model but its trees.
+
+    schemas        hash of each feature set it reads, by the set's name
+    inputs         the features it reads, as "set.name", in order
+    members        weight of each model type in the raw score; they sum to 1
+    horizon_bars   how many bars ahead the probability is about; `label` says of what
+    expires_ns     bars that end later are not scored with it
+    is_synthetic   trained on generated data: no prediction of it means anything
+    """
+
+    format: int
+    model_id: str
+    label: str
+    size_ns: int
+    horizon_bars: int
+    schemas: dict[str, str]
+    inputs: list[str]
+    members: dict[ModelType, float]
+    calibration: Calibration
+    trained_from_ns: int
+    trained_until_ns: int
+    expires_ns: int
+    is_synthetic: bool
+    checks: list[CheckRow]
+    linear: LinearPart | None = None
+    trees_sha256: str | None = None

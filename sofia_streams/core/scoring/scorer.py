@@ -1,0 +1,86 @@
+"""The scorer of one model: weighted mean of its members, then calibrated. Checked on stored rows, then fast.
+
+What it does not do: decide whether a bar may be scored (`admission`), or which model is in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import isclose
+from typing import NamedTuple
+
+from sofia_streams.core.scoring.document import FORMAT, Document
+from sofia_streams.core.scoring.isotonic import Isotonic
+from sofia_streams.core.scoring.logistic import Logistic
+from sofia_streams.core.scoring.trees import Trees
+from sofia_streams.errors import BadModel
+
+_TOLERANCE = 1e-12
+CHECKS_MIN = 16
+
+
+class Score(NamedTuple):
+    """Of one row: the members' weighted mean, and the calibrated probability. Both 0 to 1."""
+
+    raw: float
+    calibrated: float
+
+
+class Scorer:
+    """One model, ready to score. Not for several threads at a time."""
+
+    def __init__(self, document: Document, trees: str | None) -> None:
+        """`trees` is LightGBM's text, where the model has some.
+
+        Raises BadModel: another format, parts that are missing or of other lengths, or a stored row on which this
+        scorer differs by more than 1e-12 from the objects that were trained.
+        """
+        self.document = document
+        if document.format != FORMAT:
+            raise _bad(document, f"format {FORMAT}", f"{document.format}", "Another version made it: train again.")
+        members = _members(document, trees)
+        self._only = members[0][1] if len(members) == 1 else None
+        self._members = members
+        self._calibrate = Isotonic(document.calibration.scores, document.calibration.values).at
+        self._check()
+
+    def score(self, row: Sequence[float]) -> Score:
+        """Of the model's inputs, in its order; none of them missing."""
+        if self._only is not None:
+            raw = self._only(row)
+        else:
+            raw = 0.0
+            for weight, at in self._members:
+                raw += weight * at(row)
+        return Score(raw, self._calibrate(raw))
+
+    def _check(self) -> None:
+        document = self.document
+        if len(document.checks) < CHECKS_MIN:
+            raise _bad(document, f"at least {CHECKS_MIN} stored rows", f"{len(document.checks)}", "Train again.")
+        for number, check in enumerate(document.checks):
+            if len(check.inputs) != len(document.inputs):
+                raise _bad(document, f"{len(document.inputs)} inputs in stored row {number}", f"{len(check.inputs)}")
+            found = self.score(check.inputs)
+            for ours, theirs in ((found.raw, check.raw), (found.calibrated, check.calibrated)):
+                if not isclose(ours, theirs, rel_tol=0.0, abs_tol=_TOLERANCE):
+                    raise _bad(document, f"{theirs!r} on stored row {number}", f"{ours!r}")
+
+
+def _members(document: Document, trees: str | None) -> list[tuple[float, Callable[[Sequence[float]], float]]]:
+    width, found = len(document.inputs), list[tuple[float, Callable[[Sequence[float]], float]]]()
+    for kind, weight in sorted(document.members.items()):
+        if kind == "lightgbm" and trees is not None:
+            found.append((weight, Trees(trees, width).at))
+        elif kind == "logistic" and (linear := document.linear) is not None and len(linear.weights) == width:
+            found.append((weight, Logistic.scaled(linear.weights, linear.bias, linear.means, linear.scales).at))
+        else:
+            raise _bad(document, f"the parts of its {kind} member for {width} inputs", "none, or of another length")
+    weights = [weight for weight, _ in found]
+    if not weights or min(weights) < 0.0 or not isclose(sum(weights), 1.0, abs_tol=1e-9):
+        raise _bad(document, "members whose weights sum to 1", f"{weights}")
+    return found
+
+
+def _bad(document: Document, expected: str, found: str, cure: str = "Train again, or activate another.") -> BadModel:
+    return BadModel(f"model {document.model_id[:40]}: expected {expected}, found {found}. {cure}")
