@@ -121,7 +121,8 @@ def _candle(bar: Bar, venues: Mapping[str, float], close: Value) -> Candle | Non
         return None if close is None else _flat(close, is_complete=is_complete, quantity=0.0)
     return Candle(
         float(bar.open), float(bar.high), float(bar.low), float(bar.close), float(bar.volume),
-        float(bar.quote_volume), float(bar.buy_volume), bar.trade_count, is_complete, dict(venues),
+        float(bar.quote_volume), None if bar.buy_volume is None else float(bar.buy_volume), bar.trade_count,
+        is_complete, dict(venues),
     )  # fmt: skip
 
 

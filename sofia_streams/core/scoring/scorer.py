@@ -5,6 +5,7 @@ What it does not do: decide whether a bar may be scored (`admission`), or which 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from math import isclose
 from typing import NamedTuple
@@ -71,6 +72,9 @@ def _members(document: Document, trees: str | None) -> list[tuple[float, Callabl
     width, found = len(document.inputs), list[tuple[float, Callable[[Sequence[float]], float]]]()
     for kind, weight in sorted(document.members.items()):
         if kind == "lightgbm" and trees is not None:
+            found_sha256 = hashlib.sha256(trees.encode()).hexdigest()
+            if found_sha256 != document.trees_sha256:  # LightGBM's parser does not survive every damaged text
+                raise _bad(document, f"trees with the hash {document.trees_sha256}", found_sha256)
             found.append((weight, Trees(trees, width).at))
         elif kind == "logistic" and (linear := document.linear) is not None and len(linear.weights) == width:
             found.append((weight, Logistic.scaled(linear.weights, linear.bias, linear.means, linear.scales).at))

@@ -26,7 +26,11 @@ def value(vectors, name):
 
 def fed(numbers, close=lambda at: 100 + math.sin(at), **changes):
     book = Book(SETS)
-    return book, [book.take(bar(at, close(at), **changes), VENUES) for at in numbers]
+    return book, [book.take(bar(at, close(at), **changes), venues_at(at)) for at in numbers]
+
+
+def venues_at(at):
+    return {"binance": 100 + math.sin(at), "okx": 100 + math.sin(at) + math.cos(at * at) / 100}
 
 
 def test_a_set_is_ready_when_every_input_of_a_model_is_known():
@@ -154,4 +158,4 @@ def test_names_and_schema_follow_the_bar_size():
 
 def test_the_schemas_of_this_version_stay():
     """A changed formula needs a new VERSION: models trained before must be refused."""
-    assert {one.name: one.schema for one in SETS} == {"base": "", "flow": ""}
+    assert {one.name: one.schema for one in SETS} == {"base": "f5dbfa0de710d60a", "flow": "0b3b23b9e84c4703"}
