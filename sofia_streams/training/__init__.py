@@ -1,0 +1,1 @@
+"""Models from stored bars: dataset, walk-forward validation, calibration, model card, registry."""

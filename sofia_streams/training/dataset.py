@@ -1,0 +1,145 @@
+"""Rows to train on, from bars, through the functions that score live: features behind a bar, and what became of it.
+
+A row is one bar that was ready. What it does not do: read stores, split by time (`folds`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from sofia_streams.core.features.book import Book, Vector
+from sofia_streams.core.features.sets import FeatureSet
+from sofia_streams.core.scoring.labels import Labeller, Rule
+from sofia_streams.errors import ConfigError
+from sofia_streams.model import Bar
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Dataset(NamedTuple):
+    """Rows in the order of their bars' ends.
+
+    inputs    shape (rows, features), float64; none is NaN
+    labels    0 or 1; returns: from entry to exit, a fraction
+    start_ns  of the bar; known_ns: end of the bar at which the label was known
+    names     of the features, "set.name"
+    left_out  bars without a row, by reason
+    """
+
+    inputs: Floats
+    labels: Ints
+    returns: Floats
+    start_ns: Ints
+    known_ns: Ints
+    symbols: list[str]
+    names: list[str]
+    left_out: Mapping[str, int]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def at(self, rows: Ints) -> Dataset:
+        """Those rows."""
+        return self._replace(
+            inputs=self.inputs[rows], labels=self.labels[rows], returns=self.returns[rows],
+            start_ns=self.start_ns[rows], known_ns=self.known_ns[rows], symbols=[self.symbols[row] for row in rows],
+        )  # fmt: skip
+
+
+def input_names(sets: Sequence[FeatureSet]) -> list[str]:
+    """Of what models may use, "set.name", in order."""
+    return [f"{one.name}.{one.features[place].name}" for one in sets for place in one.inputs]
+
+
+def inputs_of(sets: Sequence[FeatureSet], vectors: Sequence[Vector]) -> list[float] | None:
+    """What a model that uses all of these sets is given; None where one is not ready."""
+    row: list[float] = []
+    for one, vector in zip(sets, vectors, strict=True):
+        if not vector.is_ready:
+            return None
+        row += [value for place in one.inputs if (value := vector.values[place]) is not None]
+    return row
+
+
+class _Rows:
+    """Rows of one symbol as they come."""
+
+    def __init__(self, sets: Sequence[FeatureSet], rule: Rule) -> None:
+        self._sets, self._book, self._labeller = sets, Book(sets), Labeller(rule)
+        self._waiting: dict[int, list[float]] = {}
+        self._last_ns: int | None = None
+        self.rows: list[tuple[int, int, int, float, list[float]]] = []
+        self.left_out: dict[str, int] = {}
+
+    def take(self, bar: Bar) -> None:
+        vectors = self._book.take(bar, {})
+        if vectors is None:
+            self._leave_out("a window that was there before")
+            return
+        if self._last_ns is not None and bar.start_ns != self._last_ns + bar.size_ns:
+            self._labeller.forget()
+            self._leave_out("no label: a hole behind it", len(self._waiting))
+            self._waiting.clear()
+        self._last_ns = bar.start_ns
+        if bar.open is None or bar.high is None or bar.low is None or bar.close is None:
+            self._labeller.forget()
+            self._leave_out("no label: a quiet bar behind it", len(self._waiting))
+            self._waiting.clear()
+            return
+        prices = float(bar.open), float(bar.high), float(bar.low), float(bar.close)
+        row = inputs_of(self._sets, vectors)
+        for outcome in self._labeller.take(bar.start_ns, prices, sigma_of(self._sets, vectors)):
+            known = self._waiting.pop(outcome.start_ns, None)
+            if known is not None:
+                end_ns = bar.start_ns + bar.size_ns
+                self.rows.append((outcome.start_ns, end_ns, outcome.label, outcome.forward_return, known))
+        if row is None:
+            self._leave_out("not ready")
+        else:
+            self._waiting[bar.start_ns] = row
+
+    def end(self) -> None:
+        self._leave_out("no label yet", len(self._waiting))
+
+    def _leave_out(self, why: str, count: int = 1) -> None:
+        if count:
+            self.left_out[why] = self.left_out.get(why, 0) + count
+
+
+def sigma_of(sets: Sequence[FeatureSet], vectors: Sequence[Vector]) -> float | None:
+    """The deviation of one bar's return, as the base set knows it: its volatility over 60 bars, back to one."""
+    for one, vector in zip(sets, vectors, strict=True):
+        for feature, value in zip(one.features, vector.values, strict=True):
+            if feature.name.startswith("vol_sigma_"):
+                return None if value is None else value / 60**0.5
+    return None
+
+
+def build(bars: Iterable[Bar], sets: Sequence[FeatureSet], rule: Rule) -> Dataset:
+    """Of bars of any number of symbols; those of one symbol ascending. Raises ConfigError where no row is left."""
+    by_symbol: dict[str, _Rows] = {}
+    for bar in bars:
+        by_symbol.setdefault(bar.symbol, _Rows(sets, rule)).take(bar)
+    left_out: dict[str, int] = {}
+    found = []
+    for symbol, rows in by_symbol.items():
+        rows.end()
+        found += [(end_ns, start_ns, symbol, label, change, row) for start_ns, end_ns, label, change, row in rows.rows]
+        for why, count in rows.left_out.items():
+            left_out[why] = left_out.get(why, 0) + count
+    if not found:
+        raise ConfigError(
+            f"training: expected bars that give at least one row, found none; left out: {left_out or 'no bar at all'}. "
+            f"The features need {max(one.warm_up for one in sets)} bars in a row, a label {rule.horizon_bars} more."
+        )
+    found.sort(key=lambda one: (one[1], one[2]))
+    ends, starts, symbols, labels, changes, rows_ = zip(*found, strict=True)
+    return Dataset(
+        np.array(rows_), np.array(labels), np.array(changes), np.array(starts), np.array(ends), [*symbols],
+        input_names(sets), left_out,
+    )  # fmt: skip

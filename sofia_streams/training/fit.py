@@ -1,0 +1,148 @@
+"""Trains what a model is made of, and writes it down as plain data: boosted trees, logistic regression, calibration.
+
+Each part is made from a slice of its own, each behind the one before: members from `fit`, their weights from `weigh`,
+isotonic knots from `calibrate`; `test` is seen by none. One thread, a fixed seed: the same rows give the same model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import lightgbm
+import numpy as np
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+
+from sofia_streams.core.scoring.document import FORMAT, Calibration, CheckRow, Document, LinearPart, ModelType
+from sofia_streams.training.dataset import Dataset, Floats, Ints
+from sofia_streams.training.folds import Split
+from sofia_streams.training.metrics import surprise
+
+_ROUNDS = 100
+_TREES: dict[str, Any] = {
+    "objective": "binary", "num_leaves": 15, "learning_rate": 0.05, "min_data_in_leaf": 50, "lambda_l2": 1.0,
+    "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 1, "verbosity": -1,
+}  # fmt: skip
+_REGULARISATION = 0.1
+_STEPS = 21
+_CHECKS = 64
+_FLOOR_ROWS = 2
+"""Probabilities keep so far from 0 and 1 as if this many rows more had been seen, one of each outcome."""
+
+
+class Terms(NamedTuple):
+    """What a model is about, beside its data: from the command line and the settings."""
+
+    label: str
+    size_ns: int
+    horizon_bars: int
+    schemas: Mapping[str, str]
+    types: Sequence[ModelType]
+    lifetime_ns: int
+    is_synthetic: bool
+
+
+class Members:
+    """The trained objects of both kinds, as far as they are wanted."""
+
+    def __init__(self, data: Dataset, rows: Ints, types: Sequence[ModelType]) -> None:
+        inputs, labels = data.inputs[rows], data.labels[rows]
+        self.booster = self.scaler = self.logistic = None
+        if "lightgbm" in types:
+            self.booster = lightgbm.train(_TREES, lightgbm.Dataset(inputs, labels), _ROUNDS)
+        if "logistic" in types:
+            self.scaler = StandardScaler().fit(inputs)
+            self.scaler.scale_[self.scaler.var_ == 0.0] = 1.0
+            self.logistic = LogisticRegression(C=_REGULARISATION, max_iter=1_000)
+            self.logistic.fit(self.scaler.transform(inputs), labels)
+
+    def scores(self, inputs: Floats) -> dict[ModelType, Floats]:
+        """Probability of each row by each member."""
+        found: dict[ModelType, Floats] = {}
+        if self.booster is not None:
+            found["lightgbm"] = np.asarray(self.booster.predict(inputs, num_threads=1))
+        if self.logistic is not None and self.scaler is not None:
+            found["logistic"] = self.logistic.predict_proba(self.scaler.transform(inputs))[:, 1]
+        return found
+
+    def linear(self) -> LinearPart | None:
+        """The logistic regression in numbers."""
+        if self.logistic is None or self.scaler is None:
+            return None
+        return LinearPart(
+            self.logistic.coef_[0].tolist(), float(self.logistic.intercept_[0]),
+            self.scaler.mean_.tolist(), self.scaler.scale_.tolist(),
+        )  # fmt: skip
+
+
+class Trained(NamedTuple):
+    """A model: its document, its trees as text, and what each slice was scored with, raw and calibrated."""
+
+    document: Document
+    trees: str | None
+    raw: Floats
+    calibrated: Floats
+    importance: dict[str, float]
+
+
+def train(data: Dataset, split: Split, terms: Terms) -> Trained:
+    """Raw and calibrated probabilities are those of all rows, of which only `split.test` is worth looking at."""
+    members = Members(data, split.fit, terms.types)
+    scores = members.scores(data.inputs)
+    weights = _weights({kind: found[split.weigh] for kind, found in scores.items()}, data.labels[split.weigh])
+    raw = _joined(scores, weights)
+    isotonic = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0)
+    isotonic.fit(raw[split.calibrate], data.labels[split.calibrate])
+    knots = _floored(isotonic, len(split.calibrate))
+    calibrated = np.interp(raw, knots.scores, knots.values)
+    trees = members.booster.model_to_string() if members.booster is not None else None
+    digest = hashlib.sha256(repr((weights, knots, members.linear())).encode() + (trees or "").encode()).hexdigest()
+    until_ns = int(data.known_ns[split.calibrate].max())
+    checks = split.test[np.linspace(0, len(split.test) - 1, min(_CHECKS, len(split.test))).astype(int)]
+    document = Document(
+        FORMAT, f"{terms.label}-{until_ns // 10**9}-{digest[:8]}", terms.label, terms.size_ns, terms.horizon_bars,
+        dict(terms.schemas), data.names, weights, knots, int(data.start_ns[split.fit].min()), until_ns,
+        int(data.known_ns.max()) + terms.lifetime_ns, terms.is_synthetic,
+        [CheckRow(data.inputs[row].tolist(), float(raw[row]), float(calibrated[row])) for row in checks],
+        members.linear(), None if trees is None else hashlib.sha256(trees.encode()).hexdigest(),
+    )  # fmt: skip
+    return Trained(document, trees, raw, calibrated, _importance(members, data.names))
+
+
+def _weights(scores: Mapping[ModelType, Floats], labels: Ints) -> dict[ModelType, float]:
+    """Those that surprise least on a slice that no member saw; the first of equals."""
+    kinds = sorted(scores)
+    if len(kinds) == 1:
+        return {kinds[0]: 1.0}
+    first, second = kinds
+    shares = [number / (_STEPS - 1) for number in range(_STEPS)]
+    best = min(shares, key=lambda share: surprise(share * scores[first] + (1.0 - share) * scores[second], labels))
+    return {first: best, second: 1.0 - best}
+
+
+def _joined(scores: Mapping[ModelType, Floats], weights: Mapping[ModelType, float]) -> Floats:
+    total = np.zeros(len(next(iter(scores.values()))))
+    for kind in sorted(scores):
+        total += weights[kind] * scores[kind]
+    return total
+
+
+def _floored(isotonic: IsotonicRegression, rows: int) -> Calibration:
+    """Its knots; none says 0 or 1, which no number of rows can show."""
+    least = 1.0 / (rows + _FLOOR_ROWS)
+    values = np.clip(isotonic.y_thresholds_, least, 1.0 - least)
+    return Calibration(isotonic.X_thresholds_.tolist(), values.tolist())
+
+
+def _importance(members: Members, names: Sequence[str]) -> dict[str, float]:
+    """Share of each feature in the trees' gain, or in the absolute scaled weights; largest first."""
+    if members.booster is not None:
+        found = members.booster.feature_importance("gain")
+    else:
+        found = np.abs(members.logistic.coef_[0]) if members.logistic is not None else np.zeros(len(names))
+    total = float(found.sum()) or 1.0
+    shares = {name: float(value) / total for name, value in zip(names, found, strict=True)}
+    return dict(sorted(shares.items(), key=lambda one: -one[1]))

@@ -1,0 +1,111 @@
+"""Models on disk: one folder each, found by id, checked by hash. LightGBM text and JSON; nothing that could run.
+
+    models/<model_id>/model.json    core.scoring.document.Document
+                      trees.txt     LightGBM's text, where the model has trees
+                      card.md card.json reliability.png
+
+What it does not do: say which model is in force (records on `models` do), or score.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from sofia_streams.core.scoring.document import Document
+from sofia_streams.core.scoring.scorer import Scorer
+from sofia_streams.core.scoring.trees import TREES_BYTES_MAX
+from sofia_streams.errors import BadModel
+from sofia_streams.files import whole
+
+DOCUMENT, TREES, CARD = "model.json", "trees.txt", "card.json"
+_DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
+_ID = re.compile(r"[a-z]{1,20}-[0-9]{1,12}-[0-9a-f]{8}", re.ASCII)
+_decoder = msgspec.json.Decoder(Document)
+
+
+class Stored(NamedTuple):
+    """A model as it stands in its folder; `sha256` is of model.json, which names the hash of its trees."""
+
+    document: Document
+    trees: str | None
+    sha256: str
+    folder: Path
+
+    def scorer(self) -> Scorer:
+        """Built and checked. Raises BadModel."""
+        return Scorer(self.document, self.trees)
+
+
+class Registry:
+    """The folder of all models."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def names(self) -> list[str]:
+        """Ids of what is there, oldest data first."""
+        found = [one.name for one in self._folder.glob("*") if _ID.fullmatch(one.name)] if self._folder.is_dir() else []
+        return sorted(found, key=lambda name: (int(name.split("-")[1]), name))
+
+    def save(self, document: Document, trees: str | None) -> Stored:
+        """Write a model that scores as it was trained. Raises BadModel, NotWritten."""
+        Scorer(document, trees)
+        folder = self._place(document.model_id)
+        folder.mkdir(parents=True, exist_ok=True)
+        if trees is not None:
+            _write(folder / TREES, trees.encode())
+        _write(folder / DOCUMENT, msgspec.json.format(msgspec.json.encode(document), indent=1))
+        return self.load(document.model_id)
+
+    def load(self, model_id: str, sha256: str | None = None) -> Stored:
+        """A model of this id, and with this hash where one is given. Raises BadModel."""
+        folder = self._place(model_id)
+        data = _read(folder / DOCUMENT, _DOCUMENT_BYTES_MAX, model_id)
+        found = hashlib.sha256(data).hexdigest()
+        if sha256 is not None and found != sha256:
+            raise BadModel(
+                f"model {model_id}: expected a {DOCUMENT} with the hash {sha256}, found {found}. The file was changed "
+                "since the model was activated: restore it, or activate another."
+            )
+        try:
+            document = _decoder.decode(data)
+        except msgspec.MsgspecError as error:
+            raise BadModel(
+                f"model {model_id}: expected a model document, found {error}. The file is damaged: activate another."
+            ) from error
+        if document.model_id != model_id:
+            raise BadModel(f"model {model_id}: expected its own document, found that of {document.model_id[:60]!r}.")
+        trees = None
+        if document.trees_sha256 is not None:
+            trees = _read(folder / TREES, TREES_BYTES_MAX, model_id).decode("utf-8", "replace")
+        return Stored(document, trees, found, folder)
+
+    def _place(self, model_id: str) -> Path:
+        if _ID.fullmatch(model_id) is None:
+            raise BadModel(
+                f"models: expected an id such as forward-1772323200-0a1b2c3d, found {model_id[:60]!r}. "
+                "`sofia models list` shows those there are."
+            )
+        return self._folder / model_id
+
+
+def _read(path: Path, bytes_max: int, model_id: str) -> bytes:
+    try:
+        if (size := path.stat().st_size) > bytes_max:
+            raise BadModel(f"model {model_id}: expected a {path.name} of at most {bytes_max} bytes, found {size}.")
+        return path.read_bytes()
+    except OSError as error:
+        raise BadModel(
+            f"model {model_id}: expected {path.name} in {path.parent.name}/, found {error.strerror}. "
+            "`sofia models list` shows those there are."
+        ) from error
+
+
+def _write(path: Path, data: bytes) -> None:
+    with whole(path) as partial:
+        partial.write_bytes(data)
