@@ -12,22 +12,37 @@ class Topic(NamedTuple):
     key: str
     holds: str
     keyed: bool = True
+    for_ever: bool = False
+    """Whether no record is ever dropped: a replay of any time needs all of them."""
     record_bytes_max: int = 4 * 1024 * 1024
 
 
 TRADES = Topic("trades", "symbol", "trades of one instrument that arrived together, and punctuation")
 TICKERS = Topic("tickers", "symbol", "last price, best bid and ask, 24 h statistics, conflated")
-BARS = Topic("bars", "symbol", "1 s and 1 m candles, per venue and consolidated; a later revision replaces")
+BARS = Topic(
+    "bars", "symbol", "1 s and 1 m candles, per venue and consolidated; a later revision replaces; history, model swaps"
+)
 GAPS = Topic("gaps", "symbol", "a hole or staleness and its end")
+FEATURES = Topic("features", "symbol", "what was known behind each consolidated candle, and the candle as it was then")
+PREDICTIONS = Topic("predictions", "symbol", "score of the model in force, or why it abstains; one a consolidated bar")
+SIGNALS = Topic("signals", "symbol", "what to do; one a consolidated bar")
+MODEL_QUALITY = Topic("model_quality", "symbol", "how good predictions were, once their labels had matured")
+MODELS = Topic("models", "model", "which model is in force from when", keyed=False, for_ever=True)
 OUTAGES = Topic("outages", "store", "a store that could not be written, and what of the log it missed", keyed=False)
 ALERTS = Topic("alerts", "source", "anything that must reach a person", keyed=False)
 QUARANTINE = Topic("quarantine", "source", "bytes that could not be understood, and why", keyed=False)
 HEALTH = Topic("health", "component", "what a worker has done so far", keyed=False)
 
-TOPICS = {topic.name: topic for topic in (TRADES, TICKERS, BARS, GAPS, OUTAGES, ALERTS, QUARANTINE, HEALTH)}
+TOPICS = {
+    topic.name: topic
+    for topic in (
+        *(TRADES, TICKERS, BARS, GAPS, FEATURES, PREDICTIONS, SIGNALS, MODEL_QUALITY, MODELS),
+        *(OUTAGES, ALERTS, QUARANTINE, HEALTH),
+    )
+}
 
 
-CHANGELOGS = (("ohlcv", "ohlcv"),)
+CHANGELOGS = (("ohlcv", "ohlcv"), ("signals", "rolling_features"))
 """Worker and table of every changelog; as many partitions as the topics that are spread by symbol."""
 
 
@@ -95,8 +110,9 @@ def changelog_settings() -> dict[str, str]:
 
 def settings_of(topic: Topic, *, retention_hours: int) -> dict[str, str]:
     """The broker's settings of a topic; 0 hours keep records for ever."""
+    hours = 0 if topic.for_ever else retention_hours
     return {
         "cleanup.policy": "delete",
-        "retention.ms": str(retention_hours * 3_600_000) if retention_hours else "-1",
+        "retention.ms": str(hours * 3_600_000) if hours else "-1",
         "max.message.bytes": str(topic.record_bytes_max),
     }

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from sofia_streams.core.features.book import Book, Vector
+from sofia_streams.core.features.book import Book, feature_values
 from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.scoring.labels import Labeller, Rule
 from sofia_streams.errors import ConfigError
-from sofia_streams.model import Bar
+from sofia_streams.scored import Candle, FeatureValues
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -56,14 +56,12 @@ def input_names(sets: Sequence[FeatureSet]) -> list[str]:
     return [f"{one.name}.{one.features[place].name}" for one in sets for place in one.inputs]
 
 
-def inputs_of(sets: Sequence[FeatureSet], vectors: Sequence[Vector]) -> list[float] | None:
-    """What a model that uses all of these sets is given; None where one is not ready."""
-    row: list[float] = []
-    for one, vector in zip(sets, vectors, strict=True):
-        if not vector.is_ready:
-            return None
-        row += [value for place in one.inputs if (value := vector.values[place]) is not None]
-    return row
+class Seen(NamedTuple):
+    """A window of a symbol as features are computed from it; a bar that lacks trades gives no row."""
+
+    symbol: str
+    start_ns: int
+    candle: Candle
 
 
 class _Rows:
@@ -76,55 +74,66 @@ class _Rows:
         self.rows: list[tuple[int, int, int, float, list[float]]] = []
         self.left_out: dict[str, int] = {}
 
-    def take(self, bar: Bar) -> None:
-        vectors = self._book.take(bar, {})
-        if vectors is None:
+    def take(self, start_ns: int, candle: Candle) -> None:
+        found = self._book.take(start_ns, candle)
+        if found is None:
             self._leave_out("a window that was there before")
             return
-        if self._last_ns is not None and bar.start_ns != self._last_ns + bar.size_ns:
-            self._labeller.forget()
-            self._leave_out("no label: a hole behind it", len(self._waiting))
-            self._waiting.clear()
-        self._last_ns = bar.start_ns
-        if bar.open is None or bar.high is None or bar.low is None or bar.close is None:
-            self._labeller.forget()
-            self._leave_out("no label: a quiet bar behind it", len(self._waiting))
-            self._waiting.clear()
+        values = feature_values(self._sets, found)
+        if self._last_ns is not None and start_ns != self._last_ns + self._book.size_ns:
+            self._forget("no label: a hole behind it")
+        self._last_ns = start_ns
+        if candle.is_quiet:
+            self._forget("no label: a quiet bar behind it")
             return
-        prices = float(bar.open), float(bar.high), float(bar.low), float(bar.close)
-        row = inputs_of(self._sets, vectors)
-        for outcome in self._labeller.take(bar.start_ns, prices, sigma_of(self._sets, vectors)):
+        prices = candle.open, candle.high, candle.low, candle.close
+        for outcome in self._labeller.take(start_ns, prices, sigma_of(self._sets, values)):
             known = self._waiting.pop(outcome.start_ns, None)
             if known is not None:
-                end_ns = bar.start_ns + bar.size_ns
+                end_ns = start_ns + self._book.size_ns
                 self.rows.append((outcome.start_ns, end_ns, outcome.label, outcome.forward_return, known))
-        if row is None:
+        row = self._inputs(values)
+        if not candle.is_complete:
+            self._leave_out("trades of it are missing")
+        elif row is None:
             self._leave_out("not ready")
         else:
-            self._waiting[bar.start_ns] = row
+            self._waiting[start_ns] = row
+
+    def _inputs(self, values: Mapping[str, FeatureValues]) -> list[float] | None:
+        """What a model that uses all of the sets is given; None where one is not ready."""
+        if not all(values[one.name].is_ready for one in self._sets):
+            return None
+        found = [values[one.name].values[place] for one in self._sets for place in one.inputs]
+        return [value for value in found if value is not None]
 
     def end(self) -> None:
         self._leave_out("no label yet", len(self._waiting))
+
+    def _forget(self, why: str) -> None:
+        self._labeller.forget()
+        self._leave_out(why, len(self._waiting))
+        self._waiting.clear()
 
     def _leave_out(self, why: str, count: int = 1) -> None:
         if count:
             self.left_out[why] = self.left_out.get(why, 0) + count
 
 
-def sigma_of(sets: Sequence[FeatureSet], vectors: Sequence[Vector]) -> float | None:
+def sigma_of(sets: Sequence[FeatureSet], values: Mapping[str, FeatureValues]) -> float | None:
     """The deviation of one bar's return, as the base set knows it: its volatility over 60 bars, back to one."""
-    for one, vector in zip(sets, vectors, strict=True):
-        for feature, value in zip(one.features, vector.values, strict=True):
+    for one in sets:
+        for feature, value in zip(one.features, values[one.name].values, strict=True):
             if feature.name.startswith("vol_sigma_"):
                 return None if value is None else value / 60**0.5
     return None
 
 
-def build(bars: Iterable[Bar], sets: Sequence[FeatureSet], rule: Rule) -> Dataset:
-    """Of bars of any number of symbols; those of one symbol ascending. Raises ConfigError where no row is left."""
+def build(seen: Iterable[Seen], sets: Sequence[FeatureSet], rule: Rule) -> Dataset:
+    """Of windows of any number of symbols; those of one symbol ascending. Raises ConfigError where no row is left."""
     by_symbol: dict[str, _Rows] = {}
-    for bar in bars:
-        by_symbol.setdefault(bar.symbol, _Rows(sets, rule)).take(bar)
+    for one in seen:
+        by_symbol.setdefault(one.symbol, _Rows(sets, rule)).take(one.start_ns, one.candle)
     left_out: dict[str, int] = {}
     found = []
     for symbol, rows in by_symbol.items():

@@ -8,6 +8,7 @@ Source: Lopez de Prado, Advances in Financial Machine Learning, chapter 7.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -35,7 +36,7 @@ def split(data: Dataset, *, embargo_ns: int, shares: Sequence[float] = SHARES) -
     first_ns, last_ns = int(data.start_ns.min()), int(data.start_ns.max())
     edges = [first_ns + round((last_ns - first_ns) * share) for share in np.cumsum([0.0, *shares])]
     edges[-1] = last_ns + 1
-    found = [_rows(data, from_ns, until_ns, embargo_ns) for from_ns, until_ns in zip(edges, edges[1:], strict=False)]
+    found = [_rows(data, from_ns, until_ns, embargo_ns) for from_ns, until_ns in pairwise(edges)]
     for name, rows in zip(SLICES, found, strict=True):
         classes = len(np.unique(data.labels[rows]))
         if len(rows) < ROWS_MIN or (classes < 2 and name != "test"):

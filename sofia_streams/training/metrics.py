@@ -1,6 +1,6 @@
 """How good probabilities are: discrimination, calibration, and what following them would have paid. With intervals.
 
-Intervals are of a block bootstrap: labels overlap, so rows that stand together are drawn together. Sources: Guo 2017 and
+Intervals are of a block bootstrap: labels overlap, so rows that stand together are drawn together. Sources: Guo 2017,
 Naeini 2015 (expected calibration error), Brier 1950; formulas in docs/models.md.
 """
 

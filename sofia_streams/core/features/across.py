@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from statistics import median
 
-from sofia_streams.core.features.indicator import Candle, Value
 from sofia_streams.core.features.sums import Sums
+from sofia_streams.scored import Candle, Value
 
 _NONE = (None, None, None)
 

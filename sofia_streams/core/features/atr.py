@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sofia_streams.core.features.indicator import Candle, Value
 from sofia_streams.core.features.wilder import Smoothed
+from sofia_streams.scored import Candle, Value
 
 
 class AtrPercent:

@@ -5,8 +5,8 @@ Sources: TA-Lib 0.8 `SMA`, `BBANDS` (two deviations, ddof 0). The window holds t
 
 from __future__ import annotations
 
-from sofia_streams.core.features.indicator import Candle, Value
 from sofia_streams.core.features.sums import Sums
+from sofia_streams.scored import Candle, Value
 
 _FLAT = 1e-12
 """Of the close: a smaller deviation is none, and a z-score of it is not known."""

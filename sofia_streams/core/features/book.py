@@ -4,26 +4,31 @@ Every window counts once, in order. A window that no bar tells of repeats the cl
 behind more than `FILLED_MAX` of them in a row nothing is known any more and everything begins anew. A quiet window
 repeats the close too, with quantities of 0; while more than `FILLED_MAX` are quiet in a row every feature is None.
 
+Until enough was seen, the candles themselves are kept as well: history that comes late (`learn`) goes before them.
 What it does not do: join venues, decide which revision of a bar counts (the caller hands each window over once).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from math import isfinite
 
 import msgspec
 
-from sofia_streams.core.features.indicator import Candle, Value
 from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.model import Bar
+from sofia_streams.scored import Candle, FeatureValues, Kline, Value
 
 FILLED_MAX = 5
+Seen = tuple[int, Candle]
+"""A window's start in ns, and its candle."""
 
 
 class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a book knows, as plain data: it stands in a table, and a book made from it goes on as if never stopped.
 
-    `schemas` are those of its sets: memory of others is of no use. `seen` counts bars since it began, filled ones too.
+    `schemas` are those of its sets: memory of others is of no use. `seen` counts bars since it began, filled ones too;
+    `recent` has them while they are too few.
     """
 
     schemas: list[str]
@@ -32,100 +37,132 @@ class Memory(msgspec.Struct, frozen=True, omit_defaults=True):
     seen: int = 0
     filled: int = 0
     indicators: list[list[float]] = []
-
-
-class Vector(msgspec.Struct, frozen=True):
-    """The values of one set behind one bar, in the set's order; `is_ready` when none that a model uses is None."""
-
-    values: list[Value]
-    is_ready: bool
+    recent: list[Seen] = []
 
 
 class Book:
-    """The sets of one symbol and bar size."""
+    """The sets of one symbol; `size_ns` is that of its bars."""
 
     def __init__(self, sets: Sequence[FeatureSet]) -> None:
-        self._sets = sets
+        self.sets = sets
+        self.size_ns = sets[0].size_ns
+        self._warm_up = max(one.warm_up for one in sets)
+        self._schemas = [one.schema for one in sets]
         self._begin_anew()
 
     def _begin_anew(self) -> None:
-        self._indicators = [[part.indicator() for part in one.parts] for one in self._sets]
-        self._last_ns: int | None = None
-        self._close: Value = None
-        self._seen = self._filled = 0
+        self._indicators = [[part.indicator() for part in one.parts] for one in self.sets]
+        self.last_ns: int | None = None
+        self.close: Value = None
+        self.seen = self._filled = 0
+        self._recent: list[Seen] = []
 
     @property
-    def seen(self) -> int:
-        """Bars since it began, filled ones too."""
-        return self._seen
+    def is_warm(self) -> bool:
+        """Whether as many bars were seen as any feature needs."""
+        return self.seen >= self._warm_up
 
-    def take(self, bar: Bar, venues: Mapping[str, float]) -> list[Vector] | None:
-        """The vector of each set behind this bar; None for a window that was taken before.
-
-        `bar` is consolidated or a venue's own, `venues` the closes of the venues' bars of that window.
-        """
-        if self._last_ns is not None:
-            missing = (bar.start_ns - self._last_ns) // bar.size_ns - 1
+    def take(self, start_ns: int, candle: Candle) -> list[list[Value]] | None:
+        """The values of each set behind this candle, in its order; None for a window that was taken before."""
+        if self.last_ns is not None:
+            missing = (start_ns - self.last_ns) // self.size_ns - 1
             if missing < 0:
                 return None
             if missing + self._filled > FILLED_MAX and missing:
                 self._begin_anew()
-            elif self._close is not None:
+            elif self.close is not None:
+                filling = flat(self.close, is_complete=False, quantity=None)
                 for _ in range(missing):
-                    self._update(_flat(self._close, is_complete=False, quantity=None))
+                    self._update(filling)
                 self._filled += missing
-        self._last_ns = bar.start_ns
-        candle = _candle(bar, venues, self._close)
-        if candle is None:
-            return [Vector([None] * len(one.features), is_ready=False) for one in self._sets]
-        self._filled = 0 if bar.close is not None else self._filled + 1
+        self.last_ns = start_ns
+        self._filled = self._filled + 1 if candle.is_quiet else 0
         found = self._update(candle)
+        self._recent = [] if self.is_warm else [*self._recent, (start_ns, candle)]
         if self._filled > FILLED_MAX:
-            return [Vector([None] * len(values), is_ready=False) for values in found]
-        return [
-            Vector(values, all(values[place] is not None for place in one.inputs))
-            for one, values in zip(self._sets, found, strict=True)
-        ]
+            return self.nothing()
+        return found
+
+    def nothing(self) -> list[list[Value]]:
+        """Values of which none is known."""
+        return [[None] * len(one.features) for one in self.sets]
 
     def _update(self, candle: Candle) -> list[list[Value]]:
-        self._seen += 1
-        self._close = candle.close
+        self.seen += 1
+        self.close = candle.close
         return [
             [value for indicator in indicators for value in indicator.update(candle)]
             for indicators in self._indicators
         ]
 
+    def learn(self, history: Iterable[Seen]) -> bool:
+        """Take up what came before, ascending: whether it did. A book that has seen enough has no use for it.
+
+        Of a window that is known from both, our own candle counts, but for one that lacks trades. A second time the
+        same history changes nothing.
+        """
+        if self.is_warm:
+            return False
+        last_ns = self.last_ns
+        known = {start_ns: candle for start_ns, candle in history if last_ns is None or start_ns <= last_ns}
+        known |= {at_ns: candle for at_ns, candle in self._recent if candle.is_complete or at_ns not in known}
+        self._begin_anew()
+        for start_ns in sorted(known):
+            self.take(start_ns, known[start_ns])
+        return True
+
     def memory(self) -> Memory:
         """What it knows."""
-        return Memory(
-            [one.schema for one in self._sets], self._last_ns, self._close, self._seen, self._filled,
-            [indicator.memory() for indicators in self._indicators for indicator in indicators],
-        )  # fmt: skip
+        numbers = [indicator.memory() for indicators in self._indicators for indicator in indicators]
+        return Memory(self._schemas, self.last_ns, self.close, self.seen, self._filled, numbers, [*self._recent])
 
     def resume(self, memory: Memory) -> None:
-        """Go on from there; from the beginning where it is of other sets."""
+        """Go on from there; from the beginning where it is of other sets. Raises ValueError for damaged memory."""
         self._begin_anew()
-        if memory.schemas != [one.schema for one in self._sets]:
+        if memory.schemas != self._schemas:
             return
-        self._last_ns, self._close = memory.last_ns, memory.close
-        self._seen, self._filled = memory.seen, memory.filled
+        self.last_ns, self.close = memory.last_ns, memory.close
+        self.seen, self._filled, self._recent = memory.seen, memory.filled, [*memory.recent]
         indicators = [indicator for indicators in self._indicators for indicator in indicators]
         for indicator, numbers in zip(indicators, memory.indicators, strict=True):
             indicator.resume(numbers)
 
 
-def _candle(bar: Bar, venues: Mapping[str, float], close: Value) -> Candle | None:
-    """The bar in float64; None for a quiet one before the first price."""
-    is_complete = bar.quality == "complete"
+def feature_values(sets: Sequence[FeatureSet], found: Sequence[list[Value]]) -> dict[str, FeatureValues]:
+    """What a book gave, by the sets' names, as it is written down; what is no finite number is not known."""
+    written = {}
+    for one, values in zip(sets, found, strict=True):
+        finite = [None if value is None or not isfinite(value) else value for value in values]
+        is_ready = all(finite[place] is not None for place in one.inputs)
+        written[one.name] = FeatureValues(one.schema, finite, is_ready)
+    return written
+
+
+def candle_of(bar: Bar, venues: Mapping[str, float], close: Value) -> Candle | None:
+    """A bar in float64, with the closes of its venues' bars; None for a quiet one before the first price.
+
+    `close` is that of the window before: a quiet one repeats it.
+    """
+    is_complete = bar.quality not in ("gap", "stale")
     if bar.open is None or bar.high is None or bar.low is None or bar.close is None:
-        return None if close is None else _flat(close, is_complete=is_complete, quantity=0.0)
+        return None if close is None else flat(close, is_complete=is_complete, quantity=0.0)
     return Candle(
         float(bar.open), float(bar.high), float(bar.low), float(bar.close), float(bar.volume),
-        float(bar.quote_volume), None if bar.buy_volume is None else float(bar.buy_volume), bar.trade_count,
-        is_complete, dict(venues),
+        float(bar.quote_volume), float(bar.buy_volume), bar.trade_count, is_complete, dict(venues),
     )  # fmt: skip
 
 
-def _flat(close: float, *, is_complete: bool, quantity: Value) -> Candle:
+def candle_of_kline(kline: Kline) -> Candle:
+    """A candle of history in float64."""
+    quote, bought = (None if one is None else float(one) for one in (kline.quote_volume, kline.buy_volume))
+    return Candle(
+        float(kline.open), float(kline.high), float(kline.low), float(kline.close), float(kline.volume), quote, bought,
+        kline.trade_count,
+    )  # fmt: skip
+
+
+def flat(close: float, *, is_complete: bool, quantity: Value) -> Candle:
+    """A candle of one price: of a quiet window (quantity 0), or of one that nothing is known of (None)."""
     count = None if quantity is None else 0
-    return Candle(close, close, close, close, quantity or 0.0, quantity, quantity, count, is_complete)
+    is_quiet = quantity is not None
+    return Candle(close, close, close, close, quantity or 0.0, quantity, quantity, count, is_complete, {}, is_quiet)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sofia_streams.core.features.indicator import Candle, Value
 from sofia_streams.core.features.sums import Sums
+from sofia_streams.scored import Candle, Value
 
 
 class Completeness:

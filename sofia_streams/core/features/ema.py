@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sofia_streams.core.features.indicator import Candle, Value
+from sofia_streams.scored import Candle, Value
 
 
 class Average:

@@ -8,30 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
-
-Value = float | None
-"""None: not known, or not ready yet; never 0 in its place, and never NaN."""
-
-
-class Candle(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A closed bar in float64. Prices in the quote currency, quantities in the unit of the venue's trades.
-
-    `venues` has the close of each venue's own bar of the same window. A window without a trade repeats the close before
-    it and has no quantity. None where the source does not say: klines of most venues know no taker side.
-    """
-
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    quote_volume: Value = None
-    buy_volume: Value = None
-    trade_count: int | None = None
-    is_complete: bool = True
-    """Whether the bar's quality was `complete`."""
-    venues: dict[str, float] = {}
+from sofia_streams.scored import Candle, Value
 
 
 class Indicator(Protocol):

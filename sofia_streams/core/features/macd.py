@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sofia_streams.core.features.ema import Average
-from sofia_streams.core.features.indicator import Candle, Value
+from sofia_streams.scored import Candle, Value
 
 _NONE = (None, None, None, None)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from sofia_streams.core.features.indicator import Candle, Value
+from sofia_streams.scored import Candle, Value
 
 
 class Return:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log, sqrt
 
-from sofia_streams.core.features.indicator import Candle, Value
 from sofia_streams.core.features.sums import Sums
+from sofia_streams.scored import Candle, Value
 
 
 class Volatility:

@@ -45,6 +45,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     members        weight of each model type in the raw score; they sum to 1
     horizon_bars   how many bars ahead the probability is about; `label` says of what
     expires_ns     bars that end later are not scored with it
+    cost           what getting in and out costs, a fraction: a label comes true only beyond it
     is_synthetic   trained on generated data: no prediction of it means anything
     """
 
@@ -64,3 +65,14 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     checks: list[CheckRow]
     linear: LinearPart | None = None
     trees_sha256: str | None = None
+    cost: float = 0.0
+
+    @property
+    def model_type(self) -> str:
+        """Of its one member, or "ensemble"."""
+        return "ensemble" if len(self.members) > 1 else next(iter(self.members), "ensemble")
+
+    @property
+    def other(self) -> str:
+        """What a label is that did not come true: "down", or only "not up" where it had to rise beyond a cost."""
+        return "not up" if self.label == "forward" and self.cost > 0.0 else "down"

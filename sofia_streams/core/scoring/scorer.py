@@ -1,6 +1,6 @@
 """The scorer of one model: weighted mean of its members, then calibrated. Checked on stored rows, then fast.
 
-What it does not do: decide whether a bar may be scored (`admission`), or which model is in force.
+What it does not do: decide whether a bar may be scored, or which model is in force (`core.signals`).
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ TREES_BYTES_MAX = 32 * 1024 * 1024
 
 
 class Trees:
-    """A booster of one output (binary), from its text, which must be as LightGBM wrote it: its parser ends the process on
-    some damaged ones, so the caller compares the hash first.
+    """A booster of one output (binary), from its text, which must be as LightGBM wrote it.
+
+    Its parser ends the process on some damaged texts, so the caller compares the hash first.
     """
 
     def __init__(self, text: str, features: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sofia_streams.core.features.book import candle_of, feature_values
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Bar
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
@@ -25,6 +26,13 @@ def bar(number, close, *, high=None, low=None, volume="10", buy="6", count=5, qu
         traded * (prices[3] or 0), Decimal(0) if close is None else Decimal(buy), 0 if close is None else count,
         prices[3], "", "", quality=quality,
     )  # fmt: skip
+
+
+def taken(book, one, venues):
+    """What the book knows behind a bar, set by set; None for a window that it took before."""
+    candle = candle_of(one, venues, book.close)
+    found = book.nothing() if candle is None else book.take(one.start_ns, candle)
+    return None if found is None else [*feature_values(book.sets, found).values()]
 
 
 def golden():

@@ -4,11 +4,11 @@ import math
 
 import msgspec
 import pytest
-from feature_bars import bar
+from feature_bars import BEGIN_NS, bar, taken
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.features.book import FILLED_MAX, Book, Memory
+from sofia_streams.core.features.book import FILLED_MAX, Book, Memory, candle_of
 from sofia_streams.core.features.sets import base_set, flow_set
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
 
@@ -26,7 +26,7 @@ def value(vectors, name):
 
 def fed(numbers, close=lambda at: 100 + math.sin(at), **changes):
     book = Book(SETS)
-    return book, [book.take(bar(at, close(at), **changes), venues_at(at)) for at in numbers]
+    return book, [taken(book, bar(at, close(at), **changes), venues_at(at)) for at in numbers]
 
 
 def venues_at(at):
@@ -44,15 +44,15 @@ def test_a_set_is_ready_when_every_input_of_a_model_is_known():
 
 def test_a_window_counts_once():
     book, found = fed(range(30))
-    assert book.take(bar(29, 500), VENUES) is None
-    assert book.take(bar(3, 500), VENUES) is None
-    assert value(book.take(bar(30, 100 + math.sin(30)), VENUES), "sma_20") == pytest.approx(100, abs=0.2)
+    assert taken(book, bar(29, 500), VENUES) is None
+    assert taken(book, bar(3, 500), VENUES) is None
+    assert value(taken(book, bar(30, 100 + math.sin(30)), VENUES), "sma_20") == pytest.approx(100, abs=0.2)
     assert None not in found
 
 
 def test_a_missing_window_repeats_the_close_and_its_quantities_are_unknown():
     book, _ = fed(range(100))
-    vectors = book.take(bar(102, 101), VENUES)
+    vectors = taken(book, bar(102, 101), VENUES)
     assert value(vectors, "r_1m") == pytest.approx(101 / (100 + math.sin(99)) - 1)
     assert value(vectors, "r_5m") == pytest.approx(101 / (100 + math.sin(97)) - 1)
     assert value(vectors, "imbalance_20") is None and value(vectors, "vwap_60_bps") is None
@@ -62,39 +62,39 @@ def test_a_missing_window_repeats_the_close_and_its_quantities_are_unknown():
 @pytest.mark.parametrize(("missing", "is_known"), [(FILLED_MAX, True), (FILLED_MAX + 1, False)])
 def test_behind_too_many_missing_windows_everything_begins_anew(missing, is_known):
     book, _ = fed(range(100))
-    vectors = book.take(bar(100 + missing, 101), VENUES)
+    vectors = taken(book, bar(100 + missing, 101), VENUES)
     assert (value(vectors, "sma_20") is not None) is is_known
     assert book.seen == (100 + missing + 1 if is_known else 1)
 
 
 def test_while_too_many_windows_are_quiet_nothing_is_known_and_then_it_goes_on():
     book, _ = fed(range(100))
-    quiet = [book.take(bar(100 + at, None), {}) for at in range(FILLED_MAX + 2)]
+    quiet = [taken(book, bar(100 + at, None), {}) for at in range(FILLED_MAX + 2)]
     assert [value(vectors, "sma_20") is not None for vectors in quiet] == [True] * FILLED_MAX + [False] * 2
-    assert value(book.take(bar(107, 100), VENUES), "sma_20") is not None
+    assert value(taken(book, bar(107, 100), VENUES), "sma_20") is not None
 
 
 def test_a_quiet_beginning_has_no_price_and_is_not_made_up():
     book = Book(SETS)
-    first = book.take(bar(0, None), {})
+    first = taken(book, bar(0, None), {})
     assert {found for vector in first for found in vector.values} == {None}
     assert book.seen == 0
-    assert value(book.take(bar(1, 100), VENUES), "imbalance_1") == pytest.approx(0.2)
+    assert value(taken(book, bar(1, 100), VENUES), "imbalance_1") == pytest.approx(0.2)
 
 
 def test_a_bar_whose_source_knows_no_taker_side_leaves_flow_unknown():
     book, _ = fed(range(100))
-    klines = msgspec.structs.replace(bar(100, 100), buy_volume=None)
-    assert value(book.take(klines, VENUES), "imbalance_1") is None
-    assert value(book.take(bar(101, 100), VENUES), "imbalance_1") == pytest.approx(0.2)
-    assert value(book.take(bar(102, 100), VENUES), "imbalance_20") is None
+    kline = msgspec.structs.replace(candle_of(bar(100, 100), VENUES, None), buy_volume=None)
+    assert book.take(BEGIN_NS + 100 * NS_PER_MINUTE, kline)[1][0] is None
+    assert value(taken(book, bar(101, 100), VENUES), "imbalance_1") == pytest.approx(0.2)
+    assert value(taken(book, bar(102, 100), VENUES), "imbalance_20") is None
 
 
 bars = st.lists(
     st.tuples(
         st.integers(1, 8).map(lambda gap: max(1, gap - 6)),  # windows on: mostly the next one
         st.one_of(st.none(), st.decimals(min_value="0.5", max_value="2", places=3)),
-        st.sampled_from(["complete", "gap", "revised"]),
+        st.sampled_from(["complete", "gap", "stale", "revised"]),
     ),
     min_size=1,
     max_size=120,
@@ -108,16 +108,16 @@ def test_a_book_read_back_at_any_bar_goes_on_as_if_never_stopped(steps, data):
         number += gap
         rows.append(bar(number, close, quality=quality))
     whole = Book(SETS)
-    expected = [whole.take(one, VENUES) for one in rows]
+    expected = [taken(whole, one, VENUES) for one in rows]
     cut = data.draw(st.integers(0, len(rows)))
     first = Book(SETS)
     for one in rows[:cut]:
-        first.take(one, VENUES)
+        taken(first, one, VENUES)
     stored = msgspec.json.encode(first.memory())
     second = Book(SETS)
     second.resume(msgspec.json.decode(stored, type=Memory))
     assert msgspec.json.encode(second.memory()) == stored
-    assert [second.take(one, VENUES) for one in rows[cut:]] == expected[cut:]
+    assert [taken(second, one, VENUES) for one in rows[cut:]] == expected[cut:]
     assert second.memory() == whole.memory()
 
 
@@ -126,7 +126,7 @@ def test_no_value_is_ever_nan_or_infinite(steps):
     book, number = Book(SETS), 0
     for gap, close, quality in steps:
         number += gap
-        for vector in book.take(bar(number, close, quality=quality), VENUES):
+        for vector in taken(book, bar(number, close, quality=quality), VENUES):
             assert all(found is None or math.isfinite(found) for found in vector.values)
 
 
@@ -137,8 +137,8 @@ def test_what_comes_later_changes_no_value(steps, cut):
         number += gap
         rows.append(bar(number, close, quality=quality))
     whole, cut_off = Book(SETS), Book(SETS)
-    everything = [whole.take(one, VENUES) for one in rows]
-    assert [cut_off.take(one, VENUES) for one in rows[:cut]] == everything[:cut]
+    everything = [taken(whole, one, VENUES) for one in rows]
+    assert [taken(cut_off, one, VENUES) for one in rows[:cut]] == everything[:cut]
 
 
 def test_memory_of_other_sets_is_of_no_use():
@@ -159,3 +159,37 @@ def test_names_and_schema_follow_the_bar_size():
 def test_the_schemas_of_this_version_stay():
     """A changed formula needs a new VERSION: models trained before must be refused."""
     assert {one.name: one.schema for one in SETS} == {"base": "f5dbfa0de710d60a", "flow": "0b3b23b9e84c4703"}
+
+
+def seen(numbers, **changes):
+    bars = [bar(at, 100 + math.sin(at), **changes) for at in numbers]
+    return [(one.start_ns, candle_of(one, {}, None)) for one in bars]
+
+
+@pytest.mark.parametrize("live", [0, 1, 30, 59])
+def test_history_goes_before_what_was_seen_since_and_makes_features_ready_at_once(live):
+    """As if all of it had come in order; so a second copy of the history changes nothing."""
+    whole, _ = fed(range(200 + live + 1))
+    book, _ = fed(range(200, 200 + live))
+    assert book.learn(seen(range(200)))
+    assert not book.learn(seen(range(100)))
+    found = taken(book, bar(200 + live, 100 + math.sin(200 + live)), venues_at(200 + live))
+    assert found[0].is_ready
+    assert book.memory().indicators[:10] == whole.memory().indicators[:10]
+
+
+def test_history_replaces_a_bar_that_lacks_trades_and_no_other():
+    book, _ = fed([100], quality="gap")
+    taken(book, bar(101, 500), VENUES)
+    book.learn(seen(range(103)))
+    found = taken(book, bar(102, 500), VENUES)
+    assert value(found, "r_1m") == 0.0
+    assert value(found, "mom_14") == pytest.approx(500 / (100 + math.sin(88)) - 1)
+    assert value(found, "data_quality") == 1.0
+
+
+def test_history_is_of_no_use_once_enough_was_seen():
+    book, _ = fed(range(100))
+    before = book.memory()
+    assert not book.learn(seen(range(-100, 100)))
+    assert book.memory() == before

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from feature_bars import bar, golden, real_bars
+from feature_bars import bar, golden, real_bars, taken
 
 from sofia_streams.core.features.book import Book
 from sofia_streams.core.features.sets import base_set, flow_set
@@ -37,7 +37,7 @@ def columns(bars, sets=(base_set,), venues=lambda one: {}):
     """One array a feature, NaN where it is not known."""
     made = [one(NS_PER_MINUTE) for one in sets]
     book = Book(made)
-    rows = [[value for vector in book.take(one, venues(one)) for value in vector.values] for one in bars]
+    rows = [[value for vector in taken(book, one, venues(one)) for value in vector.values] for one in bars]
     names = [feature.name for one in made for feature in one.features]
     return {name: np.array([np.nan if row[at] is None else row[at] for row in rows]) for at, name in enumerate(names)}
 
@@ -141,7 +141,8 @@ def test_flow_equals_its_definitions_on_real_bars():
     assert found["imbalance_1"] == pytest.approx(2 * buy / volume - 1, abs=1e-12)
     assert found["imbalance_20"][19:] == pytest.approx(2 * over(buy, 20) / over(volume, 20) - 1, abs=1e-9)
     assert found["intensity_60"][59:] == pytest.approx(count[59:] / (over(count, 60) / 60), rel=1e-9)
-    assert found["vwap_60_bps"][59:] == pytest.approx((close[59:] / (over(quote, 60) / over(volume, 60)) - 1) * 1e4, abs=1e-6)
+    paid = over(quote, 60) / over(volume, 60)
+    assert found["vwap_60_bps"][59:] == pytest.approx((close[59:] / paid - 1) * 1e4, abs=1e-6)
     assert np.isnan(found["imbalance_20"][:19]).all() and np.isnan(found["vwap_60_bps"][:59]).all()
 
 

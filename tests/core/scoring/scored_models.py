@@ -48,11 +48,13 @@ def a_model():
     booster, scaler, logistic, isotonic = objects
     rows = data(64, 8)[0]
     raw = stock_raw(objects, rows)
-    checks = [CheckRow(row.tolist(), *map(float, pair)) for row, *pair in zip(rows, raw, isotonic.predict(raw), strict=True)]
+    made = zip(rows, raw, isotonic.predict(raw), strict=True)
+    checks = [CheckRow(row.tolist(), float(first), float(second)) for row, first, second in made]
+    scaled = logistic.coef_[0].tolist(), float(logistic.intercept_[0]), scaler.mean_.tolist(), scaler.scale_.tolist()
     trees = booster.model_to_string()
     return Document(
         FORMAT, "test-1", "forward", 60_000_000_000, 5, {"base": "0" * 16}, [f"base.f{n}" for n in range(WIDTH)],
         dict(WEIGHTS), Calibration(isotonic.X_thresholds_.tolist(), isotonic.y_thresholds_.tolist()), 0, 10, 20, True,
-        checks, LinearPart(logistic.coef_[0].tolist(), float(logistic.intercept_[0]), scaler.mean_.tolist(), scaler.scale_.tolist()),
+        checks, LinearPart(*scaled),
         hashlib.sha256(trees.encode()).hexdigest(),
     ), trees  # fmt: skip

@@ -1,0 +1,63 @@
+"""Which model is in force at a bar's end, by the activations that stand before the bar in its partition of `bars`.
+
+Order in the log decides, not a clock, so every reader of the partition swaps at the same bar, today or in a replay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from sofia_streams.model import NS_PER_MINUTE
+from sofia_streams.scored import Activation
+
+_KEPT_MAX = 64
+_KEPT_NS = 60 * NS_PER_MINUTE
+"""Symbols of a partition may be so far apart."""
+
+
+class ChosenRow(msgspec.Struct, frozen=True, tag="chosen"):
+    """The row of a partition in the table `rolling_features`: activations in the order of the log, and those that this
+    worker could not load.
+    """
+
+    activations: list[Activation] = []
+    refused: list[str] = []
+
+
+def chosen_key(partition: int) -> str:
+    """The row's key."""
+    return f"models/{partition}"
+
+
+def with_activation(row: ChosenRow, activation: Activation) -> ChosenRow:
+    """One more; one that is known changes nothing."""
+    if any(one.activation_id == activation.activation_id for one in row.activations):
+        return row
+    kept = _needed([*row.activations, activation])
+    names = {one.activation_id for one in kept}
+    return ChosenRow(kept, [name for name in row.refused if name in names])
+
+
+def with_refusal(row: ChosenRow, activation_id: str) -> ChosenRow:
+    """One that cannot be loaded: the one before it stays in force."""
+    return ChosenRow(row.activations, [*row.refused, activation_id])
+
+
+def in_force(row: ChosenRow, end_ns: int) -> Activation | None:
+    """Of a bar that ends then: the last in the log that has begun by then and was not refused."""
+    return next(_begun(row, end_ns), None)
+
+
+def _begun(row: ChosenRow, end_ns: int) -> Iterator[Activation]:
+    for one in reversed(row.activations):
+        if one.from_ns <= end_ns and one.activation_id not in row.refused:
+            yield one
+
+
+def _needed(activations: list[Activation]) -> list[Activation]:
+    """Without those that a later one has replaced for longer than symbols are apart."""
+    newest_ns = activations[-1].from_ns
+    replaced = [at for at, one in enumerate(activations) if one.from_ns <= newest_ns - _KEPT_NS]
+    return activations[replaced[-1] if replaced else 0 :][-_KEPT_MAX:]

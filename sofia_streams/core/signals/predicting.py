@@ -1,0 +1,98 @@
+"""Features in, prediction and signal out: the model in force scores, or abstains and says why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sofia_streams.core.features.sets import FeatureSet
+from sofia_streams.core.scoring.document import Document
+from sofia_streams.core.scoring.scorer import Scorer
+from sofia_streams.errors import BadModel
+from sofia_streams.model import Bar
+from sofia_streams.scored import Abstention, Action, Features, Prediction, Signal
+
+
+class Model:
+    """A scorer, and where its inputs stand in the feature sets."""
+
+    def __init__(self, scorer: Scorer, sets: Sequence[FeatureSet]) -> None:
+        """Raises BadModel where it is of another bar size, or was trained on other features than these sets give."""
+        self.scorer, self.document = scorer, scorer.document
+        self._places = places_of(self.document, sets)
+        self.sets = sorted({name for name, _ in self._places})
+
+    def inputs(self, features: Features) -> list[float] | None:
+        """In the order of the model's inputs; None where one is not known."""
+        row = [features.sets[name].values[place] for name, place in self._places]
+        return None if None in row else row  # type: ignore[return-value]  # all are known
+
+
+def places_of(document: Document, sets: Sequence[FeatureSet]) -> list[tuple[str, int]]:
+    """Set and place of each input. Raises BadModel."""
+    by_name = {one.name: one for one in sets}
+    if document.size_ns != sets[0].size_ns:
+        raise _other(document, f"bars of {sets[0].size_ns} ns (SIGNALS_BAR_SIZE)", f"{document.size_ns} ns")
+    for name, schema in document.schemas.items():
+        ours = by_name[name].schema if name in by_name else "no such set"  # type: ignore[index]  # any text
+        if ours != schema:
+            raise _other(document, f"features {name} of schema {ours}", schema)
+    known = {f"{one.name}.{found.name}": (one.name, at) for one in sets for at, found in enumerate(one.features)}
+    strange = [name for name in document.inputs if name not in known or name.partition(".")[0] not in document.schemas]
+    if strange:
+        raise _other(document, "inputs that are among the features", ", ".join(strange)[:200])
+    return [known[name] for name in document.inputs]
+
+
+def predict(features: Features, model: Model | None, place: str, *, is_refused: bool = False) -> Prediction:
+    """Of one bar, whose record stands at `place`; `is_refused`: there is a model, but none that could be loaded."""
+    row = None if model is None else model.inputs(features)
+    why = _abstains(features, model, is_known=row is not None, is_refused=is_refused)
+    same = (features.market, features.symbol, features.size_ns, features.start_ns, place)
+    if model is None:
+        return Prediction(*same, abstention=why)
+    document = model.document
+    about = (document.model_type, document.model_id, document.label, document.horizon_bars)
+    if why is not None or row is None:
+        return Prediction(*same, *about, abstention=why, is_synthetic=document.is_synthetic)
+    raw, calibrated = model.scorer.score(row)
+    is_up = calibrated > 0.5
+    name, confidence = ("up", calibrated) if is_up else (document.other, 1.0 - calibrated)
+    return Prediction(*same, *about, raw, calibrated, name, confidence, is_synthetic=document.is_synthetic)
+
+
+def _abstains(features: Features, model: Model | None, *, is_known: bool, is_refused: bool) -> Abstention | None:
+    """A model abstains rather than guess: on a bar that lacks trades, on unknown features, past its own end."""
+    if model is None:
+        return "refused" if is_refused else "no model"
+    if features.end_ns > model.document.expires_ns:
+        return "expired"
+    if features.quality == "gap" or features.quality == "stale":
+        return features.quality
+    if features.candle is None or features.candle.is_quiet:
+        return "no trades"
+    return None if is_known else "not ready"
+
+
+def signal_of(prediction: Prediction, bar: Bar, *, confidence_min: float) -> Signal:
+    """What to do: go with a prediction that is confident enough, else hold."""
+    sure = prediction.confidence
+    action: Action
+    reason: str
+    if prediction.abstention is not None or sure is None:
+        action, reason = "abstain", str(prediction.abstention)
+    elif sure < confidence_min:
+        action, reason = "hold", f"confidence {sure:.3f} below {confidence_min:g}"
+    elif prediction.prediction_class == "up":
+        action, reason = "buy", "up"
+    else:
+        action, reason = ("sell", "down") if prediction.prediction_class == "down" else ("hold", "not up")
+    return Signal(
+        prediction.market, prediction.symbol, prediction.size_ns, prediction.start_ns, action, reason,
+        bar.close, sure, prediction.model_id, prediction.place, prediction.is_synthetic,
+    )  # fmt: skip
+
+
+def _other(document: Document, expected: str, found: str) -> BadModel:
+    return BadModel(
+        f"model {document.model_id}: expected {expected}, found {found}. Train a model for them, or activate another."
+    )
