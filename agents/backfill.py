@@ -52,7 +52,7 @@ async def note_gaps(stream: Any) -> None:
 @app.agent(topic_on(app, topics.BARS, settings), name="note_bars")
 async def note_bars(stream: Any) -> None:
     """What our own minutes hold."""
-    await note(stream, codec.decode_bar, check.note)
+    await note(stream, codec.decode_bars, check.note)
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ async def run() -> None:
 remembering = Remembering(partial(read_before, settings), new_trades)
 for topic, decode, prepare, before in (
     (topics.TRADES, codec.decode_trades, entries, remembering.before),
-    (topics.BARS, codec.decode_bar, entries, None),
+    (topics.BARS, codec.decode_bars, entries, None),
     (topics.TICKERS, codec.decode_ticker, entries, None),
     (topics.GAPS, codec.decode_gap, gap_entries, None),
 ):

@@ -9,15 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
+from itertools import pairwise
 from typing import TypeVar
 
 import msgspec
 
 from sofia_streams.core.bars.windows import SIZE_NAME, Feed, Row, Window
+from sofia_streams.core.signals.in_force import ChosenRow
+from sofia_streams.core.signals.rolling import RollingRow
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Alert, Bar, Gap, Outage, Progress, Punctuation, Ticker, TradeBatch
+from sofia_streams.scored import (
+    Activation,
+    Features,
+    History,
+    ModelQuality,
+    Prediction,
+    Refusal,
+    Signal,
+)
 
 T = TypeVar("T")
+InBars = Bar | Activation | History
+"""What stands in `bars`: bars, and what is said to those who follow them, in order with them."""
+Scored = Features | Prediction | Signal | ModelQuality
+AnyRow = Row | RollingRow | ChosenRow
 
 
 class _Name(msgspec.Struct):
@@ -29,13 +45,15 @@ class _Name(msgspec.Struct):
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _trades: msgspec.json.Decoder[TradeBatch | Punctuation | Gap] = msgspec.json.Decoder(TradeBatch | Punctuation | Gap)
 _name = msgspec.json.Decoder(_Name)
-_bar = msgspec.json.Decoder(Bar)
+_bars: msgspec.json.Decoder[InBars] = msgspec.json.Decoder(InBars)
+_scored: msgspec.json.Decoder[Scored] = msgspec.json.Decoder(Scored)
+_models: msgspec.json.Decoder[Activation | Refusal] = msgspec.json.Decoder(Activation | Refusal)
 _ticker = msgspec.json.Decoder(Ticker)
 _gap = msgspec.json.Decoder(Gap)
 _outage = msgspec.json.Decoder(Outage)
 _alert = msgspec.json.Decoder(Alert)
 _progress = msgspec.json.Decoder(Progress)
-_row: msgspec.json.Decoder[Row] = msgspec.json.Decoder(Row)
+_row: msgspec.json.Decoder[AnyRow] = msgspec.json.Decoder(AnyRow)
 _SMALLEST, _LARGEST = Decimal("1e-20"), Decimal("1e20")
 """What `model.positive_from_text` takes."""
 _EXPONENT_MAX = 64
@@ -77,9 +95,25 @@ def name_in(data: bytes | None) -> tuple[str, str, str] | None:
     return found.venue, found.market, found.symbol
 
 
-def decode_bar(data: bytes | None) -> Bar:
+def decode_bars(data: bytes | None) -> InBars:
     """A record of `bars`. Raises BadRecord."""
-    return _decode(_bar, data, "a record of `bars`", _check_bar)
+    return _decode(_bars, data, "a record of `bars`", _check_in_bars)
+
+
+def decode_bar(data: bytes | None) -> Bar | None:
+    """A record of `bars`, for who wants only bars; None for another one. Raises BadRecord."""
+    found = decode_bars(data)
+    return found if isinstance(found, Bar) else None
+
+
+def decode_scored(data: bytes | None) -> Scored:
+    """A record of `features`, `predictions`, `signals` or `model_quality`. Raises BadRecord."""
+    return _decode(_scored, data, "a record of `features`, `predictions`, `signals` or `model_quality`", _check_scored)
+
+
+def decode_models(data: bytes | None) -> Activation | Refusal:
+    """A record of `models`. Raises BadRecord."""
+    return _decode(_models, data, "a record of `models`")
 
 
 def decode_ticker(data: bytes | None) -> Ticker:
@@ -107,9 +141,9 @@ def decode_progress(data: bytes | None) -> Progress:
     return _decode(_progress, data, "a record of `health`")
 
 
-def decode_row(data: bytes | None) -> Row:
-    """A row of the `ohlcv` table. Raises BadRecord."""
-    return _decode(_row, data, "a row of the ohlcv table", _check_row)
+def decode_row(data: bytes | None) -> AnyRow:
+    """A row of a worker's table. Raises BadRecord."""
+    return _decode(_row, data, "a row of a worker's table", _check_row)
 
 
 def _decode(
@@ -164,7 +198,38 @@ def _check_ticker(ticker: Ticker) -> None:
     _check_numbers({name: value for name, value in values.items() if isinstance(value, Decimal)})
 
 
-def _check_row(row: Row) -> None:
+def _check_in_bars(record: InBars) -> None:
+    if isinstance(record, Bar):
+        _check_bar(record)
+    elif isinstance(record, Activation):
+        _check_times([record.from_ns, record.said_ns])
+    else:
+        _check_history(record)
+
+
+def _check_history(history: History) -> None:
+    _check_symbol(history.symbol)
+    starts = [kline.start_ns for kline in history.klines]
+    _check_times([history.received_ns, *starts])
+    if history.size_ns not in SIZE_NAME or any(one % history.size_ns for one in starts):
+        raise ValueError("candles that do not start where windows do")
+    if any(later <= sooner for sooner, later in pairwise(starts)):
+        raise ValueError("candles that do not ascend")
+    for kline in history.klines:
+        prices = (kline.open, kline.high, kline.low, kline.close)
+        if not _SMALLEST <= min(prices) <= max(prices) < _LARGEST:
+            raise ValueError("a price that none can be")
+        _check_numbers({name: getattr(kline, name) for name in _SUMS})
+
+
+def _check_scored(record: Scored) -> None:
+    _check_symbol(record.symbol)
+    _check_times([record.start_ns])
+    if not isinstance(record, ModelQuality) and record.size_ns not in SIZE_NAME:
+        raise ValueError(f"a size of {str(record.size_ns)[:40]} ns")
+
+
+def _check_row(row: AnyRow) -> None:
     windows = [row] if isinstance(row, Window) else row.open.values() if isinstance(row, Feed) else []
     for sums in [window.sums for window in windows if window.sums is not None]:
         _check_numbers({"first": sums.first.price, "last": sums.last.price})
@@ -174,8 +239,12 @@ def _check_row(row: Row) -> None:
 def _check_name(record: TradeBatch | Punctuation | Gap | Bar | Ticker) -> None:
     """Names stand in keys (`venue|market|symbol`), in streams and in tables."""
     for name in (record.venue, record.symbol):
-        if not (0 < len(name) <= _NAME_CHARS_MAX and name.isprintable()) or "|" in name:
-            raise ValueError(f"a name that none can be: {name[:40]!r}")
+        _check_symbol(name)
+
+
+def _check_symbol(name: str) -> None:
+    if not (0 < len(name) <= _NAME_CHARS_MAX and name.isprintable()) or "|" in name:
+        raise ValueError(f"a name that none can be: {name[:40]!r}")
 
 
 def _check_times(times_ns: list[int]) -> None:

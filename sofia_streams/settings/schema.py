@@ -171,6 +171,19 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=10_000, description="a write to QuestDB waits at most, ms; each costs about 5 ms of a core")
     ] = 500
     bridge_wait_ms_max: Annotated[int, Field(ge=1, le=10_000, description="a write to Redis waits at most, ms")] = 50
+    signals_bar_size: Annotated[
+        Literal["1s", "1m"], Field(description="candles that features are computed of and models score")
+    ] = "1m"
+    signals_history_hours: Annotated[
+        int, Field(ge=0, le=168, description="candles of the venues before our own, so that features are ready at once")
+    ] = 6
+    train_horizon_bars: Annotated[int, Field(ge=1, le=1_440, description="how many candles ahead models look")] = 15
+    train_after_hours: Annotated[
+        int, Field(ge=1, le=8_760, description="a model is trained anew after so long, or earlier where it gets worse")
+    ] = 24
+    train_lifetime_hours: Annotated[
+        int, Field(ge=1, le=8_760, description="a model scores no longer than this after the data it was made of")
+    ] = 168
     watchdog_stall_s: Annotated[
         int, Field(ge=5, le=3_600, description="`sofia up` kills and restarts a worker that stands still so long, s")
     ] = 30

@@ -25,7 +25,7 @@ from sofia_streams import codec, topics
 from sofia_streams.crash_points import passing
 from sofia_streams.errors import BadRecord, DependencyDown
 from sofia_streams.logread import places, reader, records_between
-from sofia_streams.model import Alert, Gap, Outage, Punctuation, TradeBatch
+from sofia_streams.model import Alert, Bar, Gap, Outage, Punctuation, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.stores.base import Fallback, Record, Store
@@ -49,6 +49,11 @@ def of_trades(record: TradeBatch | Punctuation | Gap, offset: int) -> list[Recor
     return [record] if isinstance(record, TradeBatch) else []
 
 
+def of_bars(record: codec.InBars, offset: int) -> list[Record]:
+    """What a record of `bars` writes: history and model swaps nothing."""
+    return [record] if isinstance(record, Bar) else []
+
+
 def of_others(record: Record, offset: int) -> list[Record]:
     """What a record of any other topic writes."""
     return [record]
@@ -56,7 +61,7 @@ def of_others(record: Record, offset: int) -> list[Record]:
 
 READS: dict[topics.Topic, tuple[Callable[[bytes | None], Any], Callable[[Any, int], list[Record]]]] = {
     topics.TRADES: (codec.decode_trades, of_trades),
-    topics.BARS: (codec.decode_bar, of_others),
+    topics.BARS: (codec.decode_bars, of_bars),
     topics.TICKERS: (codec.decode_ticker, of_others),
     topics.GAPS: (codec.decode_gap, of_others),
 }

@@ -166,5 +166,5 @@ def _remember(published: Published, data: bytes, piece: Piece | None = None) -> 
         bar = codec.decode_bar(data)
     except BadRecord:
         return
-    if piece is None or piece.holds(bar):
+    if bar is not None and (piece is None or piece.holds(bar)):
         published.add(bar)

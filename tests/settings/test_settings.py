@@ -246,6 +246,7 @@ VALUES = {
     "crypto_market": st.just("spot"),
     "symbol_overrides": st.lists(PAIRS.map("okx:{}=X-Y".format), min_size=1, unique=True).map(tuple),
     "web_host": HOSTS,
+    "signals_bar_size": st.sampled_from(["1s", "1m"]),
     "log_level": st.sampled_from(["debug", "warning"]),
     "log_json": st.booleans(),
     "fallback_enabled": st.booleans(),

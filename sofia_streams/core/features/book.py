@@ -130,7 +130,7 @@ class Book:
 
 def feature_values(sets: Sequence[FeatureSet], found: Sequence[list[Value]]) -> dict[str, FeatureValues]:
     """What a book gave, by the sets' names, as it is written down; what is no finite number is not known."""
-    written = {}
+    written: dict[str, FeatureValues] = {}
     for one, values in zip(sets, found, strict=True):
         finite = [None if value is None or not isfinite(value) else value for value in values]
         is_ready = all(finite[place] is not None for place in one.inputs)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sofia_streams.core.features.indicator import Value
+from sofia_streams.scored import Value
 
 
 class Smoothed:

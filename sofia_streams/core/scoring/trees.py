@@ -18,6 +18,11 @@ _FLOAT64, _NORMAL, _ALL_TREES = 1, 0, -1
 TREES_BYTES_MAX = 32 * 1024 * 1024
 
 
+def _library() -> Any:
+    """LightGBM's own: its wrapper has no call for one row."""
+    return lightgbm.basic._LIB  # type: ignore[attr-defined]  # it is not exported
+
+
 class Trees:
     """A booster of one output (binary), from its text, which must be as LightGBM wrote it.
 
@@ -44,7 +49,7 @@ class Trees:
         self._row = (ctypes.c_double * features)()
         self._length, self._score = ctypes.c_int64(0), ctypes.c_double(0.0)
         self._handle = ctypes.c_void_p()
-        library: Any = lightgbm.basic._LIB  # the wrapper has no call for one row
+        library = _library()
         self._check(library.LGBM_BoosterPredictForMatSingleRowFastInit(
             self._booster._handle, _NORMAL, 0, _ALL_TREES, _FLOAT64,
             ctypes.c_int32(features), b"num_threads=1", ctypes.byref(self._handle),
@@ -55,14 +60,14 @@ class Trees:
 
     def at(self, row: Sequence[float]) -> float:
         """The probability of a row of as many numbers as the model has features."""
-        self._row[:] = row  # type: ignore[assignment]  # ctypes takes any sequence of that length
+        self._row[:] = [*row]
         self._check(self._predict(*self._arguments))
         return self._score.value
 
     @staticmethod
     def _check(code: int) -> None:
         if code:
-            found = lightgbm.basic._LIB.LGBM_GetLastError()
+            found = _library().LGBM_GetLastError()
             raise BadModel(f"trees: expected LightGBM to score a row, found {found!r}.")
 
     def __del__(self) -> None:

@@ -17,7 +17,7 @@ _KEPT_NS = 60 * NS_PER_MINUTE
 """Symbols of a partition may be so far apart."""
 
 
-class ChosenRow(msgspec.Struct, frozen=True, tag="chosen"):
+class ChosenRow(msgspec.Struct, frozen=True, array_like=True, tag="chosen"):
     """The row of a partition in the table `rolling_features`: activations in the order of the log, and those that this
     worker could not load.
     """

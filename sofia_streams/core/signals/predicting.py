@@ -33,7 +33,7 @@ def places_of(document: Document, sets: Sequence[FeatureSet]) -> list[tuple[str,
     if document.size_ns != sets[0].size_ns:
         raise _other(document, f"bars of {sets[0].size_ns} ns (SIGNALS_BAR_SIZE)", f"{document.size_ns} ns")
     for name, schema in document.schemas.items():
-        ours = by_name[name].schema if name in by_name else "no such set"  # type: ignore[index]  # any text
+        ours = by_name[name].schema if name in by_name else "no such set"
         if ours != schema:
             raise _other(document, f"features {name} of schema {ours}", schema)
     known = {f"{one.name}.{found.name}": (one.name, at) for one in sets for at, found in enumerate(one.features)}

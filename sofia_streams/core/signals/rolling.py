@@ -18,7 +18,7 @@ from sofia_streams.scored import Features, History
 _OPEN_MAX = 8
 
 
-class RollingRow(msgspec.Struct, frozen=True, tag="rolling"):
+class RollingRow(msgspec.Struct, frozen=True, array_like=True, tag="rolling"):
     """The row of a symbol in the table `rolling_features`; `closes` by window start and venue."""
 
     memory: Memory

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 import structlog
 
+from sofia_streams.codec import InBars
 from sofia_streams.core.bars.ohlcv import window_start_ns
 from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.ingest.log_trades import Instrument, volumes_of, was_heard
@@ -78,9 +79,11 @@ class KlineCheck:
         self._began_ns: dict[Instrument, int] = {}
         self._agreed_ns: dict[Instrument, int] = {}
 
-    def note(self, bar: Bar) -> None:
+    def note(self, bar: InBars) -> None:
         """A bar of the log, of a quiet minute too; those of venues whose ids count are of no interest."""
-        if bar.size_ns != NS_PER_MINUTE or bar.venue not in VENUES or VENUES[bar.venue].ids_count:
+        if not isinstance(bar, Bar) or bar.size_ns != NS_PER_MINUTE:
+            return
+        if bar.venue not in VENUES or VENUES[bar.venue].ids_count:
             return
         one = Instrument(bar.venue, bar.market, bar.symbol)
         volumes = self._volumes[one]

@@ -70,8 +70,8 @@ async def read_log(settings: Settings) -> Log:
         if isinstance(record, TradeBatch):
             _add(log, record)
     async for value in whole_topic(settings, topics.BARS):
-        bar = codec.decode_bar(value)
-        log.bars[window_of(bar)] = bar
+        if (bar := codec.decode_bar(value)) is not None:
+            log.bars[window_of(bar)] = bar
     log.gaps = newest([gap async for gap in read_gaps(settings)])
     return log
 

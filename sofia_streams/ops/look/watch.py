@@ -84,6 +84,8 @@ class Watcher:
             self._reports = [*self._reports[-1:], codec.decode_progress(value)]
             return
         bar = codec.decode_bar(value)
+        if bar is None:
+            return
         key = (instrument_key(bar.venue, bar.market, bar.symbol), bar.size_ns)
         known = self._bars.get(key)
         if (known is None or bar.start_ns >= known.start_ns) and len(self._bars) < _BARS_MAX:

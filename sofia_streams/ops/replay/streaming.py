@@ -161,7 +161,8 @@ async def read_bars(settings: Settings) -> BarBook:
     """Every bar of the log, the last revision of each window."""
     book = BarBook()
     async for value in whole_topic(settings, topics.BARS):
-        book.add(codec.decode_bar(value))
+        if (bar := codec.decode_bar(value)) is not None:
+            book.add(bar)
     return book
 
 
