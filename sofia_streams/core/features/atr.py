@@ -20,12 +20,12 @@ class AtrPercent:
 
     def update(self, candle: Candle) -> tuple[Value, ...]:
         """In percent of the close."""
-        before, self._close = self._close, candle.close
+        before, top, bottom = self._close, candle.high, candle.low
+        self._close = close = candle.close
         if before is None:
             return (None,)
-        top, bottom = max(candle.high, before), min(candle.low, before)
-        mean = self._range.push(top - bottom)
-        return (None if mean is None else 100.0 * mean / candle.close,)
+        mean = self._range.push((top if top > before else before) - (bottom if bottom < before else before))
+        return (None if mean is None else 100.0 * mean / close,)
 
     def memory(self) -> list[float]:
         """The smoothing, then the last close if there was one."""

@@ -52,6 +52,7 @@ class Book:
 
     def _begin_anew(self) -> None:
         self._indicators = [[part.indicator() for part in one.parts] for one in self.sets]
+        self._updates = [[indicator.update for indicator in indicators] for indicators in self._indicators]
         self.last_ns: int | None = None
         self.close: Value = None
         self.seen = self._filled = 0
@@ -78,7 +79,10 @@ class Book:
         self.last_ns = start_ns
         self._filled = self._filled + 1 if candle.is_quiet else 0
         found = self._update(candle)
-        self._recent = [] if self.is_warm else [*self._recent, (start_ns, candle)]
+        if self.seen < self._warm_up:
+            self._recent.append((start_ns, candle))
+        elif self._recent:
+            self._recent = []
         if self._filled > FILLED_MAX:
             return self.nothing()
         return found
@@ -90,10 +94,13 @@ class Book:
     def _update(self, candle: Candle) -> list[list[Value]]:
         self.seen += 1
         self.close = candle.close
-        return [
-            [value for indicator in indicators for value in indicator.update(candle)]
-            for indicators in self._indicators
-        ]
+        found = []
+        for updates in self._updates:
+            values: list[Value] = []
+            for update in updates:
+                values += update(candle)
+            found.append(values)
+        return found
 
     def learn(self, history: Iterable[Seen]) -> bool:
         """Take up what came before, ascending: whether it did. A book that has seen enough has no use for it.
@@ -132,9 +139,11 @@ def feature_values(sets: Sequence[FeatureSet], found: Sequence[list[Value]]) -> 
     """What a book gave, by the sets' names, as it is written down; what is no finite number is not known."""
     written: dict[str, FeatureValues] = {}
     for one, values in zip(sets, found, strict=True):
-        finite = [None if value is None or not isfinite(value) else value for value in values]
-        is_ready = all(finite[place] is not None for place in one.inputs)
-        written[one.name] = FeatureValues(one.schema, finite, is_ready)
+        is_ready = None not in values and isfinite(sum(values))  # type: ignore[arg-type]  # none is None
+        if not is_ready:
+            values = [value if value is not None and isfinite(value) else None for value in values]
+            is_ready = None not in [values[place] for place in one.inputs]
+        written[one.name] = FeatureValues(one.schema, values, is_ready)
     return written
 
 

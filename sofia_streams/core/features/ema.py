@@ -14,47 +14,52 @@ from sofia_streams.scored import Candle, Value
 class Average:
     """The recursion itself, over any series; the first `skip` values are left out."""
 
-    __slots__ = ("_k", "_seen", "_value", "size", "skip")
+    __slots__ = ("_k", "_missing", "_value", "size", "skip")
 
     def __init__(self, size: int, *, skip: int = 0) -> None:
         self.size, self.skip = size, skip
         self._k = 2.0 / (size + 1)
-        self._seen = 0
+        self._missing = skip + size
         self._value = 0.0
 
     def push(self, value: float) -> Value:
         """The average behind the next value; None before `skip` + `size` of them."""
-        seen = self._seen = self._seen + 1
-        first = self.skip + self.size
-        if seen > first:
-            self._value += self._k * (value - self._value)
-        elif seen > self.skip:
+        if self._missing:
+            return self._begin(value)
+        self._value = found = self._value + self._k * (value - self._value)
+        return found
+
+    def _begin(self, value: float) -> Value:
+        self._missing -= 1
+        if self._missing < self.size:
             self._value += value  # a sum, until it is the mean of the first n
-            if seen == first:
-                self._value /= self.size
-        return self._value if seen >= first else None
+        if self._missing:
+            return None
+        self._value /= self.size
+        return self._value
 
     def memory(self) -> list[float]:
         """How many values were seen, as far as that matters, and the average or the sum of the first."""
-        return [float(min(self._seen, self.skip + self.size)), self._value]
+        return [float(self.skip + self.size - self._missing), self._value]
 
     def resume(self, memory: Sequence[float]) -> None:
         """As `memory` gave it."""
         seen, self._value = memory
-        self._seen = int(seen)
+        self._missing = self.skip + self.size - int(seen)
 
 
 class Ema:
     """ema (the price's unit) and ema_bps, the close's distance from it in basis points."""
 
-    __slots__ = ("_average", "memory", "resume", "warm_up")
+    __slots__ = ("_push", "memory", "resume", "warm_up")
 
     def __init__(self, size: int) -> None:
-        self._average = Average(size)
+        average = Average(size)
         self.warm_up = size
-        self.memory, self.resume = self._average.memory, self._average.resume
+        self._push, self.memory, self.resume = average.push, average.memory, average.resume
 
     def update(self, candle: Candle) -> tuple[Value, ...]:
         """In the order above."""
-        average = self._average.push(candle.close)
-        return (None, None) if average is None else (average, (candle.close / average - 1.0) * 1e4)
+        close = candle.close
+        average = self._push(close)
+        return (None, None) if average is None else (average, (close / average - 1.0) * 1e4)

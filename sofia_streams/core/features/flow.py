@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sofia_streams.core.features.sums import Sums
+from sofia_streams.core.features.sums import Total
 from sofia_streams.scored import Candle, Value
 
 
@@ -21,7 +21,7 @@ class Imbalance:
     __slots__ = ("_all", "_bought", "warm_up")
 
     def __init__(self, size: int) -> None:
-        self._bought, self._all = Sums(size), Sums(size)
+        self._bought, self._all = Total(size), Total(size)
         self.warm_up = size
 
     def update(self, candle: Candle) -> tuple[Value, ...]:
@@ -29,10 +29,8 @@ class Imbalance:
         if candle.buy_volume is None:
             self.resume([])
             return (None,)
-        self._bought.push(candle.buy_volume)
-        self._all.push(candle.volume)
-        total = self._all.total()
-        return (2.0 * self._bought.total() / total - 1.0 if self._all.is_full and total > 0.0 else None,)
+        bought, total = self._bought.push(candle.buy_volume), self._all.push(candle.volume)
+        return (2.0 * bought / total - 1.0 if total and bought is not None else None,)
 
     def memory(self) -> list[float]:
         """Bought volumes, then all volumes."""
@@ -48,11 +46,11 @@ class Imbalance:
 class Intensity:
     """How busy this bar is."""
 
-    __slots__ = ("_counts", "memory", "resume", "warm_up")
+    __slots__ = ("_counts", "_size", "memory", "resume", "warm_up")
 
     def __init__(self, size: int) -> None:
-        self._counts = Sums(size)
-        self.warm_up = size
+        self._counts = Total(size)
+        self._size = self.warm_up = size
         self.memory, self.resume = self._counts.memory, self._counts.resume
 
     def update(self, candle: Candle) -> tuple[Value, ...]:
@@ -60,9 +58,8 @@ class Intensity:
         if candle.trade_count is None:
             self.resume([])
             return (None,)
-        self._counts.push(float(candle.trade_count))
-        mean = self._counts.mean()
-        return (candle.trade_count / mean if self._counts.is_full and mean > 0.0 else None,)
+        total = self._counts.push(candle.trade_count)
+        return (candle.trade_count / (total / self._size) if total else None,)
 
 
 class VwapDistance:
@@ -71,7 +68,7 @@ class VwapDistance:
     __slots__ = ("_paid", "_volumes", "warm_up")
 
     def __init__(self, size: int) -> None:
-        self._paid, self._volumes = Sums(size), Sums(size)
+        self._paid, self._volumes = Total(size), Total(size)
         self.warm_up = size
 
     def update(self, candle: Candle) -> tuple[Value, ...]:
@@ -79,12 +76,8 @@ class VwapDistance:
         if candle.quote_volume is None:
             self.resume([])
             return (None,)
-        self._paid.push(candle.quote_volume)
-        self._volumes.push(candle.volume)
-        volume = self._volumes.total()
-        if not self._volumes.is_full or volume <= 0.0:
-            return (None,)
-        return ((candle.close / (self._paid.total() / volume) - 1.0) * 1e4,)
+        paid, volume = self._paid.push(candle.quote_volume), self._volumes.push(candle.volume)
+        return ((candle.close / (paid / volume) - 1.0) * 1e4 if volume and paid else None,)
 
     def memory(self) -> list[float]:
         """Quote volumes, then volumes."""

@@ -26,12 +26,16 @@ class Macd:
 
     def update(self, candle: Candle) -> tuple[Value, ...]:
         """Line, signal line, their difference, and that over the close."""
-        fast, slow = self._fast.push(candle.close), self._slow.push(candle.close)
+        close = candle.close
+        fast, slow = self._fast.push(close), self._slow.push(close)
         if fast is None or slow is None:
             return _NONE
         line = fast - slow
         signal = self._signal.push(line)
-        return _NONE if signal is None else (line, signal, line - signal, (line - signal) / candle.close * 1e4)
+        if signal is None:
+            return _NONE
+        histogram = line - signal
+        return line, signal, histogram, histogram / close * 1e4
 
     def memory(self) -> list[float]:
         """Of the three averages."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -52,29 +53,30 @@ class Part(NamedTuple):
         return self.make(*self.sizes)
 
 
-class FeatureSet(NamedTuple):
+@dataclass(frozen=True)
+class FeatureSet:
     """A declared set for bars of one size."""
 
     name: SetName
     size_ns: int
     parts: Sequence[Part]
 
-    @property
+    @cached_property
     def features(self) -> list[Feature]:
         """In the order of a vector."""
         return [feature for part in self.parts for feature in part.features]
 
-    @property
+    @cached_property
     def inputs(self) -> list[int]:
         """Places in the vector of what models may use."""
         return [place for place, feature in enumerate(self.features) if feature.unit != "price"]
 
-    @property
+    @cached_property
     def warm_up(self) -> int:
         """Bars until every feature may be known."""
         return max(part.indicator().warm_up for part in self.parts)
 
-    @property
+    @cached_property
     def schema(self) -> str:
         """Hash of everything that decides a vector's meaning, 16 hex digits."""
         formulas = [(part.make.__name__, [*part.sizes], [[*one] for one in part.features]) for part in self.parts]

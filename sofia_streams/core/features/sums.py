@@ -1,81 +1,172 @@
-"""Mean and deviation over the last values, by exact sums: nothing drifts, and flat prices deviate by exactly 0.
+"""Sums, deviations and correlation over the last values, exactly: nothing drifts, flat prices deviate by exactly 0.
 
 Floats are kept as whole multiples of 2**-80. Rolling sums of squares in floats cancel: after a move of 100 a flat price
-of 60,000 would show a deviation of 1e-6, and a z-score of noise.
+of 60,000 would show a deviation of 1e-6, and a z-score of noise. Since sums are exact, they depend on nothing but the
+values in the window: it does not matter where a series began.
 
->>> sums = Sums(3)
->>> for price in (60_100.0, 60_000.0, 60_000.0, 60_000.0):
-...     sums.push(price)
->>> sums.mean(), sums.deviation()
+>>> window = Window(3)
+>>> [window.push(price) for price in (60_100.0, 60_000.0, 60_000.0, 60_000.0)][-1]
 (60000.0, 0.0)
+
+Everything takes finite numbers, and raises OverflowError for infinity, ValueError for NaN.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import sqrt
 
 _SCALE = 2.0**80
+_UNIT = 2.0**-80
 
 
-class Sums:
-    """Of the last `size` values, fewer until so many came. Magnitudes from 1e-12 to 1e20 keep 10 digits and more."""
+class _Ring:
+    """The last `size` values as whole numbers, 0 before so many came. Magnitudes from 1e-12 to 1e20 keep 10 digits."""
 
-    __slots__ = ("_mean_unit", "_sample_unit", "_square_sum", "_sum", "_values", "size")
+    __slots__ = ("_at", "_last", "_missing", "_sum", "_values", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
-        self._values: deque[int] = deque()
-        self._sum = self._square_sum = 0
-        self._mean_unit = 1.0 / (_SCALE * size)
-        self._sample_unit = 1.0 / (_SCALE * sqrt(size * max(1, size - 1)))
+        self._last = size - 1
+        self._forget()
 
-    def push(self, value: float) -> None:
-        """The next value: a finite number. Raises OverflowError for infinity, ValueError for NaN."""
-        exact = int(value * _SCALE)
-        values = self._values
-        values.append(exact)
-        if len(values) > self.size:
-            old = values.popleft()
-            self._sum += exact - old
-            self._square_sum += (exact - old) * (exact + old)
-        else:
-            self._sum += exact
-            self._square_sum += exact * exact
+    def _forget(self) -> None:
+        self._values = [0] * self.size
+        self._at = self._sum = 0  # place of the oldest value, which the next one replaces
+        self._missing = self.size
 
-    @property
-    def is_full(self) -> bool:
-        """Whether `size` values came: before, nothing below means anything."""
-        return len(self._values) == self.size
+    def push(self, value: float) -> object:
+        """What is known behind the next value."""
+        raise NotImplementedError
 
-    def mean(self) -> float:
-        """Of a full window."""
-        return self._sum * self._mean_unit
-
-    def total(self) -> float:
-        """Of a full window."""
-        return self._sum / _SCALE
-
-    def deviation(self) -> float:
-        """The standard deviation of a full window, of the population (ddof 0)."""
-        return sqrt(self.size * self._square_sum - self._sum * self._sum) * self._mean_unit
-
-    def sample_deviation(self) -> float:
-        """As `deviation`, of a sample (ddof 1)."""
-        return sqrt(self.size * self._square_sum - self._sum * self._sum) * self._sample_unit
-
-    def root_of_squares(self) -> float:
-        """The square root of the sum of squares."""
-        return sqrt(self._square_sum) / _SCALE
+    def _is_short(self) -> bool:
+        """Counts a value; whether there are too few of them even now."""
+        self._missing -= 1
+        return self._missing > 0
 
     def memory(self) -> list[float]:
         """The values, oldest first."""
-        return [value / _SCALE for value in self._values]
+        ordered = [*self._values[self._at :], *self._values[: self._at]]
+        return [value * _UNIT for value in ordered[self._missing :]]
 
     def resume(self, values: Iterable[float]) -> None:
         """Forget, and take these."""
-        self._values.clear()
-        self._sum = self._square_sum = 0
+        if self._missing < self.size:
+            self._forget()
         for value in values:
             self.push(value)
+
+
+class Total(_Ring):
+    """The sum of the last `size` values.
+
+    >>> total = Total(2)
+    >>> [total.push(value) for value in (1.0, 2.0, 4.0)]
+    [None, 3.0, 6.0]
+    """
+
+    __slots__ = ()
+
+    def push(self, value: float) -> float | None:
+        """Behind the next value; None before `size` of them."""
+        exact = int(value * _SCALE)
+        at, values = self._at, self._values
+        self._sum = total = self._sum + exact - values[at]
+        values[at] = exact
+        self._at = at + 1 if at < self._last else 0
+        if self._missing and self._is_short():
+            return None
+        return total * _UNIT
+
+
+class Window(_Ring):
+    """Mean and deviation of the last `size` values."""
+
+    __slots__ = ("_spread", "_unit")
+
+    def __init__(self, size: int) -> None:
+        super().__init__(size)
+        self._unit = _UNIT / size
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._spread = 0  # size * (sum of squares) - sum**2
+
+    def push(self, value: float) -> tuple[float, float] | None:
+        """Mean and deviation (of the population, ddof 0) behind the next value; None before `size` of them."""
+        exact = int(value * _SCALE)
+        at, values, total, spread = self._at, self._values, self._sum, self._spread
+        old = values[at]
+        if change := exact - old:
+            values[at] = exact
+            before = total
+            self._sum = total = before + change
+            self._spread = spread = spread + change * (self.size * (exact + old) - before - total)
+        self._at = at + 1 if at < self._last else 0
+        if self._missing and self._is_short():
+            return None
+        unit = self._unit
+        return total * unit, sqrt(spread) * unit
+
+
+class Tailed(Window):
+    """A window, and the root of the sum of squares over its last `tail` values."""
+
+    __slots__ = ("_squares", "_tail")
+
+    def __init__(self, size: int, tail: int) -> None:
+        self._tail = tail
+        super().__init__(size)
+
+    def _forget(self) -> None:
+        super()._forget()
+        self._squares = 0
+
+    def root_of_squares(self) -> float | None:
+        """Of the tail; None of fewer values."""
+        return None if self._missing > self.size - self._tail else sqrt(self._squares) * _UNIT
+
+    def push(self, value: float) -> tuple[float, float] | None:
+        """As `Window` does."""
+        at, values = self._at, self._values
+        old = values[at - self._tail]
+        found = Window.push(self, value)
+        exact = values[at]
+        self._squares += (exact - old) * (exact + old)
+        return found
+
+
+class Correlation:
+    """Pearson's, of the last `size` pairs."""
+
+    __slots__ = ("_both", "_first", "_second", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._first, self._second, self._both = Window(size), Window(size), 0
+
+    def push(self, first: float, second: float) -> float | None:
+        """Behind the next pair; None before `size` of them, and where one of the two does not change."""
+        left, right = self._first, self._second
+        at = left._at
+        gone = left._values[at] * right._values[at]
+        found = left.push(first)
+        right.push(second)
+        self._both += left._values[at] * right._values[at] - gone
+        if found is None or not (left._spread and right._spread):
+            return None
+        shared = self.size * self._both - left._sum * right._sum
+        return max(-1.0, min(1.0, shared / sqrt(left._spread * right._spread)))
+
+    def memory(self) -> list[float]:
+        """First values, oldest first, then second ones."""
+        return [*self._first.memory(), *self._second.memory()]
+
+    def resume(self, memory: Sequence[float]) -> None:
+        """As `memory` gave it."""
+        half = len(memory) // 2
+        self._first.resume([])
+        self._second.resume([])
+        self._both = 0
+        for first, second in zip(memory[:half], memory[half:], strict=True):
+            self.push(first, second)

@@ -9,38 +9,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log, sqrt
 
-from sofia_streams.core.features.sums import Sums
+from sofia_streams.core.features.sums import Tailed
 from sofia_streams.scored import Candle, Value
 
 
 class Volatility:
     """rv and vol_sigma."""
 
-    __slots__ = ("_close", "_long", "_short", "warm_up")
+    __slots__ = ("_changes", "_close", "_to_sigma", "warm_up")
 
     def __init__(self, short: int, long: int) -> None:
         self._close: Value = None
-        self._short, self._long = Sums(short), Sums(long)
+        self._changes = Tailed(long, short)
+        self._to_sigma = long / sqrt(long - 1)
         self.warm_up = long + 1
 
     def update(self, candle: Candle) -> tuple[Value, ...]:
         """Both, as fractions."""
-        before, self._close = self._close, candle.close
+        close = candle.close
+        before, self._close = self._close, close
         if before is None:
             return None, None
-        change = log(candle.close / before)
-        short, long = self._short, self._long
-        short.push(change)
-        long.push(change)
-        realised = short.root_of_squares() if short.is_full else None
-        return realised, long.sample_deviation() * sqrt(long.size) if long.is_full else None
+        change = log(close / before)
+        found = self._changes.push(change)
+        return self._changes.root_of_squares(), None if found is None else found[1] * self._to_sigma
 
     def memory(self) -> list[float]:
         """The last close if there was one, then the log returns of the longer window."""
-        return [] if self._close is None else [self._close, *self._long.memory()]
+        return [] if self._close is None else [self._close, *self._changes.memory()]
 
     def resume(self, memory: Sequence[float]) -> None:
         """As `memory` gave it."""
         self._close = memory[0] if memory else None
-        self._long.resume(memory[1:])
-        self._short.resume(memory[1:][-self._short.size :])
+        self._changes.resume(memory[1:])
