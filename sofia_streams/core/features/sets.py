@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Literal, NamedTuple
 
@@ -53,13 +52,11 @@ class Part(NamedTuple):
         return self.make(*self.sizes)
 
 
-@dataclass(frozen=True)
 class FeatureSet:
-    """A declared set for bars of one size."""
+    """A declared set for bars of one size. What follows from it is worked out once."""
 
-    name: SetName
-    size_ns: int
-    parts: Sequence[Part]
+    def __init__(self, name: SetName, size_ns: int, parts: Sequence[Part]) -> None:
+        self.name, self.size_ns, self.parts = name, size_ns, parts
 
     @cached_property
     def features(self) -> list[Feature]:
