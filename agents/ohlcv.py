@@ -26,9 +26,10 @@ acknowledger = Acknowledger(table.write)
 add_table_pages(app, "ohlcv", lambda: view.instruments(dict(table)), lambda key: view.instrument(dict(table), key))
 
 
-async def publish(bar: Bar) -> Any:
-    """Send a bar; the future of its acknowledgement."""
-    return await bars.send(key=bar.symbol.encode(), value=codec.encode(bar))
+async def publish(bar: Bar, closed_by: Any = None) -> Any:
+    """Send a bar, with when the record that closed it came in; the future of its acknowledgement."""
+    headers = {"received_ms": str(int(closed_by.timestamp * 1e3)).encode()} if closed_by else None
+    return await bars.send(key=bar.symbol.encode(), value=codec.encode(bar), headers=headers)
 
 
 rebuilder = Rebuilder(settings, publish, lambda: app.producer.flush())
@@ -48,7 +49,7 @@ async def hand_over(*_: Any, **__: Any) -> None:
 
 async def put(step: candles.Step, message: Any) -> list[Any]:
     """Publish a step's bars and store its rows; what is to be acknowledged before the rows are written."""
-    outputs: list[Any] = [await publish(bar) for bar in step.bars]
+    outputs: list[Any] = [await publish(bar, message) for bar in step.bars]
     if step.rebuild or step.remark:
         outputs.append(rebuilder.rebuild(step, message.partition, message.offset))
     candles.store(table, step.rows)

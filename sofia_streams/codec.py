@@ -16,7 +16,7 @@ import msgspec
 
 from sofia_streams.core.bars.windows import SIZE_NAME, Feed, Row, Window
 from sofia_streams.core.signals.in_force import ChosenRow
-from sofia_streams.core.signals.rolling import RollingRow
+from sofia_streams.core.signals.rolling import OpenRow, RollingRow
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Alert, Bar, Gap, Outage, Progress, Punctuation, Ticker, TradeBatch
 from sofia_streams.scored import (
@@ -33,7 +33,7 @@ T = TypeVar("T")
 InBars = Bar | Activation | History
 """What stands in `bars`: bars, and what is said to those who follow them, in order with them."""
 Scored = Features | Prediction | Signal | ModelQuality
-AnyRow = Row | RollingRow | ChosenRow
+AnyRow = Row | RollingRow | OpenRow | ChosenRow
 
 
 class _Name(msgspec.Struct):

@@ -19,6 +19,8 @@ class Written(NamedTuple):
     key: str
     record: object
     at_ns: int
+    partition: int | None = None
+    """None: by the key."""
 
 
 def log_producer(settings: Settings) -> AIOKafkaProducer:
@@ -43,6 +45,7 @@ async def write_records(settings: Settings, records: Iterable[Written]) -> None:
                 codec.encode(one.record),
                 key=one.key.encode(),
                 timestamp_ms=one.at_ns // NS_PER_MS,
+                partition=one.partition,
             )
     finally:
         await producer.stop()

@@ -55,6 +55,8 @@ STAGE_MS = Histogram(
     "sofia_stage_ms", "From the log record's time (live: receipt) to done, by stage", ["stage"], buckets=_FINE_MS
 )
 
+PREDICTIONS = Counter("sofia_predictions", "Bars scored, by class, or not, by reason", ["symbol", "outcome"])
+
 LOOP_BLOCKED = Counter("sofia_loop_blocked", "Times that the event loop did not turn for two seconds")
 WAITING = Gauge("sofia_waiting", "1 while it waits for a reason it knows: a store is away, a long read", ["why"])
 SINK_QUEUE = Gauge("sofia_writer_queue", "Records waiting for a sink", ["sink"])

@@ -23,6 +23,7 @@ from sofia_streams.settings import Settings, worker_environment
 INPUTS = {
     "crypto_ws": (),
     "ohlcv": (topics.TRADES,),
+    "signals": (topics.BARS,),
     "timeseries_writer": (topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS),
     "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS),
     "backfill": (topics.GAPS, topics.BARS),

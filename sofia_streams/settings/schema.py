@@ -275,6 +275,10 @@ class Settings(BaseSettings):
         """The fallback's URL, password included, or None where there is none."""
         return self.timescale_url.get_secret_value() if self.timescale_url is not None else None
 
+    def models_dir(self) -> Path:
+        """Where models are kept, one folder each."""
+        return self.data_dir / "models"
+
     def table_prefix(self) -> str:
         """What goes before a database table's name: the namespace as a label."""
         return f"{self.namespace.replace('-', '_')}_" if self.namespace else ""

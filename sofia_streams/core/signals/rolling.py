@@ -19,50 +19,68 @@ _OPEN_MAX = 8
 
 
 class RollingRow(msgspec.Struct, frozen=True, array_like=True, tag="rolling"):
-    """The row of a symbol in the table `rolling_features`; `closes` by window start and venue."""
+    """The row of a symbol in the table `rolling_features`."""
 
     memory: Memory
-    closes: dict[int, dict[str, float]] = {}
+
+
+class OpenRow(msgspec.Struct, frozen=True, array_like=True, tag="open"):
+    """A row beside it, which changes more often: closes of venues' bars, by window start and venue."""
+
+    closes: dict[int, dict[str, float]]
 
 
 class Rolling:
     """One symbol's bars of one size."""
 
-    def __init__(self, sets: Sequence[FeatureSet], row: RollingRow | None = None) -> None:
-        self._book = Book(sets)
+    def __init__(
+        self, sets: Sequence[FeatureSet], row: RollingRow | None = None, open_row: OpenRow | None = None
+    ) -> None:
+        """Begins with what the rows say. Raises ValueError where they are damaged."""
+        self.book = Book(sets)
         self._closes: dict[int, dict[str, float]] = {}
         if row is not None:
-            self._book.resume(row.memory)
-            self._closes = {start_ns: dict(closes) for start_ns, closes in row.closes.items()}
+            self.book.resume(row.memory)
+        if open_row is not None:
+            self._closes = {start_ns: dict(closes) for start_ns, closes in open_row.closes.items()}
 
     def row(self) -> RollingRow:
-        """What must be kept."""
-        return RollingRow(self._book.memory(), {start_ns: dict(closes) for start_ns, closes in self._closes.items()})
+        """What must be kept once a consolidated bar or history was taken."""
+        return RollingRow(self.book.memory())
 
-    def take(self, bar: Bar) -> Features | None:
-        """What is known behind a consolidated bar; None behind a venue's, and behind one that was taken before."""
-        last_ns = self._book.last_ns
-        if bar.size_ns != self._book.size_ns or (last_ns is not None and bar.start_ns <= last_ns):
-            return None
-        if bar.venue != CONSOLIDATED:
-            self._note(bar)
-            return None
-        venues = self._closes.get(bar.start_ns, {})
-        self._closes = {start_ns: closes for start_ns, closes in self._closes.items() if start_ns > bar.start_ns}
-        candle = candle_of(bar, venues, self._book.close)
-        found = None if candle is None else self._book.take(bar.start_ns, candle)
-        values = feature_values(self._book.sets, self._book.nothing() if found is None else found)
-        return Features(bar.market, bar.symbol, bar.size_ns, bar.start_ns, bar.quality, candle, values)
+    def open_row(self) -> OpenRow:
+        """What must be kept once any bar was taken."""
+        return OpenRow({start_ns: dict(closes) for start_ns, closes in self._closes.items()})
 
-    def learn(self, history: History) -> bool:
-        """Take up bars from before our own; whether they were of use."""
-        if history.size_ns != self._book.size_ns:
-            return False
-        return self._book.learn((kline.start_ns, candle_of_kline(kline)) for kline in history.klines)
+    def is_new(self, bar: Bar) -> bool:
+        """Whether the bar is of the right size, and of no window that was taken before."""
+        last_ns = self.book.last_ns
+        return bar.size_ns == self.book.size_ns and (last_ns is None or bar.start_ns > last_ns)
 
-    def _note(self, bar: Bar) -> None:
+    def note(self, bar: Bar) -> None:
+        """A venue's own bar."""
         if bar.close is None:
             return
         self._closes.setdefault(bar.start_ns, {})[bar.venue] = float(bar.close)
         while len(self._closes) > _OPEN_MAX:
             del self._closes[min(self._closes)]
+
+    def take(self, bar: Bar) -> Features | None:
+        """What is known behind a consolidated bar; None behind a venue's, and behind one that is not new."""
+        if not self.is_new(bar):
+            return None
+        if bar.venue != CONSOLIDATED:
+            self.note(bar)
+            return None
+        venues = self._closes.get(bar.start_ns, {})
+        self._closes = {start_ns: closes for start_ns, closes in self._closes.items() if start_ns > bar.start_ns}
+        candle = candle_of(bar, venues, self.book.close)
+        found = None if candle is None else self.book.take(bar.start_ns, candle)
+        values = feature_values(self.book.sets, self.book.nothing() if found is None else found)
+        return Features(bar.market, bar.symbol, bar.size_ns, bar.start_ns, bar.quality, candle, values)
+
+    def learn(self, history: History) -> bool:
+        """Take up bars from before our own; whether they were of use."""
+        if history.size_ns != self.book.size_ns:
+            return False
+        return self.book.learn((kline.start_ns, candle_of_kline(kline)) for kline in history.klines)

@@ -1,0 +1,89 @@
+"""Closed bars in; features, predictions, signals out.   in bars   state tables.rolling_features   (keyed by symbol)"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import Any
+
+from sofia_streams import codec, topics
+from sofia_streams.app import add_table_pages, create_app, set_aside, topic_on
+from sofia_streams.core.bars.windows import SIZES_NS
+from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.signals.predicting import Model
+from sofia_streams.core.signals.steps import Step
+from sofia_streams.model import Alert
+from sofia_streams.obs import metrics
+from sofia_streams.scored import Activation
+from sofia_streams.settings import load_settings
+from sofia_streams.topics import partition_name
+from sofia_streams.training.registry import Registry
+from sofia_streams.worker.acks import Acknowledger
+from sofia_streams.worker.scoring import Scoring, Shelf, observe, told_of
+from tables.rolling_features import rolling_features_table
+
+settings = load_settings()
+app = create_app("signals", settings)
+bars = topic_on(app, topics.BARS, settings)
+features, predictions, signals, models, alerts = (
+    topic_on(app, topic, settings)
+    for topic in (topics.FEATURES, topics.PREDICTIONS, topics.SIGNALS, topics.MODELS, topics.ALERTS)
+)
+table = rolling_features_table(app, settings.topic_partitions)
+sets = [make(SIZES_NS[settings.signals_bar_size]) for make in (base_set, flow_set)]
+registry = Registry(settings.models_dir())
+
+
+def load(activation: Activation) -> Model:
+    """The model of an activation. Raises BadModel."""
+    return Model(registry.load(activation.model_id, activation.sha256).scorer(), sets)
+
+
+scoring = Scoring(sets, Shelf(load), table, confidence_min=float(settings.ai_min_signal_confidence))
+acknowledger = Acknowledger(table.write)
+add_table_pages(app, "rolling_features", scoring.symbols, scoring.symbol)
+
+
+@app.task
+async def acknowledge() -> None:
+    """Let offsets be committed once outputs and rows are in the log."""
+    await acknowledger.run()
+
+
+@app.on_partitions_revoked.connect
+async def hand_over(*_: Any, **__: Any) -> None:
+    """What is under way is finished before another worker takes over; what it knows is read back from the table."""
+    await acknowledger.drain()
+    scoring.forget()
+
+
+async def put(step: Step, message: Any) -> list[Any]:
+    """Send what a step gives; the futures of the acknowledgements."""
+    sent = []
+    for told in told_of(step, app.conf.id, time.time_ns()):
+        topic = alerts if isinstance(told, Alert) else models
+        sent.append(await topic.send(key=app.conf.id.encode(), value=codec.encode(told)))
+    if step.outputs is None:
+        return sent
+    prediction = step.outputs[1]
+    for topic, record in zip((features, predictions, signals), step.outputs, strict=True):
+        sent.append(await topic.send(key=prediction.symbol.encode(), value=codec.encode(record)))
+    sent[-2].add_done_callback(partial(observe, message.headers, prediction.end_ns))
+    return sent
+
+
+@app.agent(bars, name="signals")
+async def score_bars(stream: Any) -> None:
+    """Take each record once; outputs reach the log before the rows that say so, rows before the acknowledgement."""
+    async for event in stream.noack().events():
+        message, step = event.message, None
+        async with set_aside(app, settings, event):
+            place = f"{partition_name(message)}/{message.offset}"
+            step = await scoring.apply(codec.decode_bars(event.value), message.partition, place)
+        if step is not None:
+            await acknowledger.add(event, await put(step, message), table.take_changes())
+            metrics.RECORDS.labels("bars").inc()
+
+
+if __name__ == "__main__":
+    app.main()
