@@ -8,8 +8,11 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 
-RUN groupadd --gid 10001 sofia \
- && useradd --uid 10001 --gid sofia --no-create-home --home-dir /tmp --shell /usr/sbin/nologin sofia
+# LightGBM needs the OpenMP runtime; models are kept in a volume that takes its owner from here.
+RUN apt-get update && apt-get install -y --no-install-recommends libgomp1 && rm -rf /var/lib/apt/lists/* \
+ && groupadd --gid 10001 sofia \
+ && useradd --uid 10001 --gid sofia --no-create-home --home-dir /tmp --shell /usr/sbin/nologin sofia \
+ && install -d -o 10001 -g 10001 /var/lib/sofia/models
 
 WORKDIR /app
 COPY requirements.lock ./

@@ -31,7 +31,7 @@ features, predictions, signals, models, alerts = (
 )
 table = rolling_features_table(app, settings.topic_partitions)
 sets = [make(SIZES_NS[settings.signals_bar_size]) for make in (base_set, flow_set)]
-registry = Registry(settings.models_dir())
+registry = Registry(settings.models_folder())
 
 
 def load(activation: Activation) -> Model:

@@ -113,6 +113,9 @@ class Settings(BaseSettings):
         int, Field(ge=1, le=600, description="QuestDB must fail this long before the rows go to the other, s")
     ] = 3
     data_dir: Annotated[Path, Field(description="where everything on this machine is kept")] = Path(".sofia")
+    models_dir: Annotated[
+        Path | None, Field(description="where models are kept; unset: below DATA_DIR", examples=["/srv/sofia/models"])
+    ] = None
     namespace: Annotated[
         str,
         Field(
@@ -275,9 +278,9 @@ class Settings(BaseSettings):
         """The fallback's URL, password included, or None where there is none."""
         return self.timescale_url.get_secret_value() if self.timescale_url is not None else None
 
-    def models_dir(self) -> Path:
+    def models_folder(self) -> Path:
         """Where models are kept, one folder each."""
-        return self.data_dir / "models"
+        return self.models_dir or self.data_dir / "models"
 
     def table_prefix(self) -> str:
         """What goes before a database table's name: the namespace as a label."""

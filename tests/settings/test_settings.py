@@ -237,6 +237,7 @@ VALUES = {
     "redis_url": st.builds("redis://:p#'\"{}@{}:{}/0".format, HOSTS, HOSTS, PORTS).map(SecretStr),
     "broker_url": st.builds("kafka://{}:{}".format, HOSTS, PORTS),
     "questdb_host": HOSTS,
+    "models_dir": st.sampled_from([Path("/srv/models"), Path("é")]),
     "data_dir": st.sampled_from([Path("/var/lib/sofia"), Path("with space/and # mark"), Path("é")]),
     "namespace": st.from_regex(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?", fullmatch=True),
     "simulator_url": st.builds("ws://{}:{}".format, HOSTS, PORTS),

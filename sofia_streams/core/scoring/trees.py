@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
-
-import lightgbm
 
 from sofia_streams.errors import BadModel
 
@@ -18,9 +17,22 @@ _FLOAT64, _NORMAL, _ALL_TREES = 1, 0, -1
 TREES_BYTES_MAX = 32 * 1024 * 1024
 
 
+@cache
+def _lightgbm() -> Any:
+    """The package, imported when the first trees are: it takes a second. Raises BadModel where it cannot be loaded."""
+    try:
+        import lightgbm
+    except OSError as error:
+        raise BadModel(
+            f"trees: expected LightGBM's library to load, found {error}. It needs the system's OpenMP runtime: install "
+            "libgomp1 (Debian, Ubuntu), libgomp (Fedora) or libomp (Homebrew)."
+        ) from error
+    return lightgbm
+
+
 def _library() -> Any:
     """LightGBM's own: its wrapper has no call for one row."""
-    return lightgbm.basic._LIB  # type: ignore[attr-defined]  # it is not exported
+    return _lightgbm().basic._LIB
 
 
 class Trees:
@@ -36,9 +48,10 @@ class Trees:
                 f"trees: expected a LightGBM text model of at most {TREES_BYTES_MAX} bytes, found {len(text)} that "
                 f"start {text[:20]!r}. The file is damaged: activate another model, or train again."
             )
+        package = _lightgbm()
         try:
-            self._booster = lightgbm.Booster(model_str=text)
-        except lightgbm.basic.LightGBMError as error:
+            self._booster = package.Booster(model_str=text)
+        except package.basic.LightGBMError as error:
             raise BadModel(f"trees: expected a LightGBM text model, found one it refuses: {error}.") from error
         found, outputs = self._booster.num_feature(), self._booster.num_model_per_iteration()
         if (found, outputs) != (features, 1):
