@@ -1,4 +1,4 @@
-"""Trades, bars, tickers and gaps to Redis Streams.   in those topics   out Redis   (one entry a trade, once)"""
+"""Trades, bars, tickers, gaps, predictions and signals to Redis Streams.   in those topics   out Redis"""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from sofia_streams import codec, topics
 from sofia_streams.app import create_app, sink_agent, topic_on
 from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.core.feeds.tape import Tape
-from sofia_streams.model import Bar, Gap, Ticker, Trade, TradeBatch
+from sofia_streams.model import Gap, Trade, TradeBatch
 from sofia_streams.settings import load_settings
-from sofia_streams.stores.redis_entries import Entry, bar_entry, gap_entry, ticker_entry, trade_entries
+from sofia_streams.stores.redis_entries import Entry, entry_of, gap_entry, trade_entries
 from sofia_streams.stores.redis_streams import RedisStreams
 from sofia_streams.worker.bridging import Bridge
 from sofia_streams.worker.logtail import read_before
@@ -36,9 +36,8 @@ def entries(record: object, offset: int) -> list[Entry]:
     """What one record becomes; a trade that stands in the log twice becomes one entry."""
     if isinstance(record, TradeBatch):
         return trade_entries(record, numbered(record.trades, new_trades(record)), offset, prefix)
-    if isinstance(record, Bar):
-        return [bar_entry(record, offset, prefix)]
-    return [ticker_entry(record, offset, prefix)] if isinstance(record, Ticker) else []
+    found = entry_of(record, offset, prefix)
+    return [] if found is None else [found]
 
 
 def gap_entries(gap: Gap, offset: int) -> list[Entry]:
@@ -70,6 +69,8 @@ for topic, decode, prepare, before in (
     (topics.BARS, codec.decode_bars, entries, None),
     (topics.TICKERS, codec.decode_ticker, entries, None),
     (topics.GAPS, codec.decode_gap, gap_entries, None),
+    (topics.PREDICTIONS, codec.decode_scored, entries, None),
+    (topics.SIGNALS, codec.decode_scored, entries, None),
 ):
     sink_agent(
         app, settings, topic_on(app, topic, settings), decode, sink,

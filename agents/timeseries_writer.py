@@ -1,4 +1,4 @@
-"""Rows into QuestDB, or a fallback while it fails.   in trades, bars, tickers, gaps   out tables, outages, alerts"""
+"""Rows into QuestDB, or a fallback while it fails.   in worker.written.READS   out tables, outages, alerts"""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from sofia_streams.stores.base import Fallback
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.topics import partition_name
 from sofia_streams.worker.failover import Failover, say
-from sofia_streams.worker.filling import READS, Filling
+from sofia_streams.worker.filling import Filling
 from sofia_streams.worker.sink import Sink
+from sofia_streams.worker.written import READS
 
 settings = load_settings()
 app = create_app("timeseries_writer", settings)

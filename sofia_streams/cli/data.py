@@ -146,13 +146,13 @@ def capture(
 
 
 def export(
-    table: Annotated[str, typer.Argument(help="trades, bars_1s, bars_1m, tickers or gaps")],
+    table: Annotated[str, typer.Argument(help="trades, bars_1s, bars_1m, features_1m, predictions …")],
     out: Annotated[Path, typer.Option(help="The Parquet file to write")],
     as_json: AsJson = False,
 ) -> None:
     """A table of QuestDB as Parquet, exact.  Example: sofia export bars_1m --out bars.parquet.
 
-    Prices and sums are decimal text, times int64 ns.
+    Prices and sums are decimal text, features and scores doubles, times int64 ns.
     """
     from sofia_streams.ops.replay.export import export_table
     from sofia_streams.ops.supervision.running import running_or_configured

@@ -20,12 +20,16 @@ from sofia_streams.errors import ConfigError, DependencyDown
 from sofia_streams.logread import connected, places
 from sofia_streams.settings import Settings, worker_environment
 
+_STORED = (
+    *(topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS),
+    *(topics.FEATURES, topics.PREDICTIONS, topics.SIGNALS, topics.MODEL_QUALITY),
+)
 INPUTS = {
     "crypto_ws": (),
     "ohlcv": (topics.TRADES,),
     "signals": (topics.BARS,),
-    "timeseries_writer": (topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS),
-    "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS),
+    "timeseries_writer": _STORED,
+    "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS, topics.PREDICTIONS, topics.SIGNALS),
     "backfill": (topics.GAPS, topics.BARS),
 }
 """Every worker and the topics it reads, in the order data flows; the only list."""

@@ -291,10 +291,8 @@ class Settings(BaseSettings):
         return f"{self.namespace}:" if self.namespace else ""
 
     def retention_days(self) -> dict[str, int]:
-        """Days that each database table keeps; 0 for ever."""
-        return {
-            "trades": self.retention_trades_days,
-            "bars_1s": self.retention_bars_1s_days,
-            "bars_1m": self.retention_bars_1m_days,
-            "tickers": self.retention_tickers_days,
-        }
+        """Days that each database table keeps; 0 for ever. What is said behind bars goes with them."""
+        bars = {"1s": self.retention_bars_1s_days, "1m": self.retention_bars_1m_days}
+        found = {"trades": self.retention_trades_days, "tickers": self.retention_tickers_days}
+        found |= {f"{name}_{size}": days for size, days in bars.items() for name in ("bars", "features")}
+        return found | dict.fromkeys(("predictions", "signals", "model_quality"), bars[self.signals_bar_size])

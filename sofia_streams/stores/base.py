@@ -1,4 +1,4 @@
-"""What every table store offers, and the tables themselves: columns, keys, the time they are kept by. Opens nothing.
+"""What every table store offers, and the tables themselves: those of market data here. Opens nothing.
 
 QuestDB and PostgreSQL hold the same tables under the same names; each says below how it stores a kind of column.
 """
@@ -6,29 +6,14 @@ QuestDB and PostgreSQL hold the same tables under the same names; each says belo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from sofia_streams.model import NS_PER_MINUTE, Bar, Gap, Ticker, TradeBatch
+from sofia_streams.stores.columns import Kind, Table, Value
+from sofia_streams.stores.scored_rows import SCORED_TABLES, Scored, scored_row, scored_table
 
-Record = TradeBatch | Bar | Ticker | Gap
+Record = TradeBatch | Bar | Ticker | Gap | Scored
 """What a store takes; trades come in batches, everything else is one row."""
-Value = str | int | bool | Decimal | None
-Kind = Literal["label", "text", "value", "sum", "time", "count", "flag"]
-"""Few different texts, any text, a venue's number (20 digits after the point), a product of two of those, int ns,
-a whole number, a truth."""
-
-
-class Table(NamedTuple):
-    """One table: its columns in order, the time it is kept by, and the columns that make a row the same row."""
-
-    columns: dict[str, Kind]
-    time: str
-    key: tuple[str, ...]
-    newer: str = ""
-    """The column that says which of two rows with one key is the newer; "": the one written last."""
-
-
 _INSTRUMENT: dict[str, Kind] = {"venue": "label", "market": "label", "symbol": "label"}
 _OWN = ("venue", "market", "symbol")
 TICKER_VALUES = (
@@ -73,6 +58,7 @@ TABLES = {
         key=("from_ns", *_OWN, "gap_id"),
         newer="received_ns",
     ),
+    **SCORED_TABLES,
 }
 """Every table. A gap's `from_ns` never changes, so that its later records replace the earlier ones."""
 
@@ -125,6 +111,8 @@ def table_of(record: Record) -> str:
         return "trades"
     if isinstance(record, Bar):
         return "bars_1m" if record.size_ns == NS_PER_MINUTE else "bars_1s"
+    if isinstance(record, Scored):
+        return scored_table(record)
     return "tickers" if isinstance(record, Ticker) else "gaps"
 
 
@@ -138,5 +126,7 @@ def rows_of(record: Record) -> Iterator[tuple[Value, ...]]:
                 *(trade.taker_side, record.received_ns, record.line, trade.snapshot, trade.stale),
                 *(trade.count, trade.backfilled),
             )
+    elif isinstance(record, Scored):
+        yield scored_row(record)
     else:
         yield tuple(getattr(record, name) for name in TABLES[table_of(record)].columns)

@@ -20,11 +20,13 @@ from psycopg import errors
 from sofia_streams.errors import BadRecord, DependencyDown, QueryRefused
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
 from sofia_streams.stores import timescale
-from sofia_streams.stores.base import TABLES, Flaw, Kind, Record, Table, Value, rows_of, table_of
+from sofia_streams.stores.base import TABLES, Flaw, Record, rows_of, table_of
+from sofia_streams.stores.columns import Kind, Table, Value
+from sofia_streams.stores.scored_rows import SCORED_TABLES, scored_record
 
 _TYPES: dict[Kind, str] = {
     "label": "text", "text": "text", "value": "numeric", "sum": "numeric",
-    "time": "int8", "count": "int8", "flag": "bool",
+    "number": "float8", "time": "int8", "count": "int8", "flag": "bool",
 }
 _STORED = "stored_ns"
 """When a row was written, by the writer's clock; no column of QuestDB."""
@@ -82,7 +84,7 @@ class Postgres:
             (self._quoted(name),),
         )
         found = {str(column): str(kind) for column, kind in rows}
-        names = {"int8": "bigint", "bool": "boolean"}
+        names = {"int8": "bigint", "bool": "boolean", "float8": "double precision"}
         wrong = []
         for column, kind in TABLES[name].columns.items():
             wanted = names.get(_TYPES[kind], _TYPES[kind])
@@ -228,6 +230,8 @@ def _records(name: str, rows: Iterator[dict[str, Any]]) -> Iterator[Record]:
         yield from (msgspec.convert(row, Ticker) for row in rows)
     elif name == "gaps":
         yield from (msgspec.convert(row, Gap) for row in rows)
+    elif name in SCORED_TABLES:
+        yield from (scored_record(name, row) for row in rows)
     else:
         size_ns = NS_PER_MINUTE if name == "bars_1m" else NS_PER_SECOND
         yield from (msgspec.convert({**row, "size_ns": size_ns}, Bar) for row in rows)

@@ -10,21 +10,22 @@ from __future__ import annotations
 import http.client
 import json
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from questdb import QuestDBError, Sender, TimestampNanos
 
 from sofia_streams.errors import BadRecord, DependencyDown, QueryRefused
-from sofia_streams.model import Bar, Gap, Ticker, TradeBatch
-from sofia_streams.stores.base import TABLES, TICKER_VALUES, Flaw, Kind, Record, table_of
+from sofia_streams.model import TradeBatch
+from sofia_streams.stores.base import TABLES, Flaw, Record, rows_of, table_of
+from sofia_streams.stores.columns import Kind
 
 _TYPES: dict[Kind, str] = {
     "label": "SYMBOL",
     "text": "VARCHAR",
     "value": "DECIMAL(76,20)",
     "sum": "DECIMAL(76,40)",
+    "number": "DOUBLE",
     "time": "TIMESTAMP_NS",
     "count": "LONG",
     "flag": "BOOLEAN",
@@ -178,12 +179,7 @@ class QuestDb:
         if isinstance(record, TradeBatch):
             self._add_trades(sender, record)
             return len(record.trades)
-        if isinstance(record, Bar):
-            self._add_bar(sender, record)
-        elif isinstance(record, Ticker):
-            self._add_ticker(sender, record)
-        else:
-            self._add_gap(sender, record)
+        self._add_row(sender, record)
         return 1
 
     def _add_trades(self, sender: Sender, batch: TradeBatch) -> None:
@@ -207,41 +203,18 @@ class QuestDb:
                 at=TimestampNanos(trade.exchange_ns),
             )
 
-    def _add_bar(self, sender: Sender, bar: Bar) -> None:
-        names = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "trade_count", "vwap")
-        more = ("first_trade_id", "last_trade_id", "revision")
-        sender.row(
-            self.table(table_of(bar)),
-            symbols={"venue": bar.venue, "market": bar.market, "symbol": bar.symbol, "quality": bar.quality},
-            columns={name: getattr(bar, name) for name in (*names, *more)},
-            at=TimestampNanos(bar.start_ns),
-        )
-
-    def _add_ticker(self, sender: Sender, ticker: Ticker) -> None:
-        values: dict[str, Decimal | TimestampNanos] = {
-            name: value for name in TICKER_VALUES if (value := getattr(ticker, name)) is not None
-        }
-        if ticker.exchange_ns is not None:
-            values["exchange_ns"] = TimestampNanos(ticker.exchange_ns)
-        sender.row(
-            self.table("tickers"),
-            symbols={"venue": ticker.venue, "market": ticker.market, "symbol": ticker.symbol},
-            columns=values,
-            at=TimestampNanos(ticker.received_ns),
-        )
-
-    def _add_gap(self, sender: Sender, gap: Gap) -> None:
-        names = ("gap_id", "first_id", "last_id", "missing", "filled", "missing_volume", "detail")
-        times = {"received_ns": gap.received_ns, "opened_ns": gap.opened_ns, "until_ns": gap.until_ns}
-        sender.row(
-            self.table("gaps"),
-            symbols={
-                "venue": gap.venue, "market": gap.market, "symbol": gap.symbol, "cause": gap.cause,
-                "state": gap.state, "line": gap.line, "id_kind": gap.id_kind,
-            },
-            columns={
-                **{name: value for name in names if (value := getattr(gap, name)) is not None},
-                **{name: TimestampNanos(value) for name, value in times.items() if value is not None},
-            },
-            at=TimestampNanos(gap.from_ns),
-        )
+    def _add_row(self, sender: Sender, record: Record) -> None:
+        """What is not known is left out, which QuestDB takes for NULL (of a flag: for false)."""
+        name = table_of(record)
+        table, (row,) = TABLES[name], rows_of(record)
+        symbols, columns, at_ns = dict[str, Any](), dict[str, Any](), 0
+        for (column, kind), value in zip(table.columns.items(), row, strict=True):
+            if value is None:
+                continue
+            if column == table.time:
+                at_ns = cast(int, value)
+            elif kind == "label":
+                symbols[column] = value
+            else:
+                columns[column] = TimestampNanos(cast(int, value)) if kind == "time" else value
+        sender.row(self.table(name), symbols=symbols, columns=columns, at=TimestampNanos(at_ns))

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from sofia_streams.model import Bar, Gap, Ticker, Trade, TradeBatch
+from sofia_streams.model import NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
+from sofia_streams.scored import Prediction, Signal
 
 _TRADE_FIELDS = 13
 
@@ -19,7 +20,7 @@ _TRADE_FIELDS = 13
 class Entry(NamedTuple):
     """One stream entry: where it goes, the log record it is of, which of its trades (from 1), and its packed fields.
 
-    Field values are texts; numbers are plain decimals, times ns.
+    Field values are texts; numbers are plain decimals, times ns; scores as Python writes a float, every bit of it.
     """
 
     stream: str
@@ -72,6 +73,17 @@ def _trade_fields(trade: Trade) -> str:
     )
 
 
+def entry_of(record: object, offset: int, prefix: str) -> Entry | None:
+    """The one entry of a bar, ticker, prediction or signal; None for any other record."""
+    if isinstance(record, Bar):
+        return bar_entry(record, offset, prefix)
+    if isinstance(record, Ticker):
+        return ticker_entry(record, offset, prefix)
+    if isinstance(record, Prediction):
+        return prediction_entry(record, offset, prefix)
+    return signal_entry(record, offset, prefix) if isinstance(record, Signal) else None
+
+
 def bar_entry(bar: Bar, offset: int, prefix: str) -> Entry:
     """One revision of a bar."""
     return _entry(f"{prefix}bars:{bar.symbol}", bar, offset)
@@ -85,6 +97,29 @@ def gap_entry(gap: Gap, offset: int, prefix: str) -> Entry:
 def ticker_entry(ticker: Ticker, offset: int, prefix: str) -> Entry:
     """One ticker; what the venue did not say is left out."""
     return _entry(f"{prefix}tickers:{ticker.symbol}", ticker, offset)
+
+
+def prediction_entry(prediction: Prediction, offset: int, prefix: str) -> Entry:
+    """What a model says of one bar. The published seven are always there; "" where it abstains, which 0 is not."""
+    shown = ("model_type", "raw_score", "calibrated_score", "prediction_class", "confidence")
+    return _scored_entry(f"{prefix}predictions:{prediction.symbol}", prediction, shown, offset)
+
+
+def signal_entry(signal: Signal, offset: int, prefix: str) -> Entry:
+    """What to do behind one bar; `confidence` is "" where the model abstains."""
+    return _scored_entry(f"{prefix}signals:{signal.symbol}", signal, ("action", "reason", "confidence"), offset)
+
+
+def _scored_entry(stream: str, record: Prediction | Signal, shown: tuple[str, ...], offset: int) -> Entry:
+    """`symbol` as venues write it, what is `shown`, `timestamp` (end of the bar, s); then the rest of what is known."""
+    pair = record.symbol
+    pairs = {"symbol": pair.partition(":")[0].replace("/", "")}
+    pairs |= {name: "" if (value := getattr(record, name)) is None else _text(value) for name in shown}
+    pairs |= {"timestamp": str(record.end_ns / NS_PER_SECOND), "pair": pair}
+    for name in record.__struct_fields__:
+        if name not in pairs and (value := getattr(record, name)) is not None:
+            pairs[name] = _text(value)
+    return Entry(stream, offset, 1, len(pairs), packed_pairs(pairs))
 
 
 def _entry(stream: str, record: msgspec.Struct, offset: int) -> Entry:

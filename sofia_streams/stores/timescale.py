@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sofia_streams.stores.base import Table
+from sofia_streams.stores.columns import Table
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 _NS_PER_DAY = 86_400_000_000_000

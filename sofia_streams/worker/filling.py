@@ -25,7 +25,7 @@ from sofia_streams import codec, topics
 from sofia_streams.crash_points import passing
 from sofia_streams.errors import BadRecord, DependencyDown
 from sofia_streams.logread import places, reader, records_between
-from sofia_streams.model import Alert, Bar, Gap, Outage, Punctuation, TradeBatch
+from sofia_streams.model import Alert, Outage, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
 from sofia_streams.stores.base import Fallback, Record, Store
@@ -35,6 +35,7 @@ from sofia_streams.worker.failover import say
 from sofia_streams.worker.outage import TAKEN_UP, OffsetSpan, take_up
 from sofia_streams.worker.retrying import retry
 from sofia_streams.worker.sink import Item
+from sofia_streams.worker.written import READS, REPLACED, TABLES_OF
 
 Quarantine = Callable[[Any, Exception], Awaitable[None]]
 _log = structlog.get_logger("filling")
@@ -42,38 +43,6 @@ _POLL_MS, _AGAIN_S = 1_000, 5.0
 _ROWS_MAX = 20_000
 _STORED_SLACK_NS = 60_000_000_000
 """The outage is opened some time after its first rows were written into the fallback."""
-
-
-def of_trades(record: TradeBatch | Punctuation | Gap, offset: int) -> list[Record]:
-    """What a record of `trades` writes: punctuation nothing, and a gap is written from `gaps`."""
-    return [record] if isinstance(record, TradeBatch) else []
-
-
-def of_bars(record: codec.InBars, offset: int) -> list[Record]:
-    """What a record of `bars` writes: history and model swaps nothing."""
-    return [record] if isinstance(record, Bar) else []
-
-
-def of_others(record: Record, offset: int) -> list[Record]:
-    """What a record of any other topic writes."""
-    return [record]
-
-
-READS: dict[topics.Topic, tuple[Callable[[bytes | None], Any], Callable[[Any, int], list[Record]]]] = {
-    topics.TRADES: (codec.decode_trades, of_trades),
-    topics.BARS: (codec.decode_bars, of_bars),
-    topics.TICKERS: (codec.decode_ticker, of_others),
-    topics.GAPS: (codec.decode_gap, of_others),
-}
-"""What is written into the tables: how a topic's records are read, and what each of them writes."""
-_TABLES = {
-    topics.TRADES: ("trades",),
-    topics.BARS: ("bars_1s", "bars_1m"),
-    topics.TICKERS: ("tickers",),
-    topics.GAPS: ("gaps",),
-}
-_REPLACED = (topics.BARS, topics.GAPS)
-"""Topics whose later records replace the rows of earlier ones."""
 
 
 class Filling:
@@ -216,7 +185,7 @@ class Filling:
         return rows
 
     def _is_replaced(self, place: TopicPartition) -> bool:
-        return self._topics[place.topic] in _REPLACED
+        return self._topics[place.topic] in REPLACED
 
     async def _from_log(
         self,
@@ -251,7 +220,7 @@ class Filling:
             await say(self._settings, Alert(f"lost:{outage.outage_id}", "critical", "filling", text, time.time_ns()))
             return 0
         rows = 0
-        for table in sorted(table for topic in lost for table in _TABLES[topic]):
+        for table in sorted(table for topic in lost for table in TABLES_OF[topic]):
             stored = self._fallback.stored_between(table, outage.opened_ns - _STORED_SLACK_NS, time.time_ns())
             while page := await asyncio.to_thread(_page, stored):
                 noted = [copies.noted(record) for record in page]

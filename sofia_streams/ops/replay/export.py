@@ -99,6 +99,8 @@ def _pages(store: QuestDb, table: str, chosen: str, names: Sequence[str]) -> Ite
 def _arrow_type(kind: str) -> pa.DataType:
     if kind.startswith("TIMESTAMP") or kind == "LONG":
         return pa.int64()
+    if kind == "DOUBLE":
+        return pa.float64()
     return pa.bool_() if kind == "BOOLEAN" else pa.string()
 
 

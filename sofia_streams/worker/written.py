@@ -1,0 +1,50 @@
+"""What of the log is written into the tables: topics, how their records are read, what each writes. Does no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from sofia_streams import codec, topics
+from sofia_streams.model import Bar, Gap, Punctuation, TradeBatch
+from sofia_streams.stores.base import Record
+
+
+def of_trades(record: TradeBatch | Punctuation | Gap, offset: int) -> list[Record]:
+    """What a record of `trades` writes: punctuation nothing, and a gap is written from `gaps`."""
+    return [record] if isinstance(record, TradeBatch) else []
+
+
+def of_bars(record: codec.InBars, offset: int) -> list[Record]:
+    """What a record of `bars` writes: history and model swaps nothing."""
+    return [record] if isinstance(record, Bar) else []
+
+
+def of_others(record: Record, offset: int) -> list[Record]:
+    """What a record of any other topic writes."""
+    return [record]
+
+
+READS: dict[topics.Topic, tuple[Callable[[bytes | None], Any], Callable[[Any, int], list[Record]]]] = {
+    topics.TRADES: (codec.decode_trades, of_trades),
+    topics.BARS: (codec.decode_bars, of_bars),
+    topics.TICKERS: (codec.decode_ticker, of_others),
+    topics.GAPS: (codec.decode_gap, of_others),
+    topics.FEATURES: (codec.decode_scored, of_others),
+    topics.PREDICTIONS: (codec.decode_scored, of_others),
+    topics.SIGNALS: (codec.decode_scored, of_others),
+    topics.MODEL_QUALITY: (codec.decode_scored, of_others),
+}
+"""How a topic's records are read, and what each of them writes."""
+TABLES_OF = {
+    topics.TRADES: ("trades",),
+    topics.BARS: ("bars_1s", "bars_1m"),
+    topics.TICKERS: ("tickers",),
+    topics.GAPS: ("gaps",),
+    topics.FEATURES: ("features_1s", "features_1m"),
+    topics.PREDICTIONS: ("predictions",),
+    topics.SIGNALS: ("signals",),
+    topics.MODEL_QUALITY: ("model_quality",),
+}
+REPLACED = (topics.BARS, topics.GAPS)
+"""Topics whose later records replace the rows of earlier ones."""

@@ -1,0 +1,40 @@
+"""Every table has a topic that fills it, and what stands in a topic goes into a table of its own."""
+
+import pytest
+
+from sofia_streams import codec, topics
+from sofia_streams.model import NS_PER_SECOND
+from sofia_streams.ops.workers import INPUTS
+from sofia_streams.scored import Activation, Features, History, ModelQuality, Prediction, Signal
+from sofia_streams.stores.base import TABLES, table_of
+from sofia_streams.worker.written import READS, TABLES_OF
+
+SAME = ("spot", "BTC/USDT", NS_PER_SECOND, 7)
+RECORDS = {
+    topics.FEATURES: Features(*SAME, "stale", None, {}),
+    topics.PREDICTIONS: Prediction(*SAME, "t/0/1", abstention="no model"),
+    topics.SIGNALS: Signal(*SAME, "abstain", "no model"),
+    topics.MODEL_QUALITY: ModelQuality("BTC/USDT", "m", "champion", 7, 9, 0.5, 0.25, 0.1, 0.5, 0.7),
+}
+
+
+def test_each_table_is_filled_from_one_topic_that_the_writer_reads():
+    assert sorted(name for names in TABLES_OF.values() for name in names) == sorted(TABLES)
+    assert set(READS) == set(TABLES_OF) == set(INPUTS["timeseries_writer"])
+
+
+@pytest.mark.parametrize("topic", RECORDS)
+def test_a_record_behind_bars_goes_into_a_table_of_its_topic(topic):
+    decode, prepare = READS[topic]
+    (found,) = prepare(decode(codec.encode(RECORDS[topic])), 0)
+    assert found == RECORDS[topic]
+    assert table_of(found) in TABLES_OF[topic]
+
+
+@pytest.mark.parametrize(
+    "record",
+    [Activation("a", "m", "0", 1, 2), History("spot", "BTC/USDT", NS_PER_SECOND, ["okx"], [], 1)],
+)
+def test_model_swaps_and_history_in_bars_write_nothing(record):
+    decode, prepare = READS[topics.BARS]
+    assert prepare(decode(codec.encode(record)), 0) == []
