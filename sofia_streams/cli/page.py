@@ -25,12 +25,15 @@ from sofia_streams.ops.look.watch import InstrumentState, Watcher
 from sofia_streams.ops.supervision.running import blind
 from sofia_streams.ops.supervision.supervise import Supervisor
 from sofia_streams.ops.supervision.up import DEMO
+from sofia_streams.scored import Signal
 from sofia_streams.settings import Settings
 
 _POLL_S = 0.5
 _AGAIN_S = 1.0
 _DEMO = "DEMO: a tape, not data of these exchanges"
 _LINE_EVERY_S = 5.0
+_CANDLES, _FEATURES = ("ohlcv", "ohlcv"), ("signals", "rolling_features")
+"""Worker and table of the pages that are named."""
 
 
 async def show_live(settings: Settings, supervisor: Supervisor, *, as_json: bool = False) -> None:
@@ -60,13 +63,16 @@ async def show_live(settings: Settings, supervisor: Supervisor, *, as_json: bool
 async def _lines(
     settings: Settings, watcher: Watcher, supervisor: Supervisor, began_s: float, *, as_json: bool
 ) -> None:
-    said_s, first, label = 0.0, False, f"{settings.namespace} " if settings.namespace else ""
+    said_s, first, scored, label = 0.0, False, False, f"{settings.namespace} " if settings.namespace else ""
     while True:
         await watcher.poll(_POLL_S)
         now_s = time.monotonic()
         if watcher.has_bar and not first:
             first = True
             say(f"first candle after {now_s - began_s:.1f} s")
+        if not scored and any(one.action != "abstain" for one in watcher.signals()):
+            scored = True
+            say(f"first signal after {now_s - began_s:.1f} s")
         if now_s - said_s < _LINE_EVERY_S:
             continue
         said_s = now_s
@@ -77,6 +83,8 @@ async def _lines(
         for bar in [row for row in state["instruments"] if row["close"]]:
             name = f"{label}{bar['instrument']}"
             print(f"{name:34} {bar['time']} close {bar['close']:>12} {bar['trades_per_s']:8.1f} trades/s")
+        for one in watcher.signals():
+            print(f"{label + one.symbol:34} {_time(one.start_ns)} {_signal(one)}")
         sys.stdout.flush()
 
 
@@ -86,6 +94,13 @@ def describe(settings: Settings, watcher: Watcher, supervisor: Supervisor) -> di
         "namespace": settings.namespace,
         "connections": [line._asdict() for line in watcher.connections()],
         "instruments": [_instrument(found) for found in watcher.instruments()],
+        "signals": [
+            {
+                "symbol": one.symbol, "time": _time(one.start_ns), "action": one.action, "reason": one.reason,
+                "confidence": one.confidence, "model": one.model_id, "is_synthetic": one.is_synthetic,
+            }
+            for one in watcher.signals()
+        ],
         "workers": [
             {
                 "worker": kept.name, "pid": kept.child.pid, "restarts": kept.restarts,
@@ -101,10 +116,19 @@ def describe(settings: Settings, watcher: Watcher, supervisor: Supervisor) -> di
             "broker": settings.broker(),
             "questdb": f"http://{settings.questdb_address()}",
             "redis": _without_password(settings.redis_address()),
-            "candles": _candles_page(supervisor),
+            "candles": _table_page(supervisor, *_CANDLES),
+            "features": _table_page(supervisor, *_FEATURES),
             "metrics": f"http://{HOST}:{supervisor.page_port}/metrics",
         },
     }
+
+
+def _signal(one: Signal) -> str:
+    """In words: "buy 0.63 (forward-1772323200-0a1b2c3d, synthetic)"."""
+    model = f" ({one.model_id}{', synthetic' if one.is_synthetic else ''})" if one.model_id else ""
+    if one.confidence is None:
+        return f"{one.action}: {one.reason}{model}"
+    return f"{one.action} {one.confidence:.3f}{model}"
 
 
 def _instrument(found: InstrumentState) -> dict[str, Any]:
@@ -140,25 +164,29 @@ def _page(settings: Settings, supervisor: Supervisor, watcher: Watcher, began_s:
             _time(found.minute.start_ns)[:5] if found.minute else "",
             _candle(found.minute) or "",
         )
+    signals = Table("symbol", "bar", "signal", expand=True)
+    for one in watcher.signals():
+        signals.add_row(one.symbol, _time(one.start_ns), _signal(one))
     restarts = {kept.name: kept.restarts for kept in supervisor.kept}
     restarts |= {name: again.count for name, again in supervisor.servers.items()}
     again = "   ".join(f"{name} started again {count} times" for name, count in restarts.items() if count)
     workers = "   ".join(f"{kept.name} :{kept.settings.web_port}" for kept in supervisor.kept)
     addresses = (
         f"broker {settings.broker()}   questdb http://{settings.questdb_address()}   "
-        f"redis {_without_password(settings.redis_address())}   candles {_candles_page(supervisor)}"
+        f"redis {_without_password(settings.redis_address())}   candles {_table_page(supervisor, *_CANDLES)}   "
+        f"features {_table_page(supervisor, *_FEATURES)}"
     )
     demo = f"[black on yellow] {_DEMO} [/]   " if _is_demo(settings) else ""
     title = f"{demo}Sofia Streams, up {time.monotonic() - began_s:.0f} s, Ctrl-C stops all"
     said = [workers, addresses, *([f"[red]{again}"] if again else [])]
     said += [f"[white on red]{why}; it was left down" for why in supervisor.given_up.values()]
     said += [f"[white on red]{text}" for text in [blind(settings.data_dir)] if text]
-    return Panel(Group(venues, candles, *said), title=title)
+    return Panel(Group(venues, candles, signals, *said), title=title)
 
 
-def _candles_page(supervisor: Supervisor) -> str:
-    port = next(kept.settings.web_port for kept in supervisor.kept if kept.name == "ohlcv")
-    return f"http://{HOST}:{port}/tables/ohlcv/"
+def _table_page(supervisor: Supervisor, worker: str, table: str) -> str:
+    port = next(kept.settings.web_port for kept in supervisor.kept if kept.name == worker)
+    return f"http://{HOST}:{port}/tables/{table}/"
 
 
 def _without_password(url: str) -> str:

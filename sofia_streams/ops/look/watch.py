@@ -1,4 +1,4 @@
-"""What the log says right now: progress of ingest, newest bars. Reads `health` and `bars`; commits nothing."""
+"""What the log says right now: progress of ingest, newest bars and signals. Commits nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import connected, places
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Progress
+from sofia_streams.scored import Signal
 from sofia_streams.settings import Settings
 
 _BARS_MAX = 2_000
@@ -48,17 +49,18 @@ class Watcher:
         self._settings = settings
         self._reports: list[Progress] = []
         self._bars: dict[tuple[str, int], Bar] = {}
+        self._signals: dict[str, Signal] = {}
 
     async def __aenter__(self) -> Self:
         """Connect. Raises KafkaError."""
         (health,) = places(self._settings, topics.HEALTH)
-        bars = places(self._settings, topics.BARS)
-        self._health = health.topic
+        bars, signals = places(self._settings, topics.BARS), places(self._settings, topics.SIGNALS)
+        self._health, self._scored = health.topic, signals[0].topic
         self._consumer = await connected(self._settings, begin="latest")
-        self._consumer.assign([health, *bars])
+        self._consumer.assign([health, *bars, *signals])
         ends = await self._consumer.end_offsets([health])
         self._consumer.seek(health, max(0, ends[health] - 2))
-        await self._consumer.seek_to_end(*bars)
+        await self._consumer.seek_to_end(*bars, *signals)
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -83,6 +85,11 @@ class Watcher:
         if topic == self._health:
             self._reports = [*self._reports[-1:], codec.decode_progress(value)]
             return
+        if topic == self._scored:
+            found = codec.decode_scored(value)
+            if isinstance(found, Signal) and len(self._signals) < _BARS_MAX:
+                self._signals[found.symbol] = found
+            return
         bar = codec.decode_bar(value)
         if bar is None:
             return
@@ -90,6 +97,10 @@ class Watcher:
         known = self._bars.get(key)
         if (known is None or bar.start_ns >= known.start_ns) and len(self._bars) < _BARS_MAX:
             self._bars[key] = bar
+
+    def signals(self) -> list[Signal]:
+        """The newest of each symbol."""
+        return [self._signals[symbol] for symbol in sorted(self._signals)]
 
     @property
     def has_bar(self) -> bool:

@@ -35,8 +35,12 @@ from sofia_streams.settings import Settings
 
 DEMO = "demo"
 """The namespace that labels everything the demo stores."""
-_DEMO_SETTINGS = {"namespace": DEMO, "crypto_market": "spot", "symbol_overrides": (), "replay_url": None}
-"""The simulator has every pair on every venue, on spot, by the venue's own rule."""
+_DEMO_SETTINGS = {
+    "namespace": DEMO, "crypto_market": "spot", "symbol_overrides": (), "replay_url": None, "signals_bar_size": "1s",
+}  # fmt: skip
+"""The simulator has every pair on every venue, on spot, by the venue's own rule. Seconds are scored: there is something
+to see at once.
+"""
 _CHECK_S = 0.25
 _DEMO_PORT, _DEMO_RATE = 8765, 40.0
 PAGE_PORT = 6065
@@ -61,7 +65,8 @@ def run_up(
         try:
             if demo:
                 port = pick_ports([_DEMO_PORT])[0]
-                chosen = chosen.model_copy(update={**_DEMO_SETTINGS, "simulator_url": f"ws://{HOST}:{port}"})
+                own = {"simulator_url": f"ws://{HOST}:{port}", "models_dir": data_dir / "models-demo"}
+                chosen = chosen.model_copy(update={**_DEMO_SETTINGS, **own})
                 simulator = start_simulator(chosen, data_dir, port, market="tape")
             asyncio.run(_run(chosen, stack, show, say))
         finally:
