@@ -34,6 +34,8 @@ COMMANDS = {
     "capture": Command("data", "capture", "Record live frames into a capture file"),
     "verify": Command("checks", "verify", "Compare log, database, Redis and candles, row by row"),
     "export": Command("data", "export", "A table of QuestDB as Parquet, exact"),
+    "train": Command("models", "train", "Train a model from bars, judge it, put it into the registry"),
+    "models": Command("models", "models", "Trained models and their cards"),
     "instruments": Command("instruments", "instruments", "Tick, step and limits of every pair at every venue"),
     "backfill": Command("instruments", "backfill", "A stretch of trades from a venue into the log"),
     "klines": Command("instruments", "klines", "A venue's own 1m candles, exact"),

@@ -6,22 +6,27 @@ A row is one bar that was ready. What it does not do: read stores, split by time
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import isfinite
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from sofia_streams.core.features.book import Book, feature_values
+from sofia_streams.core.features.book import Book
 from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.scoring.labels import Labeller, Rule
 from sofia_streams.errors import ConfigError
-from sofia_streams.scored import Candle, FeatureValues
+from sofia_streams.scored import Candle, Value
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+SIGMA_BARS = 60
+"""Over so many bars the base set knows volatility."""
 
 
-class Dataset(NamedTuple):
+@dataclass(frozen=True)
+class Dataset:
     """Rows in the order of their bars' ends.
 
     inputs    shape (rows, features), float64; none is NaN
@@ -45,8 +50,8 @@ class Dataset(NamedTuple):
 
     def at(self, rows: Ints) -> Dataset:
         """Those rows."""
-        return self._replace(
-            inputs=self.inputs[rows], labels=self.labels[rows], returns=self.returns[rows],
+        return replace(
+            self, inputs=self.inputs[rows], labels=self.labels[rows], returns=self.returns[rows],
             start_ns=self.start_ns[rows], known_ns=self.known_ns[rows], symbols=[self.symbols[row] for row in rows],
         )  # fmt: skip
 
@@ -68,7 +73,10 @@ class _Rows:
     """Rows of one symbol as they come."""
 
     def __init__(self, sets: Sequence[FeatureSet], rule: Rule) -> None:
-        self._sets, self._book, self._labeller = sets, Book(sets), Labeller(rule)
+        self._book, self._labeller = Book(sets), Labeller(rule)
+        self._size_ns = self._book.size_ns
+        self._inputs = [(at, place) for at, one in enumerate(sets) for place in one.inputs]
+        self._sigma = sigma_place(sets)
         self._waiting: dict[int, list[float]] = {}
         self._last_ns: int | None = None
         self.rows: list[tuple[int, int, int, float, list[float]]] = []
@@ -79,54 +87,57 @@ class _Rows:
         if found is None:
             self._leave_out("a window that was there before")
             return
-        values = feature_values(self._sets, found)
-        if self._last_ns is not None and start_ns != self._last_ns + self._book.size_ns:
-            self._forget("no label: a hole behind it")
+        if self._last_ns is not None and start_ns != self._last_ns + self._size_ns:
+            self._labeller.forget()
+            self._leave_out("no label: a hole behind it", len(self._waiting))
+            self._waiting.clear()
         self._last_ns = start_ns
-        if candle.is_quiet:
-            self._forget("no label: a quiet bar behind it")
-            return
         prices = candle.open, candle.high, candle.low, candle.close
-        for outcome in self._labeller.take(start_ns, prices, sigma_of(self._sets, values)):
+        for outcome in self._labeller.take(start_ns, prices, self._deviation(found)):
             known = self._waiting.pop(outcome.start_ns, None)
             if known is not None:
-                end_ns = start_ns + self._book.size_ns
+                end_ns = start_ns + self._size_ns
                 self.rows.append((outcome.start_ns, end_ns, outcome.label, outcome.forward_return, known))
-        row = self._inputs(values)
-        if not candle.is_complete:
+        self._wait(start_ns, candle, found)
+
+    def _deviation(self, found: list[list[Value]]) -> Value:
+        """Of one bar's return, as the base set knows it."""
+        volatility = _known(found, self._sigma)
+        return None if volatility is None else volatility / SIGMA_BARS**0.5
+
+    def _wait(self, start_ns: int, candle: Candle, found: list[list[Value]]) -> None:
+        """Keep what a model would be given behind this bar; a bar on which it abstains gives no row."""
+        row = [value for place in self._inputs if (value := _known(found, place)) is not None]
+        if candle.is_quiet:
+            self._leave_out("no trades")
+        elif not candle.is_complete:
             self._leave_out("trades of it are missing")
-        elif row is None:
+        elif len(row) < len(self._inputs):
             self._leave_out("not ready")
         else:
             self._waiting[start_ns] = row
 
-    def _inputs(self, values: Mapping[str, FeatureValues]) -> list[float] | None:
-        """What a model that uses all of the sets is given; None where one is not ready."""
-        if not all(values[one.name].is_ready for one in self._sets):
-            return None
-        found = [values[one.name].values[place] for one in self._sets for place in one.inputs]
-        return [value for value in found if value is not None]
-
     def end(self) -> None:
         self._leave_out("no label yet", len(self._waiting))
-
-    def _forget(self, why: str) -> None:
-        self._labeller.forget()
-        self._leave_out(why, len(self._waiting))
-        self._waiting.clear()
 
     def _leave_out(self, why: str, count: int = 1) -> None:
         if count:
             self.left_out[why] = self.left_out.get(why, 0) + count
 
 
-def sigma_of(sets: Sequence[FeatureSet], values: Mapping[str, FeatureValues]) -> float | None:
-    """The deviation of one bar's return, as the base set knows it: its volatility over 60 bars, back to one."""
-    for one in sets:
-        for feature, value in zip(one.features, values[one.name].values, strict=True):
+def _known(found: list[list[Value]], place: tuple[int, int]) -> Value:
+    """As it is written down: what is no finite number is not known."""
+    value = found[place[0]][place[1]]
+    return None if value is None or not isfinite(value) else value
+
+
+def sigma_place(sets: Sequence[FeatureSet]) -> tuple[int, int]:
+    """Where the volatility over `SIGMA_BARS` stands: which set, which place in it. Raises ConfigError."""
+    for at, one in enumerate(sets):
+        for place, feature in enumerate(one.features):
             if feature.name.startswith("vol_sigma_"):
-                return None if value is None else value / 60**0.5
-    return None
+                return at, place
+    raise ConfigError("training: expected the set base among the features, found none. Barriers need its volatility.")
 
 
 def build(seen: Iterable[Seen], sets: Sequence[FeatureSet], rule: Rule) -> Dataset:

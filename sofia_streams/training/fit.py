@@ -11,26 +11,32 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import lightgbm
+import msgspec
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from sofia_streams.core.scoring.document import FORMAT, Calibration, CheckRow, Document, LinearPart, ModelType
+from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.training.dataset import Dataset, Floats, Ints
 from sofia_streams.training.folds import Split
-from sofia_streams.training.metrics import surprise
+from sofia_streams.training.metrics import reliability, surprise
 
 _ROUNDS = 100
 _TREES: dict[str, Any] = {
-    "objective": "binary", "num_leaves": 15, "learning_rate": 0.05, "min_data_in_leaf": 50, "lambda_l2": 1.0,
+    "objective": "binary", "num_leaves": 15, "learning_rate": 0.05, "lambda_l2": 1.0,
     "num_threads": 1, "deterministic": True, "force_row_wise": True, "seed": 1, "verbosity": -1,
 }  # fmt: skip
 _REGULARISATION = 0.1
+_LEAF_SHARE = 100
+"""A leaf has at least one in so many rows."""
 _STEPS = 21
 _CHECKS = 64
-_FLOOR_ROWS = 2
-"""Probabilities keep so far from 0 and 1 as if this many rows more had been seen, one of each outcome."""
+_BIN_LABELS, _BINS_MAX, _BINS_MIN = 50, 40, 4
+"""Isotonic regression is fitted to bins of equal mass, each of at least so many labels that do not overlap: to single
+rows it makes steps of what is chance, and says 0 or 1 at both ends.
+"""
 
 
 class Terms(NamedTuple):
@@ -43,6 +49,7 @@ class Terms(NamedTuple):
     types: Sequence[ModelType]
     lifetime_ns: int
     is_synthetic: bool
+    cost: float = 0.0
 
 
 class Members:
@@ -52,7 +59,7 @@ class Members:
         inputs, labels = data.inputs[rows], data.labels[rows]
         self.booster = self.scaler = self.logistic = None
         if "lightgbm" in types:
-            self.booster = lightgbm.train(_TREES, lightgbm.Dataset(inputs, labels), _ROUNDS)
+            self.booster = _booster(inputs, labels)
         if "logistic" in types:
             self.scaler = StandardScaler().fit(inputs)
             self.scaler.scale_[self.scaler.var_ == 0.0] = 1.0
@@ -78,8 +85,13 @@ class Members:
         )  # fmt: skip
 
 
+def _booster(inputs: Floats, labels: Ints) -> lightgbm.Booster:
+    terms = _TREES | {"min_data_in_leaf": max(20, len(labels) // _LEAF_SHARE)}
+    return lightgbm.train(terms, lightgbm.Dataset(inputs, labels), _ROUNDS)
+
+
 class Trained(NamedTuple):
-    """A model: its document, its trees as text, and what each slice was scored with, raw and calibrated."""
+    """A model: its document, its trees as text, and what each row was scored with, raw and calibrated."""
 
     document: Document
     trees: str | None
@@ -94,22 +106,22 @@ def train(data: Dataset, split: Split, terms: Terms) -> Trained:
     scores = members.scores(data.inputs)
     weights = _weights({kind: found[split.weigh] for kind, found in scores.items()}, data.labels[split.weigh])
     raw = _joined(scores, weights)
-    isotonic = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0)
-    isotonic.fit(raw[split.calibrate], data.labels[split.calibrate])
-    knots = _floored(isotonic, len(split.calibrate))
+    knots = _calibration(raw[split.calibrate], data.labels[split.calibrate], terms.horizon_bars)
     calibrated = np.interp(raw, knots.scores, knots.values)
     trees = members.booster.model_to_string() if members.booster is not None else None
-    digest = hashlib.sha256(repr((weights, knots, members.linear())).encode() + (trees or "").encode()).hexdigest()
     until_ns = int(data.known_ns[split.calibrate].max())
     checks = split.test[np.linspace(0, len(split.test) - 1, min(_CHECKS, len(split.test))).astype(int)]
     document = Document(
-        FORMAT, f"{terms.label}-{until_ns // 10**9}-{digest[:8]}", terms.label, terms.size_ns, terms.horizon_bars,
+        FORMAT, "", terms.label, terms.size_ns, terms.horizon_bars,
         dict(terms.schemas), data.names, weights, knots, int(data.start_ns[split.fit].min()), until_ns,
         int(data.known_ns.max()) + terms.lifetime_ns, terms.is_synthetic,
         [CheckRow(data.inputs[row].tolist(), float(raw[row]), float(calibrated[row])) for row in checks],
-        members.linear(), None if trees is None else hashlib.sha256(trees.encode()).hexdigest(),
+        members.linear(), None if trees is None else hashlib.sha256(trees.encode()).hexdigest(), terms.cost,
     )  # fmt: skip
-    return Trained(document, trees, raw, calibrated, _importance(members, data.names))
+    digest = hashlib.sha256(msgspec.json.encode(document)).hexdigest()
+    name = f"{terms.label}-{until_ns // NS_PER_SECOND}-{digest[:8]}"
+    named = msgspec.structs.replace(document, model_id=name)
+    return Trained(named, trees, raw, calibrated, _importance(members, weights, data.names))
 
 
 def _weights(scores: Mapping[ModelType, Floats], labels: Ints) -> dict[ModelType, float]:
@@ -130,19 +142,31 @@ def _joined(scores: Mapping[ModelType, Floats], weights: Mapping[ModelType, floa
     return total
 
 
-def _floored(isotonic: IsotonicRegression, rows: int) -> Calibration:
-    """Its knots; none says 0 or 1, which no number of rows can show."""
-    least = 1.0 / (rows + _FLOOR_ROWS)
+def _calibration(raw: Floats, labels: Ints, horizon_bars: int) -> Calibration:
+    """Isotonic knots. None says 0 or 1: each keeps as far from them as a bin's labels can tell."""
+    bins = min(_BINS_MAX, max(_BINS_MIN, len(raw) // (horizon_bars * _BIN_LABELS)))
+    found = reliability(raw, labels, bins)
+    isotonic = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0)
+    isotonic.fit([one.probability for one in found], [one.frequency for one in found], [one.rows for one in found])
+    least = 1.0 / (max(1.0, len(raw) / len(found) / horizon_bars) + 2.0)
     values = np.clip(isotonic.y_thresholds_, least, 1.0 - least)
     return Calibration(isotonic.X_thresholds_.tolist(), values.tolist())
 
 
-def _importance(members: Members, names: Sequence[str]) -> dict[str, float]:
-    """Share of each feature in the trees' gain, or in the absolute scaled weights; largest first."""
+def _importance(members: Members, weights: Mapping[ModelType, float], names: Sequence[str]) -> dict[str, float]:
+    """Each feature's share in the trees' gain and in the absolute scaled weights, by members' weights; largest first.
+
+    They sum to 1 unless a member found nothing to go by.
+    """
+    shares = np.zeros(len(names))
     if members.booster is not None:
-        found = members.booster.feature_importance("gain")
-    else:
-        found = np.abs(members.logistic.coef_[0]) if members.logistic is not None else np.zeros(len(names))
-    total = float(found.sum()) or 1.0
-    shares = {name: float(value) / total for name, value in zip(names, found, strict=True)}
-    return dict(sorted(shares.items(), key=lambda one: -one[1]))
+        shares += weights["lightgbm"] * _shares(members.booster.feature_importance("gain"))
+    if members.logistic is not None:
+        shares += weights["logistic"] * _shares(np.abs(members.logistic.coef_[0]))
+    found = {name: float(share) for name, share in zip(names, shares, strict=True)}
+    return dict(sorted(found.items(), key=lambda one: -one[1]))
+
+
+def _shares(found: Floats) -> Floats:
+    total = float(found.sum())
+    return found / total if total else found

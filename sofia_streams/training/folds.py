@@ -17,7 +17,7 @@ from sofia_streams.errors import ConfigError
 from sofia_streams.training.dataset import Dataset, Ints
 
 SLICES = ("fit", "weigh", "calibrate", "test")
-SHARES = (0.6, 0.1, 0.15, 0.15)
+SHARES = (0.5, 0.1, 0.25, 0.15)
 ROWS_MIN = 100
 """Of each slice: with fewer nothing that is measured on it means anything."""
 
@@ -48,10 +48,13 @@ def split(data: Dataset, *, embargo_ns: int, shares: Sequence[float] = SHARES) -
 
 
 def walk_forward(data: Dataset, *, folds: int, embargo_ns: int) -> Iterator[Split]:
-    """Expanding windows: each test slice lies behind everything that its model was made from.
+    """Expanding windows: each test slice lies behind everything that its model was made from. Of the later half of
+    time, each row is in one test slice.
 
     Raises ConfigError as `split`.
     """
+    if not folds:
+        return
     first_ns, last_ns = int(data.start_ns.min()), int(data.start_ns.max())
     half_ns = first_ns + (last_ns - first_ns) // 2
     step_ns = (last_ns - half_ns) // folds

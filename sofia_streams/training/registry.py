@@ -10,7 +10,10 @@ What it does not do: say which model is in force (records on `models` do), or sc
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +22,14 @@ import msgspec
 from sofia_streams.core.scoring.document import Document
 from sofia_streams.core.scoring.scorer import Scorer
 from sofia_streams.core.scoring.trees import TREES_BYTES_MAX
-from sofia_streams.errors import BadModel
+from sofia_streams.errors import BadModel, NotWritten
 from sofia_streams.files import whole
+from sofia_streams.training.card import Card
 
-DOCUMENT, TREES, CARD = "model.json", "trees.txt", "card.json"
+DOCUMENT, TREES, CARD, PAGE, DIAGRAM = "model.json", "trees.txt", "card.json", "card.md", "reliability.png"
 _DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
 _ID = re.compile(r"[a-z]{1,20}-[0-9]{1,12}-[0-9a-f]{8}", re.ASCII)
-_decoder = msgspec.json.Decoder(Document)
+_decoder, _card_decoder = msgspec.json.Decoder(Document), msgspec.json.Decoder(Card)
 
 
 class Stored(NamedTuple):
@@ -52,15 +56,49 @@ class Registry:
         found = [one.name for one in self._folder.glob("*") if _ID.fullmatch(one.name)] if self._folder.is_dir() else []
         return sorted(found, key=lambda name: (int(name.split("-")[1]), name))
 
-    def save(self, document: Document, trees: str | None) -> Stored:
-        """Write a model that scores as it was trained. Raises BadModel, NotWritten."""
+    def save(self, document: Document, trees: str | None, others: Mapping[str, bytes]) -> Stored:
+        """Put a model there, whole or not at all; `others` are its card's files by name. One that is there stays.
+
+        Raises BadModel where it does not score as it was trained, NotWritten.
+        """
         Scorer(document, trees)
-        folder = self._place(document.model_id)
-        folder.mkdir(parents=True, exist_ok=True)
+        place = self._place(document.model_id)
+        contents = {DOCUMENT: msgspec.json.format(msgspec.json.encode(document), indent=1), **others}
         if trees is not None:
-            _write(folder / TREES, trees.encode())
-        _write(folder / DOCUMENT, msgspec.json.format(msgspec.json.encode(document), indent=1))
+            contents[TREES] = trees.encode()
+        if self._is_there(document.model_id, contents[DOCUMENT]):
+            return self.load(document.model_id)
+        partial = self._folder / f".{document.model_id}.{os.getpid()}.partial"
+        try:
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            for name, data in contents.items():
+                with whole(partial / name) as path:
+                    path.write_bytes(data)
+            shutil.rmtree(place, ignore_errors=True)  # a damaged one of this id
+            partial.replace(place)
+        except OSError as error:
+            raise error if isinstance(error, NotWritten) else NotWritten(place, error) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
         return self.load(document.model_id)
+
+    def _is_there(self, model_id: str, document: bytes) -> bool:
+        try:
+            stored = self.load(model_id, hashlib.sha256(document).hexdigest())
+            stored.scorer()
+            self.card(model_id)
+        except BadModel:
+            return False
+        return True
+
+    def card(self, model_id: str) -> Card:
+        """What is known of a model. Raises BadModel."""
+        data = _read(self._place(model_id) / CARD, _DOCUMENT_BYTES_MAX, model_id)
+        try:
+            return _card_decoder.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise BadModel(f"model {model_id}: expected a model card, found {error}. Train again.") from error
 
     def load(self, model_id: str, sha256: str | None = None) -> Stored:
         """A model of this id, and with this hash where one is given. Raises BadModel."""
@@ -74,7 +112,7 @@ class Registry:
             )
         try:
             document = _decoder.decode(data)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BadModel(
                 f"model {model_id}: expected a model document, found {error}. The file is damaged: activate another."
             ) from error
@@ -105,7 +143,3 @@ def _read(path: Path, bytes_max: int, model_id: str) -> bytes:
             "`sofia models list` shows those there are."
         ) from error
 
-
-def _write(path: Path, data: bytes) -> None:
-    with whole(path) as partial:
-        partial.write_bytes(data)

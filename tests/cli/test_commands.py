@@ -24,6 +24,7 @@ GROUPS = {
     "debug": ("bundle",),
     "topics": ("list", "apply", "tail"),
     "config": ("show",),
+    "models": ("list", "show"),
 }
 
 

@@ -1,0 +1,195 @@
+"""Commands on models: train, and what is in the registry."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from sofia_streams.cli.output import AsJson, interruptible, say, show, show_rows, wrong_use
+from sofia_streams.errors import BadModel
+
+if TYPE_CHECKING:
+    from sofia_streams.settings import Settings
+    from sofia_streams.training.card import Card
+    from sofia_streams.training.registry import Registry, Stored
+    from sofia_streams.training.run import Order, Report
+
+models = typer.Typer(help="Trained models and their cards.", no_args_is_help=True)
+_BPS = 1e-4
+_HOUR_NS = 3_600 * 10**9
+
+
+def train(
+    data: Annotated[str, typer.Option(help="questdb, generated, or a file or folder of bars: Parquet, CSV klines")] = (
+        "questdb"
+    ),
+    size: Annotated[Literal["1s", "1m"] | None, typer.Option(help="Bars of this size; SIGNALS_BAR_SIZE")] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, max=1_440, help="Bars ahead that it looks; TRAIN_HORIZON_BARS")
+    ] = None,
+    label: Annotated[Literal["forward", "barrier"], typer.Option(help="What it predicts: docs/models.md")] = "forward",
+    cost_bps: Annotated[float, typer.Option(min=0, max=1_000, help="A label is true only beyond this cost")] = 0.0,
+    fee_bps: Annotated[float, typer.Option(min=0, max=1_000, help="Fees of a round trip, for the card")] = 20.0,
+    sets: Annotated[str, typer.Option(help="Features that it reads: base, or base,flow")] = "base",
+    folds: Annotated[int, typer.Option(min=0, max=20, help="Steps of the walk-forward")] = 3,
+    days: Annotated[int | None, typer.Option(min=1, max=3_660, help="Only the newest days of the data")] = None,
+    bars: Annotated[int, typer.Option(min=500, max=1_000_000, help="Of each symbol, with --data generated")] = 15_000,
+    seed: Annotated[int, typer.Option(min=0, help="With --data generated")] = 1,
+    until: Annotated[str | None, typer.Option(help="End of generated bars, UTC; now, on the minute")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a model from bars, judge it, put it into the registry.  Example: sofia train --data bars.parquet --horizon 15.
+
+    It is not used before `sofia models activate`. Its card says how good it is, and in the first line whether it is
+    better than the baselines. Exit code 1 where the data is damaged or too little: then nothing is written.
+    """
+    from sofia_streams.ops.supervision.running import running_or_configured
+    from sofia_streams.training.run import run
+    from sofia_streams.training.sources import Generation, read
+
+    began_s, settings = time.monotonic(), running_or_configured()
+    size = size or settings.signals_bar_size
+    order = _order(settings, size, horizon, label, (cost_bps, fee_bps), sets, folds)
+    generation = Generation(bars, seed, _until_ns(until))
+    with interruptible("stopped; nothing was written"), _drawn() as report:
+        report("reading", 0, 1)
+        found = read(data, settings, size, days, generation)
+        stored, card = run(found, order, _registry(settings), report)
+    say(card.verdict)
+    elapsed = {"elapsed_s": round(time.monotonic() - began_s, 3)}
+    show(_place(stored) | _in_short(card) | elapsed, as_json=as_json)
+
+
+def _place(stored: Stored) -> dict[str, object]:
+    return {"model_id": stored.document.model_id, "sha256": stored.sha256, "folder": str(stored.folder)}
+
+
+def _in_short(card: Card) -> dict[str, object]:
+    return {
+        "is_better": card.is_better, "is_synthetic": card.is_synthetic, "verdict": card.verdict,
+        "rows": {name: one.rows for name, one in card.slices.items()},
+        "test": {name: one._asdict() for name, one in card.test["model"].items()},
+    }  # fmt: skip
+
+
+def _order(
+    settings: Settings, size: str, horizon: int | None, label: Literal["forward", "barrier"], bps: tuple[float, float],
+    sets: str, folds: int,
+) -> Order:  # fmt: skip
+    from sofia_streams.core.scoring.labels import Rule
+    from sofia_streams.training.bars import SIZES
+    from sofia_streams.training.run import Order, sets_of
+
+    cost, fee = (one * _BPS for one in bps)
+    with wrong_use():
+        chosen = sets_of(sets)
+    return Order(
+        chosen, SIZES[size], Rule(label, horizon or settings.train_horizon_bars, cost), settings.ai_model_types,
+        settings.train_lifetime_hours * _HOUR_NS, folds, fee, float(settings.ai_min_signal_confidence),
+    )  # fmt: skip
+
+
+def _until_ns(until: str | None) -> int:
+    from sofia_streams.ops.times import utc_ns
+
+    if until is None:
+        return time.time_ns() // (60 * 10**9) * (60 * 10**9)
+    with wrong_use():
+        return utc_ns(until, "--until")
+
+
+def _registry(settings: Settings) -> Registry:
+    from sofia_streams.training.registry import Registry
+
+    return Registry(settings.data_dir / "models")
+
+
+@contextmanager
+def _drawn() -> Iterator[Report]:
+    """Progress on stderr: a bar on a terminal, a line for each stage elsewhere."""
+    if not sys.stderr.isatty():
+        said: list[str] = []
+
+        def tell(stage: str, done: int, total: int) -> None:
+            if stage not in said:
+                said.append(stage)
+                say(stage)
+
+        yield tell
+        return
+    from rich import progress as parts
+    from rich.console import Console
+
+    columns = ("{task.description:16}", parts.BarColumn(), parts.TaskProgressColumn(), parts.TimeElapsedColumn())
+    with parts.Progress(*columns, console=Console(stderr=True)) as drawn:
+        tasks: dict[str, parts.TaskID] = {}
+
+        def draw(stage: str, done: int, total: int) -> None:
+            for name, task in tasks.items():
+                if name != stage:
+                    drawn.update(task, completed=1, total=1)
+            if stage not in tasks:
+                tasks[stage] = drawn.add_task(stage)
+            drawn.update(tasks[stage], completed=done, total=total)
+
+        yield draw
+
+
+@models.command("list")
+def list_models(as_json: AsJson = False) -> None:
+    """Models of the registry, oldest data first.  Example: sofia models list --json.
+
+    A damaged one is listed with what is wrong with it.
+    """
+    from sofia_streams.ops.supervision.running import running_or_configured
+
+    registry = _registry(running_or_configured())
+    show_rows("models", [_listed(registry, name) for name in registry.names()], as_json=as_json)
+
+
+def _listed(registry: Registry, name: str) -> dict[str, object]:
+    row: dict[str, object] = {"model_id": name}
+    try:
+        stored = registry.load(name)
+        stored.scorer()
+        card = registry.card(name)
+    except BadModel as error:
+        return row | dict.fromkeys(
+            ("model_type", "label", "horizon_bars", "size_ns", "until_ns", "expires_ns", "is_better", "is_synthetic",
+             "auc", "ece", "sha256"), None
+        ) | {"damage": str(error)}  # fmt: skip
+    document, test = stored.document, card.test["model"]
+    return row | {
+        "model_type": document.model_type, "label": document.label, "horizon_bars": document.horizon_bars,
+        "size_ns": document.size_ns, "until_ns": document.trained_until_ns, "expires_ns": document.expires_ns,
+        "is_better": card.is_better, "is_synthetic": document.is_synthetic, "auc": round(test["auc"].value, 4),
+        "ece": round(test["ece"].value, 4), "sha256": stored.sha256, "damage": None,
+    }  # fmt: skip
+
+
+@models.command("show")
+def show_model(
+    model_id: Annotated[str, typer.Argument(help="As `sofia models list` has it")], as_json: AsJson = False
+) -> None:
+    """A model's card.  Example: sofia models show forward-1772323200-0a1b2c3d.
+
+    Exit code 1 where there is no such model, or it is damaged.
+    """
+    import msgspec
+
+    from sofia_streams.ops.supervision.running import running_or_configured
+    from sofia_streams.training.card_page import page
+
+    registry = _registry(running_or_configured())
+    stored = registry.load(model_id)
+    stored.scorer()
+    card = registry.card(model_id)
+    if as_json:
+        show(_place(stored) | {"card": msgspec.to_builtins(card)}, as_json=True)
+        return
+    print(page(card), end="")

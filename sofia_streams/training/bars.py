@@ -1,0 +1,127 @@
+"""Bars from outside as the windows that features are computed from: every one checked, in order, quiet ones filled in.
+
+What it does not do: read files or stores (`parquet`, `klines`, `stored`), compute features (`dataset`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
+from math import isfinite
+from types import MappingProxyType
+from typing import NamedTuple
+
+from sofia_streams.core.features.book import flat
+from sofia_streams.errors import ConfigError
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
+from sofia_streams.scored import Candle, Value
+from sofia_streams.training.dataset import Seen
+
+SIZES = {"1s": NS_PER_SECOND, "1m": NS_PER_MINUTE}
+_PRICE_MAX = 1e15
+_START_MAX_NS = 2**63 - 1
+Prices = tuple[float, float, float, float]
+"""Open, high, low, close."""
+
+
+class Bars(NamedTuple):
+    """Windows to train on; `name` says where they are from, for people. Each symbol's ascend."""
+
+    seen: Sequence[Seen]
+    name: str
+    is_synthetic: bool = False
+
+
+class Row(NamedTuple):
+    """One bar as it was read; `where` it stands, for errors. Without prices it is a quiet one."""
+
+    where: str
+    symbol: str
+    start_ns: int
+    prices: Prices | None
+    volume: float
+    quote_volume: Value = None
+    buy_volume: Value = None
+    trade_count: int | None = None
+    is_complete: bool = True
+    venues: Mapping[str, float] = MappingProxyType({})
+
+
+def number(text: object, where: str, name: str) -> Value:
+    """A number or its text; None for nothing. Raises ConfigError."""
+    if text is None or text == "":
+        return None
+    try:
+        return float(str(text))
+    except ValueError:
+        raise wrong(where, f"a number as {name}", repr(text)[:60]) from None
+
+
+def wrong(where: str, expected: str, found: str) -> ConfigError:
+    """What is said of a bar that cannot be."""
+    return ConfigError(
+        f"training: {where}: expected {expected}, found {found}. Nothing was trained; correct the data, or leave the "
+        "file out."
+    )
+
+
+def windows(rows: Iterable[Row], size_ns: int, *, data: str) -> list[Seen]:
+    """Checked, by symbol and time; a bar that is there twice counts once.
+
+    Raises ConfigError: none at all, bars of another size, a bar that cannot be, two different ones of one window.
+    """
+    ordered = sorted(rows, key=lambda row: (row.symbol, row.start_ns))
+    if not ordered:
+        raise ConfigError(f"training: expected bars in {data}, found none. `sofia train --help` says what can be read.")
+    _check_size(ordered, size_ns, data)
+    found: list[Seen] = []
+    before: Row | None = None
+    close: float | None = None
+    for row in ordered:
+        if before is None or row.symbol != before.symbol:
+            close = None
+        elif row.start_ns == before.start_ns:
+            if row[3:] != before[3:]:
+                raise wrong(row.where, f"one bar of {row.symbol} that starts at {row.start_ns} ns", "two that differ")
+            continue
+        before, candle = row, _candle(row, close)
+        if candle is not None:
+            close = candle.close
+            found.append(Seen(row.symbol, row.start_ns, candle))
+    if not found:
+        raise ConfigError(f"training: expected bars with prices in {data}, found {len(ordered)} without.")
+    return found
+
+
+def _check_size(ordered: Sequence[Row], size_ns: int, data: str) -> None:
+    for row in ordered:
+        if not 0 <= row.start_ns <= _START_MAX_NS or row.start_ns % size_ns:
+            raise wrong(row.where, f"a start in ns since 1970 that is a multiple of {size_ns}", f"{row.start_ns}")
+    steps = Counter(two.start_ns - one.start_ns for one, two in pairwise(ordered) if one.symbol == two.symbol)
+    steps.pop(0, None)
+    if steps and (usual := steps.most_common(1)[0][0]) > size_ns * 2:
+        raise ConfigError(
+            f"training: expected bars {size_ns / NS_PER_SECOND:g} s apart in {data}, found most of them "
+            f"{usual / NS_PER_SECOND:g} s apart. Give --size, or other data."
+        )
+
+
+def _candle(row: Row, close: float | None) -> Candle | None:
+    """None for a quiet bar before the first price. `close` is that of the bar before."""
+    if row.prices is None:
+        return None if close is None else flat(close, is_complete=row.is_complete, quantity=0.0)
+    first, high, low, last = row.prices
+    if not all(isfinite(price) and 0.0 < price < _PRICE_MAX for price in row.prices):
+        raise wrong(row.where, "prices above zero", f"{row.prices}")
+    if not low <= min(first, last) <= max(first, last) <= high:
+        raise wrong(row.where, "open and close from low to high", f"open, high, low, close {row.prices}")
+    amounts = [one for one in (row.volume, row.quote_volume, row.buy_volume, row.trade_count) if one is not None]
+    if not all(isfinite(one) and one >= 0 for one in amounts):
+        raise wrong(row.where, "quantities from zero", f"{amounts}")
+    if row.buy_volume is not None and row.buy_volume > row.volume * (1.0 + 1e-9):
+        raise wrong(row.where, f"a taker buy volume of at most the volume, {row.volume}", f"{row.buy_volume}")
+    return Candle(
+        first, high, low, last, row.volume, row.quote_volume, row.buy_volume, row.trade_count, row.is_complete,
+        dict(row.venues),
+    )  # fmt: skip
