@@ -43,7 +43,7 @@ def train(
     until: Annotated[str | None, typer.Option(help="End of generated bars, UTC; now, on the minute")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model from bars, judge it, put it into the registry.  Example: sofia train --data bars.parquet --horizon 15.
+    """Train a model from bars, judge it, put it into the registry.  Example: sofia train --data FILE --horizon 15.
 
     It is not used before `sofia models activate`. Its card says how good it is, and in the first line whether it is
     better than the baselines. Exit code 1 where the data is damaged or too little: then nothing is written.
