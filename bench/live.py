@@ -1,7 +1,7 @@
 """The whole pipeline under a steady load: simulated exchanges at a given rate, every worker, both stores.
 
-What it gives: lag of every worker over time, latency from receipt to each stage, CPU, memory and open files of each
-process. Half an hour of it is a soak: memory's slope says whether a process grows.
+What it gives: lag of every worker over time, latency from receipt to each stage, bars scored, CPU, memory and open
+files of each process. Half an hour of it is a soak: memory's slope says whether a process grows.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 from bench.figures import Held, by_minute, growth
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
-from sofia_streams.ops.latency import Buckets, quantiles, read_stages
+from sofia_streams.ops.latency import Buckets, quantiles, read_page, read_stages
 from sofia_streams.ops.look.status import processes
 from sofia_streams.ops.namespaces import remove_namespace
 from sofia_streams.ops.supervision.alerts import Alerts
@@ -29,22 +29,39 @@ from sofia_streams.ops.workers import INPUTS, READERS, Lag
 from sofia_streams.settings import Settings
 
 _WARM_UP_S, _SAMPLE_S = 15.0, 5.0
+Prepare = Callable[[Settings], Awaitable[None]]
+"""What is put into the log before the workers start."""
+Warm = Callable[[Mapping[str, int]], Awaitable[None]]
+"""Waits, given the ports of the workers' pages by name, until what is to be measured goes on."""
 _PYTHON = {"simulator", *INPUTS}
 
 
+async def _nothing(_: object) -> None:
+    """Nothing to prepare, or to wait for."""
+
+
 async def run(
-    settings: Settings, data_dir: Path, say: Callable[[str], None], *, rate: float, seconds: float
+    settings: Settings,
+    data_dir: Path,
+    say: Callable[[str], None],
+    *,
+    rate: float,
+    seconds: float,
+    prepare: Prepare = _nothing,
+    warm: Warm = _nothing,
 ) -> dict[str, Any]:
     """`settings` has the addresses of running servers; `rate` is trades a second and venue. Leaves nothing behind."""
     port = pick_ports([0])[0]
     chosen = {"namespace": f"bench-{uuid.uuid4().hex[:8]}", "simulator_url": f"ws://{HOST}:{port}"}
     settings = settings.model_copy(update=chosen)
     await apply_topics(settings)
+    await prepare(settings)
     simulator = start_simulator(settings, data_dir, port, rate=rate, even=True)
     supervisor = Supervisor(list(INPUTS), settings, data_dir, Alerts(settings, say))
     try:
         say(f"warming up for {_WARM_UP_S:.0f} s")
         await asyncio.sleep(_WARM_UP_S)
+        await warm({kept.name: kept.settings.web_port for kept in supervisor.kept})
         return await _measure(settings, supervisor, data_dir, say, rate=rate, seconds=seconds)
     finally:
         supervisor.stop()
@@ -63,12 +80,12 @@ async def _measure(
 ) -> dict[str, Any]:
     ports = {kept.name: kept.settings.web_port for kept in supervisor.kept}
     running = {found["name"]: psutil.Process(found["pid"]) for found in processes(data_dir)}
-    before = await asyncio.to_thread(_stages, ports)
+    before, scored = await asyncio.to_thread(_stages, ports), await asyncio.to_thread(outcomes, ports["signals"])
     cpu_s = {name: sum(one.cpu_times()[:2]) for name, one in running.items()}
     began_s = time.monotonic()
     lags, held = await _watch(settings, running, say, seconds)
     elapsed_s = time.monotonic() - began_s
-    after = await asyncio.to_thread(_stages, ports)
+    after, later = await asyncio.to_thread(_stages, ports), await asyncio.to_thread(outcomes, ports["signals"])
     memory_mb = {name: round(found[-1].memory_mb) for name, found in held.items()}
     return {
         "rate_asked": rate * len(settings.crypto_exchanges),
@@ -76,6 +93,7 @@ async def _measure(
         "latency_ms": {
             stage: quantiles(_since(before.get(stage, {}), found)) for stage, found in sorted(after.items())
         },
+        "predictions": {name: found - scored.get(name, 0) for name, found in later.items()},
         "lag_records": lags,
         "lag_records_max": {name: max(one[name] for one in lags) for name in READERS},
         "cpu_percent": {
@@ -108,6 +126,17 @@ async def _watch(
 def _stages(ports: dict[str, int]) -> dict[str, Buckets]:
     """The buckets of every stage of every worker."""
     return {stage: found for port in ports.values() for stage, found in read_stages(port).items()}
+
+
+def outcomes(port: int) -> dict[str, int]:
+    """Bars that the signals worker scored, by class, and did not, by reason, since it started."""
+    found: dict[str, int] = {}
+    for family in read_page(port):
+        for sample in family.samples if family.name == "sofia_predictions" else ():
+            if sample.name.endswith("_total"):
+                outcome = sample.labels["outcome"]
+                found[outcome] = found.get(outcome, 0) + round(sample.value)
+    return found
 
 
 def _since(before: Buckets, after: Buckets) -> Buckets:

@@ -12,11 +12,15 @@ from typing import Annotated, Any
 import typer
 
 from bench import candles as candles_bench
+from bench import indicators as indicators_bench
 from bench import live as live_bench
 from bench import parse as parse_bench
+from bench import scoring as scoring_bench
+from bench import signals as signals_bench
 from bench import sinks as sinks_bench
 from bench.machine import machine
-from sofia_streams.cli.output import AsJson, interruptible, say, show
+from bench.signals_table import rows
+from sofia_streams.cli.output import AsJson, interruptible, say, show, show_rows
 from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.ops.stack import addressed
 from sofia_streams.settings import Settings, load_settings
@@ -113,3 +117,40 @@ def live(
     with _servers() as settings:
         result = asyncio.run(live_bench.run(settings, settings.data_dir, say, rate=rate, seconds=seconds))
         _show("live", about, result, as_json=as_json)
+
+
+_SIGNALS_PARTS = ("live", "scoring", "indicators", "training")
+
+
+@bench.command("signals")
+def signals(
+    only: Annotated[str, typer.Option(help="Of live, scoring, indicators, training, with commas")] = ",".join(
+        _SIGNALS_PARTS
+    ),
+    rate: Annotated[float, typer.Option(min=1, help="Trades a second and venue (live)")] = 1_000.0,
+    seconds: Annotated[float, typer.Option(min=5, help="Of live, once bars are scored")] = 60.0,
+    rounds: Rounds = 3,
+    bars: Annotated[int, typer.Option(min=2_000, help="Bars in a round (indicators)")] = 20_000,
+    as_json: AsJson = False,
+) -> None:
+    """Trade to prediction in the log; scoring and indicators against others.  Example: sofia bench signals --rounds 5.
+
+    Live: every worker, bars of a second, a model in force.
+    """
+    about, chosen, result = machine(), _chosen(only, _SIGNALS_PARTS), dict[str, Any]()
+    with interruptible("stopped; nothing is left behind"):
+        if "scoring" in chosen:
+            result["scoring"] = scoring_bench.run(say, rounds=rounds)
+        if "indicators" in chosen:
+            result["indicators"] = indicators_bench.run(say, rounds=rounds, bars=bars)
+        if "training" in chosen:
+            result["training"] = scoring_bench.deterministic(say)
+    if "live" in chosen:
+        with _servers() as settings:
+            run = signals_bench.run(settings, settings.data_dir, say, rate=rate, seconds=seconds)
+            result["live"] = asyncio.run(run)
+    if as_json:
+        _show("signals", about, result, as_json=True)
+    else:
+        show({"bench": "signals", "machine": about}, as_json=False)
+        show_rows("figures", rows(result), as_json=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 from collections.abc import Mapping
 
+from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from sofia_streams.embedded.ports import HOST
@@ -20,8 +21,8 @@ Buckets = dict[float, float]
 """Cumulative counts by upper bound in ms; the last bound is infinite."""
 
 
-def read_stages(port: int) -> dict[str, Buckets]:
-    """The buckets of every stage of one worker. Raises DependencyDown."""
+def read_page(port: int) -> list[Metric]:
+    """What one worker serves at /metrics. Raises DependencyDown."""
     connection = http.client.HTTPConnection(HOST, port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", "/metrics")
@@ -30,8 +31,13 @@ def read_stages(port: int) -> dict[str, Buckets]:
         raise DependencyDown(f"expected metrics at http://{HOST}:{port}/metrics, found {error!r}") from error
     finally:
         connection.close()
+    return [*text_string_to_metric_families(text)]
+
+
+def read_stages(port: int) -> dict[str, Buckets]:
+    """The buckets of every stage of one worker. Raises DependencyDown."""
     found: dict[str, Buckets] = {}
-    for family in text_string_to_metric_families(text):
+    for family in read_page(port):
         if family.name == "sofia_stage_ms":
             for sample in family.samples:
                 if sample.name.endswith("_bucket"):

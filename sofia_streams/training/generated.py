@@ -15,7 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from sofia_streams.core.features.sums import Sums
+from sofia_streams.core.features.sums import Window
 from sofia_streams.model import NS_PER_MINUTE
 from sofia_streams.scored import Candle
 from sofia_streams.training.bars import Bars
@@ -51,22 +51,25 @@ def _path(random: np.random.Generator, bars: int, sigma: float, pull: float) -> 
     shocks = random.standard_normal((bars, _STEPS)) / _STEPS**0.5
     wild = random.standard_normal(bars) * _WILDNESS
     path = np.empty((bars, _STEPS + 1))
-    level, close, window = 0.0, 1.0, Sums(_WINDOW)
+    level, close, window = 0.0, 1.0, Window(_WINDOW)
+    known: tuple[float, float] | None = None
     for number in range(bars):
         level = _PERSISTENCE * level + wild[number]
         deviation = sigma * float(np.exp(level))
-        drift = -pull * _z_score(window, close) / _STEPS
+        drift = -pull * _z_score(known, close) / _STEPS
         path[number, 0] = close
         path[number, 1:] = close * np.exp(deviation * np.cumsum(drift + shocks[number]))
         close = float(path[number, -1])
-        window.push(close)
+        known = window.push(close)
     return path
 
 
-def _z_score(window: Sums, close: float) -> float:
-    if not window.is_full or (spread := window.deviation()) == 0.0:
+def _z_score(known: tuple[float, float] | None, close: float) -> float:
+    """Of the mean and deviation of the window that `close` ends."""
+    if known is None or known[1] == 0.0:
         return 0.0
-    return max(-_CUT, min(_CUT, (close - window.mean()) / spread))
+    mean, deviation = known
+    return max(-_CUT, min(_CUT, (close - mean) / deviation))
 
 
 def _candles(random: np.random.Generator, path: Floats) -> list[Candle]:

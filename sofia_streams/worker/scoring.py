@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 import structlog
@@ -100,12 +100,12 @@ class Scoring:
         return shown
 
 
-def observe(headers: Mapping[str, bytes] | None, end_ns: int, _: object = None) -> None:
+def observe(headers: Iterable[tuple[str, bytes]] | Mapping[str, bytes] | None, end_ns: int, _: object = None) -> None:
     """A prediction is in the log now: how long since the record that closed its bar came in, and since the bar's end.
 
-    `headers` are those of the bar.
+    `headers` are those of the bar, as the client gives them: pairs, or None.
     """
-    received_ms = (headers or {}).get("received_ms")
+    received_ms = dict(headers or {}).get("received_ms")
     if received_ms is not None:
         now_ms = time.time() * 1e3
         metrics.STAGE_MS.labels("predicted").observe(now_ms - int(received_ms))

@@ -95,13 +95,12 @@ class Window(_Ring):
     def push(self, value: float) -> tuple[float, float] | None:
         """Mean and deviation (of the population, ddof 0) behind the next value; None before `size` of them."""
         exact = int(value * _SCALE)
-        at, values, total, spread = self._at, self._values, self._sum, self._spread
+        at, values, before = self._at, self._values, self._sum
         old = values[at]
-        if change := exact - old:
-            values[at] = exact
-            before = total
-            self._sum = total = before + change
-            self._spread = spread = spread + change * (self.size * (exact + old) - before - total)
+        values[at] = exact
+        change = exact - old
+        self._sum = total = before + change
+        self._spread = spread = self._spread + change * (self.size * (exact + old) - before - total)
         self._at = at + 1 if at < self._last else 0
         if self._missing and self._is_short():
             return None
@@ -109,31 +108,34 @@ class Window(_Ring):
         return total * unit, sqrt(spread) * unit
 
 
-class Tailed(Window):
-    """A window, and the root of the sum of squares over its last `tail` values."""
+class Tailed(_Ring):
+    """Root of the sum of squares over the last `tail` values, and deviation over the last `size`, which are more."""
 
-    __slots__ = ("_squares", "_tail")
+    __slots__ = ("_known", "_spread", "_squares", "_tail", "_unit")
 
     def __init__(self, size: int, tail: int) -> None:
-        self._tail = tail
+        self._tail, self._known = tail, size - tail
         super().__init__(size)
+        self._unit = _UNIT / sqrt(size * (size - 1))
 
     def _forget(self) -> None:
         super()._forget()
-        self._squares = 0
+        self._squares = self._spread = 0  # the latter as in `Window`
 
-    def root_of_squares(self) -> float | None:
-        """Of the tail; None of fewer values."""
-        return None if self._missing > self.size - self._tail else sqrt(self._squares) * _UNIT
-
-    def push(self, value: float) -> tuple[float, float] | None:
-        """As `Window` does."""
-        at, values = self._at, self._values
-        old = values[at - self._tail]
-        found = Window.push(self, value)
-        exact = values[at]
-        self._squares += (exact - old) * (exact + old)
-        return found
+    def push(self, value: float) -> tuple[float | None, float | None]:
+        """Both behind the next value, the deviation that of a sample (ddof 1); each None of fewer values."""
+        exact = int(value * _SCALE)
+        at, values, before = self._at, self._values, self._sum
+        tail, old = values[at - self._tail], values[at]
+        values[at] = exact
+        change = exact - old
+        self._sum = total = before + change
+        self._spread = spread = self._spread + change * (self.size * (exact + old) - before - total)
+        self._squares = squares = self._squares + (exact - tail) * (exact + tail)
+        self._at = at + 1 if at < self._last else 0
+        if self._missing and self._is_short():
+            return None if self._missing > self._known else sqrt(squares) * _UNIT, None
+        return sqrt(squares) * _UNIT, sqrt(spread) * self._unit
 
 
 class Correlation:

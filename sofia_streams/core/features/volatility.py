@@ -16,12 +16,12 @@ from sofia_streams.scored import Candle, Value
 class Volatility:
     """rv and vol_sigma."""
 
-    __slots__ = ("_changes", "_close", "_to_sigma", "warm_up")
+    __slots__ = ("_changes", "_close", "_root", "warm_up")
 
     def __init__(self, short: int, long: int) -> None:
         self._close: Value = None
         self._changes = Tailed(long, short)
-        self._to_sigma = long / sqrt(long - 1)
+        self._root = sqrt(long)
         self.warm_up = long + 1
 
     def update(self, candle: Candle) -> tuple[Value, ...]:
@@ -30,9 +30,8 @@ class Volatility:
         before, self._close = self._close, close
         if before is None:
             return None, None
-        change = log(close / before)
-        found = self._changes.push(change)
-        return self._changes.root_of_squares(), None if found is None else found[1] * self._to_sigma
+        realised, deviation = self._changes.push(log(close / before))
+        return realised, None if deviation is None else deviation * self._root
 
     def memory(self) -> list[float]:
         """The last close if there was one, then the log returns of the longer window."""
