@@ -1,4 +1,4 @@
-"""Holes in the log, filled over the venues' REST.   in gaps, bars   out trades, gaps   (ingest says what is missing)"""
+"""Holes in the log filled over REST, and what was before it.   in gaps, bars   out trades, gaps, bars (history)"""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from sofia_streams.errors import BadRecord
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.open_gaps import repeat_open_gaps
 from sofia_streams.ingest.rest.backfill import Backfill
+from sofia_streams.ingest.rest.history import WarmStart
 from sofia_streams.ingest.rest.kline_check import KlineCheck
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.logread import read_gaps
@@ -21,16 +22,18 @@ app = create_app("backfill", settings)
 log = TradeLog(settings)
 backfill = Backfill(settings, Names(settings.listings()), log)
 check = KlineCheck(settings, backfill, app.log_check.was_at_work_ns)
+warm_start = WarmStart(settings, log)
 
 
 @app.task
 async def run() -> None:
-    """Take up what is open, then fill and compare for ever."""
+    """Take up what is open, then fill, compare and write histories for ever."""
     async for gap in read_gaps(settings):
         backfill.remember(gap)
     async with log, asyncio.TaskGroup() as group:
         group.create_task(backfill.run(settings.crypto_exchanges))
         group.create_task(check.run())
+        group.create_task(warm_start.run())
         group.create_task(repeat_open_gaps(settings))
 
 
@@ -51,8 +54,13 @@ async def note_gaps(stream: Any) -> None:
 
 @app.agent(topic_on(app, topics.BARS, settings), name="note_bars")
 async def note_bars(stream: Any) -> None:
-    """What our own minutes hold."""
-    await note(stream, codec.decode_bars, check.note)
+    """What our own minutes hold, and where bars begin."""
+
+    def take(record: codec.InBars) -> None:
+        check.note(record)
+        warm_start.note(record)
+
+    await note(stream, codec.decode_bars, take)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.intake import Record
 from sofia_streams.logwrite import log_producer
 from sofia_streams.model import NS_PER_MS, Alert, Gap, Progress, Punctuation, Quarantined, Ticker, TradeBatch
+from sofia_streams.scored import History
 from sofia_streams.settings import Settings
 
 _UNACKNOWLEDGED_MAX = 5_000
@@ -68,6 +69,10 @@ class TradeLog:
                 await self._send(topics.TICKERS, record.symbol, record, record.received_ns)
             elif isinstance(record, Quarantined):
                 await self._send(topics.QUARANTINE, record.source, record, record.received_ns)
+
+    async def history(self, history: History) -> None:
+        """Say what venues' candles were before our own, in the partition of the symbol's bars."""
+        await self._send(topics.BARS, history.symbol, history, history.received_ns)
 
     async def report(self, progress: Progress) -> None:
         """Say what was counted so far."""

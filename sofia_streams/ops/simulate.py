@@ -16,9 +16,11 @@ from websockets.asyncio.server import serve
 from sofia_streams.capture import merged_frames
 from sofia_streams.embedded.ports import HOST
 from sofia_streams.errors import BadCapture, ConfigError, DependencyDown, NotWritten
+from sofia_streams.model import NS_PER_MS
 from sofia_streams.settings.values import unified_name
 from sofia_streams.simulator.control import SKEW_S_MAX
 from sofia_streams.simulator.faults import Fault
+from sofia_streams.simulator.history import Path as PricePath
 from sofia_streams.simulator.ledger import Ledger
 from sofia_streams.simulator.market import Market, Plan, skewed
 from sofia_streams.simulator.playback import Listed, in_a_row, listed_in, paced, played
@@ -84,13 +86,15 @@ def checked_plan(venues: str, symbols: str, rate: float, seed: int = 1, *, even:
 
 def generated(plan: Plan, *, skew_s: float = 0.0) -> Source:
     """A generated market from now on, for ever. Raises ConfigError."""
-    return _of_market(Market(plan, time.time_ns()), skew_s)
+    start_ns = time.time_ns()
+    return _of_market(Market(plan, start_ns), plan, start_ns, skew_s)
 
 
 def taped(plan: Plan, paths: Sequence[Path] = (), *, skew_s: float = 0.0) -> Source:
     """The tape of these captures (none: the one shipped) from now on, for ever. Raises BadCapture, ConfigError."""
     reels = read_reels(merged_frames(list(paths) or [TAPE]))
-    return _of_market(TapeMarket(plan, reels, time.time_ns()), skew_s)
+    start_ns = time.time_ns()
+    return _of_market(TapeMarket(plan, reels, start_ns), plan, start_ns, skew_s)
 
 
 def recorded(paths: Sequence[Path], *, speed: float | None = 1.0, loop: bool = False) -> Source:
@@ -110,14 +114,19 @@ def recorded(paths: Sequence[Path], *, speed: float | None = 1.0, loop: bool = F
     return Source(listed, sent, is_recording=True, is_patient=speed is None)
 
 
-def _of_market(market: Market | TapeMarket, skew_s: float) -> Source:
+def _of_market(market: Market | TapeMarket, plan: Plan, start_ns: int, skew_s: float) -> Source:
     if not -SKEW_S_MAX <= skew_s <= SKEW_S_MAX:
         raise ConfigError(f"simulate: expected a skew of at most a day either way, found {skew_s} s")
     listed: dict[tuple[str, str], set[str]] = defaultdict(set)
     for (venue, _), instrument in market.instruments.items():
         listed[venue, "spot"].add(instrument.listing)
     frozen = {place: frozenset(names) for place, names in listed.items()}
-    rest, skew_ns = Rest(market.instruments.values()), {venue: round(skew_s * 1e9) for venue, _ in listed}
+    skew_ns = {venue: round(skew_s * 1e9) for venue, _ in listed}
+    opened_ms = (start_ns + round(skew_s * 1e9)) // NS_PER_MS  # by the venues' clocks
+    paths = {
+        one.symbol: PricePath(one.symbol, one.opens_at, opened_ms, plan.seed) for one in market.instruments.values()
+    }
+    rest = Rest(market.instruments.values(), paths)
     return Source(frozen, lambda: encoded(skewed(market.events(), skew_ns)), skew_ns=skew_ns, rest=rest)
 
 

@@ -55,6 +55,7 @@ class SimulatedInstrument:
 
     def __init__(self, venue: str, symbol: str, start_ns: int, price: float | None = None) -> None:
         price = price_of(symbol) if price is None else price
+        self.opens_at = price
         self.venue, self.symbol = venue, symbol
         self.listing = VENUES[venue].to_listing(symbol, "spot")
         self.price_digits = _price_digits(venue, symbol, price)
@@ -69,7 +70,11 @@ class SimulatedInstrument:
 
     def price(self, value: float) -> Decimal:
         """The nearest tick, at least one."""
-        return Decimal(max(1, round(value * self._ticks_a_unit))).scaleb(-self.price_digits)
+        return Decimal(self.ticks(value)).scaleb(-self.price_digits)
+
+    def ticks(self, value: float) -> int:
+        """The same in ticks."""
+        return max(1, round(value * self._ticks_a_unit))
 
     def lots(self, quantity: float) -> int:
         """The nearest whole number of lots, at least one."""

@@ -79,7 +79,8 @@ class Pipeline:
 
     async def bars(self) -> dict[tuple[str, int, int], Bar]:
         """The last revision of each bar."""
-        records = [codec.decode_bar(data) async for data in whole_topic(self.settings, topics.BARS)]
+        found = [codec.decode_bar(data) async for data in whole_topic(self.settings, topics.BARS)]
+        records = [bar for bar in found if bar is not None]
         return {(bar.venue, bar.size_ns, bar.start_ns): bar for bar in records}
 
     def printed(self, venue: str) -> dict[str, Trade]:

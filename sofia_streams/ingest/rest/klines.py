@@ -156,11 +156,21 @@ async def klines_over(
     return [found[at_ns] for at_ns in sorted(found)]
 
 
+def serves(venue: str, market: Market, size: Size) -> bool:
+    """Whether a venue has candles of this size."""
+    source = _SOURCES.get(venue)
+    return source is not None and size in _sizes(source, venue, market)
+
+
+def _sizes(source: _Source, venue: str, market: Market) -> tuple[Size, ...]:
+    return source.sizes if market == "spot" or venue == "okx" else ("1m",)
+
+
 def _checked(venue: str, market: Market, size: Size, start_ns: int, end_ns: int) -> _Source:
     source = _SOURCES.get(venue)
     if source is None:
         raise ConfigError(f"klines: expected a venue of {', '.join(_SOURCES)}, found {venue[:40]!r}.")
-    sizes = source.sizes if market == "spot" or venue == "okx" else ("1m",)
+    sizes = _sizes(source, venue, market)
     if size not in sizes:
         raise ConfigError(f"klines: {venue} {market} has candles of {' and '.join(sizes)}, found {size!r}.")
     if not 0 <= start_ns < end_ns:
@@ -177,7 +187,7 @@ async def _ask(
         await load_instruments(rest.venue, rest.market, [symbol], listings=listings, place=place)  # says what is near
         raise
     try:
-        rows = [_kline(source, row) for row in source.rows_of(answer)]
+        rows = [_kline(source, row, page.step_ms * NS_PER_MS) for row in source.rows_of(answer)]
     except (ValueError, LookupError, TypeError) as error:
         frame = str(answer).encode()
         raise BadFrame(rest.venue, "rows of candles with plain numbers", repr(error), frame) from error
@@ -186,27 +196,37 @@ async def _ask(
     return rows
 
 
-def _kline(source: _Source, row: Sequence[Any]) -> Kline:
+def _kline(source: _Source, row: Sequence[Any], step_ns: int) -> Kline:
     """One row. Raises ValueError, LookupError, TypeError."""
     start, *prices, volume, quote, bought, count = [None if at is None else str(row[at]) for at in source.columns]
     opened, high, low, close = (_needed(price) for price in prices)
     if not 0 < low <= min(opened, close) <= max(opened, close) <= high:
         raise ValueError(f"expected low <= open, close <= high above zero, found {prices}")
+    start_ns = int(_needed(start)) * source.unit_ns
+    if start_ns % step_ns:
+        raise ValueError(f"expected a start where windows have theirs, found {start}")
     return Kline(
-        int(_needed(start)) * source.unit_ns,
+        start_ns,
         opened,
         high,
         low,
         close,
         _needed(volume),
-        exact(quote),
-        exact(bought),
+        _known(quote),
+        _known(bought),
         None if count is None else int(count),
     )
 
 
 def _needed(text: str | None) -> Decimal:
+    value = _known(text)
+    if value is None:
+        raise ValueError(f"expected a number from zero, found {text!r}")
+    return value
+
+
+def _known(text: str | None) -> Decimal | None:
     value = exact(text)
-    if value is None or value < 0:
+    if value is not None and value < 0:
         raise ValueError(f"expected a number from zero, found {text!r}")
     return value

@@ -1,8 +1,8 @@
 """The REST of four exchanges, as far as instruments, klines and trades go, each in its own paths, shapes and errors.
 
-Klines and trades are what this simulator printed, whether or not a fault kept it from the sockets; a minute without a
-trade has no kline (the real venues but Coinbase repeat the last price). Knows spot only. No socket: `server` carries
-the answers.
+Klines and trades are what this simulator printed, whether or not a fault kept it from the sockets; a window without a
+trade has no kline (the real venues but Coinbase repeat the last price). Klines from before it began are made up
+(`history`), where a path is given. Knows spot only. No socket: `server` carries the answers.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import parse_qs, urlsplit
 
 from sofia_streams.model import ParsedTrade
+from sofia_streams.simulator.history import PastCandles, Path
 from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest import binance, bybit, coinbase, okx
 from sofia_streams.simulator.rest.memory import Memory
@@ -31,10 +32,12 @@ _VENUES: dict[str, Callable[[Listed, str, Mapping[str, str]], Reply]] = {
 class Rest:
     """Answers for these instruments. What stands in `instead` is answered first, once each: a venue in trouble."""
 
-    def __init__(self, instruments: Iterable[SimulatedInstrument] = ()) -> None:
+    def __init__(self, instruments: Iterable[SimulatedInstrument] = (), paths: Mapping[str, Path] = {}) -> None:
+        """`paths` has what was before, by symbol."""
         self._listed: dict[str, dict[str, tuple[SimulatedInstrument, Memory]]] = {venue: {} for venue in _VENUES}
         for one in instruments:
-            self._listed[one.venue][one.listing] = (one, Memory(one))
+            past = PastCandles(one, paths[one.symbol]) if one.symbol in paths else None
+            self._listed[one.venue][one.listing] = (one, Memory(one, past))
         self.instead: deque[Reply] = deque()
         self.asked = dict.fromkeys(_VENUES, 0)
         """How many requests came, by venue, whatever the answer."""

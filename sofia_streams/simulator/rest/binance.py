@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from sofia_streams.model import NS_PER_MS, ParsedTrade
+from sofia_streams.simulator.candle import MINUTE_MS, SECOND_MS
 from sofia_streams.simulator.instrument import SimulatedInstrument
-from sofia_streams.simulator.rest.memory import MINUTE_MS, Memory
+from sofia_streams.simulator.rest.memory import Memory
 from sofia_streams.simulator.rest.replies import (
     MIN_NOTIONAL,
     BadParameter,
@@ -23,6 +24,7 @@ from sofia_streams.simulator.rest.replies import (
 from sofia_streams.venues.registry import VENUES
 
 _ROWS_MAX, _ROWS = 1_000, 500
+_SIZES_MS = {"1s": SECOND_MS, "1m": MINUTE_MS}
 
 
 def answer(listed: Mapping[str, tuple[SimulatedInstrument, Memory]], path: str, asked: Mapping[str, str]) -> Reply:
@@ -47,12 +49,13 @@ def answer(listed: Mapping[str, tuple[SimulatedInstrument, Memory]], path: str, 
 
 
 def _klines(memory: Memory, asked: Mapping[str, str]) -> Reply:
-    if asked.get("interval") != "1m":
+    size_ms = _SIZES_MS.get(asked.get("interval", ""))
+    if size_ms is None:
         return json_reply({"code": -1120, "msg": "Invalid interval."}, 400)
-    found, rows_max = memory.minutes_between(number(asked, "startTime"), number(asked, "endTime")), _limit(asked)
-    rows = found[:rows_max] if "startTime" in asked else found[-rows_max:]
+    span, is_from = (number(asked, "startTime"), number(asked, "endTime")), "startTime" in asked
+    rows = memory.candles(size_ms, *span, _limit(asked), newest=not is_from)
     return json_reply([
-        [one.start_ms, *ohlc(one), f"{one.volume:f}", one.start_ms + MINUTE_MS - 1, f"{one.quote:f}", one.count,
+        [one.start_ms, *ohlc(one), f"{one.volume:f}", one.start_ms + size_ms - 1, f"{one.quote:f}", one.trades,
          f"{one.bought:f}", f"{one.bought_quote:f}", "0"] for one in rows
     ])  # fmt: skip
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sofia_streams.simulator.candle import MINUTE_MS
 from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest.memory import Memory
 from sofia_streams.simulator.rest.replies import MIN_NOTIONAL, BadParameter, Reply, json_reply, limit, number, step
@@ -40,15 +41,14 @@ def _result(result: dict[str, Any]) -> Reply:
 def _candles(memory: Memory, asked: Mapping[str, str]) -> list[Any]:
     if asked.get("interval") != "1":
         raise BadParameter("interval", asked.get("interval"))
-    rows, before = [], None
-    for one in memory.minutes_between(None, None):  # this venue opens a minute at the close of the one before
+    rows, before, count = [], None, limit(asked, _CANDLES, _CANDLES_MAX)
+    low, high = number(asked, "start") or 0, number(asked, "end")
+    for one in memory.candles(MINUTE_MS, None, high, count + 1):  # it opens a minute at the close of the one before
         first = one.open if before is None else before
         prices = (first, max(first, one.high), min(first, one.low), one.close)
         rows.append([str(one.start_ms), *(f"{price:f}" for price in prices), f"{one.volume:f}", f"{one.quote:f}"])
         before = one.close
-    low, high = number(asked, "start") or 0, number(asked, "end")
-    chosen = [row for row in rows if low <= int(row[0]) and (high is None or int(row[0]) <= high)]
-    return chosen[::-1][: limit(asked, _CANDLES, _CANDLES_MAX)]
+    return [row for row in reversed(rows) if low <= int(row[0])][:count]
 
 
 def _trades(memory: Memory, asked: Mapping[str, str]) -> list[Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from sofia_streams.simulator.candle import MINUTE_MS
 from sofia_streams.simulator.instrument import SimulatedInstrument
-from sofia_streams.simulator.rest.memory import MINUTE_MS, Memory
+from sofia_streams.simulator.rest.memory import Memory
 from sofia_streams.simulator.rest.replies import BadParameter, Reply, json_reply, limit, moment_ms, number, step
 from sofia_streams.venues.registry import VENUES
 
@@ -36,7 +37,7 @@ def _candles(memory: Memory, asked: Mapping[str, str]) -> Reply:
         return json_reply({"message": "Unsupported granularity"}, 400)
     numbers = [
         f"[{one.start_ms // 1000},{one.low:f},{one.high:f},{one.open:f},{one.close:f},{one.volume:f}]"
-        for one in memory.minutes_between(from_ms, to_ms)[::-1][:_CANDLES_MAX]
+        for one in reversed(memory.candles(MINUTE_MS, from_ms, to_ms, _CANDLES_MAX))
     ]
     return Reply(200, f"[{','.join(numbers)}]")  # this venue sends bare numbers
 

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sofia_streams.model import NS_PER_MS, ParsedTrade
+from sofia_streams.simulator.candle import MINUTE_MS, SECOND_MS
 from sofia_streams.simulator.instrument import SimulatedInstrument
 from sofia_streams.simulator.rest.memory import Memory
 from sofia_streams.simulator.rest.replies import BadParameter, Reply, json_reply, limit, number, ohlc, step
 from sofia_streams.venues.registry import VENUES
 
 _CANDLES_MAX, _ROWS, _TRADES_MAX, _HISTORY_MAX = 300, 100, 500, 100
+_SIZES_MS = {"1s": SECOND_MS, "1m": MINUTE_MS}
 
 
 def answer(listed: Mapping[str, tuple[SimulatedInstrument, Memory]], path: str, asked: Mapping[str, str]) -> Reply:
@@ -35,14 +37,15 @@ def _data(rows: list[Any]) -> Reply:
 
 
 def _candles(memory: Memory, asked: Mapping[str, str]) -> Reply:
-    if asked.get("bar", "1m") != "1m":
+    size_ms = _SIZES_MS.get(asked.get("bar", "1m"))
+    if size_ms is None:
         raise BadParameter("bar", asked["bar"])
     older, newer = number(asked, "after"), number(asked, "before")
-    found = memory.minutes_between(None if newer is None else newer + 1, None if older is None else older - 1)
-    newest_ms = max(memory.minutes, default=0)
+    span = None if newer is None else newer + 1, None if older is None else older - 1
+    found, newest_ms = memory.candles(size_ms, *span, limit(asked, _ROWS, _CANDLES_MAX)), memory.newest_ms(size_ms)
     return _data([
         [str(one.start_ms), *ohlc(one), f"{one.volume:f}", f"{one.quote:f}", f"{one.quote:f}",
-         "0" if one.start_ms == newest_ms else "1"] for one in found[::-1][: limit(asked, _ROWS, _CANDLES_MAX)]
+         "0" if one.start_ms == newest_ms else "1"] for one in reversed(found)
     ])  # fmt: skip
 
 

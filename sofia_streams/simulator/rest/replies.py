@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from sofia_streams.simulator.candle import Candle
 from sofia_streams.simulator.instrument import SimulatedInstrument
-from sofia_streams.simulator.rest.memory import Minute
 
 MIN_NOTIONAL = "5"
 _JSON = {"Content-Type": "application/json"}
@@ -76,6 +76,6 @@ def step(one: SimulatedInstrument) -> str:
     return format(Decimal(1).scaleb(-one.lot_digits), "f")
 
 
-def ohlc(one: Minute) -> list[str]:
+def ohlc(one: Candle) -> list[str]:
     """Its prices as text."""
     return [f"{price:f}" for price in (one.open, one.high, one.low, one.close)]
