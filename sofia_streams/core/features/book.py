@@ -87,6 +87,10 @@ class Book:
             return self.nothing()
         return found
 
+    def pass_over(self, start_ns: int) -> None:
+        """A quiet window before the first price: it tells nothing, and does not come again."""
+        self.last_ns = start_ns
+
     def nothing(self) -> list[list[Value]]:
         """Values of which none is known."""
         return [[None] * len(one.features) for one in self.sets]

@@ -1,0 +1,52 @@
+"""Puts trained models in force and back, for the command line: checked first, so that no worker has to refuse one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sofia_streams.core.bars.windows import SIZES_NS
+from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.signals.predicting import Model
+from sofia_streams.scored import Activation, Refusal
+from sofia_streams.settings import Settings
+from sofia_streams.training.activation import activate, before_last, said_of_models
+from sofia_streams.training.registry import Registry
+
+
+async def activate_model(
+    settings: Settings, model_id: str, *, reason: str, from_ns: int | None = None
+) -> dict[str, Any]:
+    """Put a model in force for bars that end at `from_ns` or later (None: now); what was said, for people.
+
+    Raises BadModel for one that is damaged, of another bar size or other features, KafkaError.
+    """
+    stored = Registry(settings.models_folder()).load(model_id)
+    size_ns = SIZES_NS[settings.signals_bar_size]
+    Model(stored.scorer(), [base_set(size_ns), flow_set(size_ns)])
+    return shown(await activate(settings, stored, reason=reason, from_ns=from_ns))
+
+
+async def roll_back(settings: Settings, *, reason: str) -> dict[str, Any]:
+    """Put the model in force again that was before the last one. As `activate_model`; ConfigError where none was."""
+    before = before_last(await said_of_models(settings))
+    return await activate_model(settings, before.model_id, reason=reason)
+
+
+def shown(activation: Activation) -> dict[str, Any]:
+    """An activation for people and programs."""
+    return {
+        "schema": 1,
+        "model": activation.model_id,
+        "activation": activation.activation_id,
+        "from_ns": activation.from_ns,
+        "reason": activation.reason,
+    }
+
+
+def in_force_at(said: list[Activation | Refusal], now_ns: int) -> str | None:
+    """The model in force for a bar that ends then, by the records of `models`; None where there is none."""
+    refused = {one.activation_id for one in said if isinstance(one, Refusal)}
+    for one in reversed(said):
+        if isinstance(one, Activation) and one.from_ns <= now_ns and one.activation_id not in refused:
+            return one.model_id
+    return None

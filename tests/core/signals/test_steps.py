@@ -1,0 +1,226 @@
+"""Steps from bars to signals: each bar once, swaps by order, restarts and the future change nothing."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from signal_bars import BEGIN_NS, SETS, a_model, activation, bar, history, load, logs, minute
+
+from sofia_streams import codec
+from sofia_streams.core.features.sets import base_set
+from sofia_streams.core.signals.in_force import ChosenRow, chosen_key, in_force, with_activation, with_refusal
+from sofia_streams.core.signals.predicting import predict, signal_of
+from sofia_streams.core.signals.steps import Steps
+from sofia_streams.errors import BadModel
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar
+from sofia_streams.scored import Features, Prediction
+
+
+def steps(stored=None, confidence_min=0.6):
+    return Steps(SETS, load, confidence_min=confidence_min, stored=stored if stored is not None else {})
+
+
+def run(machine, records, first=0):
+    """Outputs by record, as they are written; and the rows of a table that took every row through its bytes."""
+    written, table = [], {}
+    for number, record in enumerate(records, first):
+        step = machine.apply(record, 0, f"bars/0/{number}")
+        written.append([codec.encode(one) for one in step.outputs or ()])
+        table |= {key: codec.decode_row(codec.encode(row)) for key, row in step.rows.items()}
+    return written, table
+
+
+def warm(machine, minutes=70):
+    run(machine, [record for at in range(minutes) for record in minute(at, 100 + at % 7 / 8)])
+
+
+@settings(max_examples=40)
+@given(logs(), st.data())
+def test_a_worker_that_comes_back_at_any_record_goes_on_as_if_never_stopped(records, data):
+    expected, table = run(steps(), records)
+    cut = data.draw(st.integers(0, len(records)))
+    before, stored = run(steps(), records[:cut])
+    after, changed = run(steps(stored), records[cut:], cut)
+    assert before + after == expected
+    assert {**stored, **changed} == table
+
+
+@settings(max_examples=40)
+@given(logs(), st.data())
+def test_records_that_are_taken_again_after_a_crash_give_no_second_output(records, data):
+    """State may be ahead of what was acknowledged: those records come once more."""
+    cut = data.draw(st.integers(0, len(records)))
+    back = data.draw(st.integers(0, cut))
+    _, stored = run(steps(), records[:cut])
+    again, changed = run(steps(stored), records[back:cut], back)
+    assert not any(again)
+    rest, _ = run(steps({**stored, **changed}), records[cut:], cut)
+    assert rest == run(steps(), records)[0][cut:]
+
+
+@settings(max_examples=40)
+@given(logs(), st.data())
+def test_cutting_the_log_off_anywhere_changes_nothing_that_was_written(records, data):
+    """Nothing looks ahead."""
+    cut = data.draw(st.integers(0, len(records)))
+    assert run(steps(), records[:cut])[0] == run(steps(), records)[0][:cut]
+
+
+@settings(max_examples=40)
+@given(logs())
+def test_every_consolidated_bar_has_one_of_each_output_and_nothing_else_has_any(records):
+    newest, expected = 0, []
+    for record in records:
+        is_new = isinstance(record, Bar) and record.venue == "all" and record.start_ns > newest
+        newest = record.start_ns if is_new else newest
+        expected.append(3 if is_new else 0)
+    assert [len(one) for one in run(steps(), records)[0]] == expected
+
+
+def test_a_swap_is_at_the_bar_that_ends_at_its_time_and_one_that_comes_late_at_the_next():
+    machine = steps()
+    warm(machine)
+    records = [activation("one", 0, 1), activation("two", 73, 2)]
+    records += [record for at in (70, 71, 72, 73) for record in minute(at, 100)]
+    records += [activation("three", 10, 3), *minute(74, 100)]
+    found = [codec.decode_scored(one[1]) for one in run(machine, records)[0] if one]
+    assert [one.model_id for one in found] == ["one", "one", "two", "two", "three"]
+    assert [one.start_ns for one in found] == [BEGIN_NS + at * NS_PER_MINUTE for at in (70, 71, 72, 73, 74)]
+
+
+def test_a_model_that_cannot_be_loaded_is_refused_once_and_the_one_before_goes_on():
+    machine = steps()
+    warm(machine)
+    refused = []
+    for record in [activation("one", 0, 1), activation("lost", 0, 2), *minute(70, 100), *minute(71, 100)]:
+        step = machine.apply(record, 0, "bars/0/1")
+        refused += step.refused
+        if step.outputs:
+            assert step.outputs[1].model_id == "one"
+    assert [one.activation.model_id for one in refused] == ["lost"]
+
+
+def test_where_no_model_could_be_loaded_it_says_so():
+    machine = steps()
+    warm(machine)
+    machine.apply(activation("lost", 0, 2), 0, "bars/0/1")
+    outputs = [machine.apply(record, 0, "bars/0/1").outputs for record in minute(70, 100)][-1]
+    assert outputs[1].abstention == "refused" and outputs[2].action == "abstain" and outputs[2].reason == "refused"
+
+
+def features(machine, record):
+    return machine.apply(record, 0, "bars/0/9").outputs[0]
+
+
+def test_each_reason_to_abstain():
+    machine = steps()
+    warm(machine)
+    model = a_model()
+    ready = features(machine, bar(70, 100))
+    assert predict(ready, model, "").abstention is None
+    assert predict(ready, None, "").abstention == "no model"
+    assert predict(features(machine, bar(71, 100, quality="gap")), model, "").abstention == "gap"
+    assert predict(features(machine, bar(72, 100, quality="stale")), model, "").abstention == "stale"
+    assert predict(features(machine, bar(73, None)), model, "").abstention == "no trades"
+    assert predict(features(machine, bar(90, 100)), model, "").abstention == "not ready"
+    old = a_model(expires_ns=ready.end_ns)
+    assert predict(ready, old, "").abstention is None
+    assert predict(features(machine, bar(91, 100)), old, "").abstention == "expired"
+
+
+@pytest.mark.parametrize(
+    ("tilt", "cost", "confidence_min", "said", "action"),
+    [
+        (3, 0.0, 0.6, "up", "buy"),
+        (-3, 0.0, 0.6, "down", "sell"),
+        (-3, 0.001, 0.6, "not up", "hold"),
+        (3, 0.0, 0.999, "up", "hold"),
+    ],
+)
+def test_a_signal_goes_with_a_prediction_that_is_confident_enough(tilt, cost, confidence_min, said, action):
+    machine = steps()
+    warm(machine)
+    prediction = predict(features(machine, bar(70, 100)), a_model(tilt=tilt, cost=cost), "bars/0/9")
+    signal = signal_of(prediction, bar(70, 100), confidence_min=confidence_min)
+    assert (prediction.prediction_class, signal.action) == (said, action)
+    assert prediction.confidence == signal.confidence >= 0.5
+    score = prediction.calibrated_score
+    assert prediction.confidence == (score if score > 0.5 else 1 - score)
+
+
+def test_a_model_of_other_bars_or_other_features_is_refused():
+    with pytest.raises(BadModel, match="SIGNALS_BAR_SIZE"):
+        a_model(sets=[base_set(NS_PER_SECOND)])
+    with pytest.raises(BadModel, match="expected features base of schema"):
+        a_model(schemas={"base": "0" * 16})
+    with pytest.raises(BadModel, match="no such set"):
+        a_model(schemas={"base": SETS[0].schema, "whales": "0" * 16})
+    with pytest.raises(BadModel, match=r"among the features, found base\.price"):
+        a_model(inputs=["base.price", *[f"base.{SETS[0].features[at].name}" for at in SETS[0].inputs][1:]])
+
+
+def test_history_makes_the_features_of_the_next_bar_ready_and_gives_no_output_itself():
+    machine = steps()
+    run(machine, [*minute(200, 100, quality="gap"), *minute(201, 100)])
+    step = machine.apply(history(range(80, 201)), 0, "bars/0/2")
+    assert step.outputs is None and list(step.rows) == ["spot|BTC/USDT"]
+    found = [machine.apply(record, 0, "bars/0/3").outputs for record in minute(202, 100)][-1][0]
+    assert found.sets["base"].is_ready and not found.sets["flow"].is_ready
+
+
+def test_symbols_and_partitions_are_apart():
+    machine = steps()
+    machine.apply(activation("one", 0, 1), 0, "bars/0/0")
+    for at in range(70):
+        for record in minute(at, 100 + at % 7 / 8):
+            machine.apply(record, 0, "bars/0/1")
+            machine.apply(msgspec.structs.replace(record, symbol="ETH/USDT"), 1, "bars/1/1")
+    one, other = (
+        machine.apply(bar(70, 100, symbol=symbol), place, "bars/0/2").outputs[1]
+        for symbol, place in (("BTC/USDT", 0), ("ETH/USDT", 1))
+    )
+    assert (one.abstention, other.abstention) == (None, "no model")
+
+
+def test_memory_that_is_damaged_begins_anew():
+    machine = steps()
+    warm(machine)
+    _, table = run(machine, minute(70, 100))
+    row = table["spot|BTC/USDT"]
+    broken = msgspec.structs.replace(row, memory=msgspec.structs.replace(row.memory, indicators=[[1.0]]))
+    found = features(steps({**table, "spot|BTC/USDT": broken}), bar(71, 100))
+    assert isinstance(found, Features) and not found.sets["base"].is_ready
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 300)), max_size=90), st.integers(0, 300))
+def test_what_is_kept_of_activations_never_changes_which_is_in_force(said, end):
+    """Of any bar not older than an hour before the newest activation."""
+    everything, row = [], ChosenRow()
+    for serial, (name, from_minute) in enumerate(said):
+        everything.append(activation(name, from_minute, serial))
+        row = with_activation(row, everything[-1])
+    assert with_activation(row, everything[-1]) == row if everything else True
+    assert len(row.activations) <= 64
+    if not everything or end < max(60, everything[-1].from_ns // NS_PER_MINUTE - BEGIN_NS // NS_PER_MINUTE - 59):
+        return
+    begun = [one for one in everything[-64:] if one.from_ns <= BEGIN_NS + end * NS_PER_MINUTE]
+    if begun:
+        assert in_force(row, BEGIN_NS + end * NS_PER_MINUTE) == begun[-1]
+
+
+def test_a_refused_activation_is_passed_over():
+    row = with_activation(with_activation(ChosenRow(), activation("one", 0, 1)), activation("two", 0, 2))
+    assert in_force(row, BEGIN_NS).model_id == "two"
+    assert in_force(with_refusal(row, "two@2"), BEGIN_NS).model_id == "one"
+    assert chosen_key(3) == "models/3"
+    assert isinstance(codec.decode_row(codec.encode(row)), ChosenRow)
+
+
+def test_outputs_read_back_are_the_same():
+    machine = steps()
+    warm(machine)
+    machine.apply(activation("one", 0, 1), 0, "bars/0/0")
+    for one in machine.apply(bar(70, 100), 0, "bars/0/1").outputs:
+        assert codec.decode_scored(codec.encode(one)) == one
+        if isinstance(one, Prediction):
+            assert one.raw_score is not None
