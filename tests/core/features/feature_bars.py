@@ -11,6 +11,7 @@ import pytest
 
 from sofia_streams.core.features.book import candle_of, feature_values
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Bar
+from sofia_streams.scored import Candle
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "ohlcv"
 """Klines of exchanges, of no licence of ours: not part of the repository."""
@@ -54,3 +55,20 @@ def real_bars(name="binance-um-1m/LINKUSDT-1m-2026-02.csv.gz", most=None):
                 *(Decimal(row[key]) for key in ("open", "high", "low", "close", "volume", "quote_volume")),
                 Decimal(row["taker_buy_volume"]), int(row["count"]), None, "", "",
             )  # fmt: skip
+
+
+def real_candles(name, most=None):
+    """Real bars as candles, whatever their size; with flow where the venue tells. Skips where they are not there."""
+    path = REAL / name
+    if not path.exists():
+        pytest.skip(f"needs real klines in {name} beside the checkout")
+    with gzip.open(path, "rt") as lines:
+        return [_candle(row) for row in islice(csv.DictReader(lines), most)]
+
+
+def _candle(row):
+    flow = (
+        [float(row[key]) for key in ("quote_volume", "taker_buy_volume")] if "taker_buy_volume" in row else [None] * 2
+    )
+    count = int(row["count"]) if "count" in row else None
+    return Candle(*(float(row[key]) for key in ("open", "high", "low", "close", "volume")), *flow, count)
