@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Iterator
@@ -106,7 +107,7 @@ def _until_ns(until: str | None) -> int:
 def _registry(settings: Settings) -> Registry:
     from sofia_streams.training.registry import Registry
 
-    return Registry(settings.data_dir / "models")
+    return Registry(settings.models_folder())
 
 
 @contextmanager
@@ -170,6 +171,42 @@ def _listed(registry: Registry, name: str) -> dict[str, object]:
         "is_better": card.is_better, "is_synthetic": document.is_synthetic, "auc": round(test["auc"].value, 4),
         "ece": round(test["ece"].value, 4), "sha256": stored.sha256, "damage": None,
     }  # fmt: skip
+
+
+@models.command("activate")
+def activate_model(
+    model_id: Annotated[str, typer.Argument(help="As `sofia models list` has it")],
+    start: Annotated[str | None, typer.Option("--from", help="For bars that end then or later, UTC; now")] = None,
+    reason: Annotated[str, typer.Option(help="Kept with the record")] = "by command",
+    as_json: AsJson = False,
+) -> None:
+    """Put a model in force.  Example: sofia models activate forward-1772323200-0a1b2c3d.
+
+    Said in the log, in order with the bars: every worker swaps at the same one, and a replay too. Bars that are scored
+    already are not scored anew. Exit code 1 for a model that is damaged, or of other bars or features.
+    """
+    from sofia_streams.ops.models import activate_model as put
+    from sofia_streams.ops.supervision.running import running_or_configured
+    from sofia_streams.ops.times import utc_ns
+
+    with wrong_use():
+        from_ns = utc_ns(start, "--from") if start else None
+    show(asyncio.run(put(running_or_configured(), model_id, reason=reason, from_ns=from_ns)), as_json=as_json)
+
+
+@models.command("rollback")
+def rollback(
+    reason: Annotated[str, typer.Option(help="Kept with the record")] = "rolled back by command",
+    as_json: AsJson = False,
+) -> None:
+    """Put the model in force again that was before.  Example: sofia models rollback --reason "too many signals".
+
+    Exit code 1 where none was, or it cannot be loaded.
+    """
+    from sofia_streams.ops.models import roll_back
+    from sofia_streams.ops.supervision.running import running_or_configured
+
+    show(asyncio.run(roll_back(running_or_configured(), reason=reason)), as_json=as_json)
 
 
 @models.command("show")

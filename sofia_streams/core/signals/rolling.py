@@ -75,7 +75,11 @@ class Rolling:
         venues = self._closes.get(bar.start_ns, {})
         self._closes = {start_ns: closes for start_ns, closes in self._closes.items() if start_ns > bar.start_ns}
         candle = candle_of(bar, venues, self.book.close)
-        found = self.book.pass_over(bar.start_ns) if candle is None else self.book.take(bar.start_ns, candle)
+        found = None
+        if candle is None:
+            self.book.pass_over(bar.start_ns)
+        else:
+            found = self.book.take(bar.start_ns, candle)
         values = feature_values(self.book.sets, self.book.nothing() if found is None else found)
         return Features(bar.market, bar.symbol, bar.size_ns, bar.start_ns, bar.quality, candle, values)
 
