@@ -143,14 +143,41 @@ def _joined(scores: Mapping[ModelType, Floats], weights: Mapping[ModelType, floa
 
 
 def _calibration(raw: Floats, labels: Ints, horizon_bars: int) -> Calibration:
-    """Isotonic knots. None says 0 or 1: each keeps as far from them as a bin's labels can tell."""
+    """Isotonic knots, taken as far as they help: a share of the way from the raw score to the isotonic value.
+
+    The share surprises least when each half of the slice, in order of time, judges what the other half has taught:
+    where the base rate moves from one stretch to the next, isotonic values alone would carry the last one's on.
+    """
+    middle = len(raw) // 2
+    halves = (slice(0, middle - horizon_bars), slice(middle, None))
+    taught = [_isotonic(raw[half], labels[half], horizon_bars) for half in halves]
+
+    def surprises(share: float) -> float:
+        judged = zip(taught, reversed(halves), strict=True)
+        return sum(surprise(_part_way(share, *one, raw[half]), labels[half]) for one, half in judged)
+
+    share = min((number / (_STEPS - 1) for number in range(_STEPS)), key=surprises)
+    scores, values = _isotonic(raw, labels, horizon_bars)
+    rising = np.maximum.accumulate(_part_way(share, scores, values, scores))  # rounding may break a tie
+    return Calibration(scores.tolist(), np.clip(rising, 0.0, 1.0).tolist())
+
+
+def _part_way(share: float, scores: Floats, values: Floats, raw: Floats) -> Floats:
+    """From the raw scores to the isotonic values; beyond the outer knots it stands still."""
+    known = np.clip(raw, scores[0], scores[-1])
+    found: Floats = known + share * (np.interp(known, scores, values) - known)
+    return found
+
+
+def _isotonic(raw: Floats, labels: Ints, horizon_bars: int) -> tuple[Floats, Floats]:
+    """Knots, from the lowest score to the highest. None says 0 or 1: as far from them as a bin's labels can tell."""
     bins = min(_BINS_MAX, max(_BINS_MIN, len(raw) // (horizon_bars * _BIN_LABELS)))
     found = reliability(raw, labels, bins)
     isotonic = IsotonicRegression(out_of_bounds="clip", y_min=0.0, y_max=1.0)
     isotonic.fit([one.probability for one in found], [one.frequency for one in found], [one.rows for one in found])
     least = 1.0 / (max(1.0, len(raw) / len(found) / horizon_bars) + 2.0)
-    values = np.clip(isotonic.y_thresholds_, least, 1.0 - least)
-    return Calibration(isotonic.X_thresholds_.tolist(), values.tolist())
+    scores = np.unique([raw.min(), *(one.probability for one in found), raw.max()])
+    return scores, np.clip(isotonic.predict(scores), least, 1.0 - least)
 
 
 def _importance(members: Members, weights: Mapping[ModelType, float], names: Sequence[str]) -> dict[str, float]:

@@ -7,7 +7,7 @@ Source: Lopez de Prado, Advances in Financial Machine Learning, chapter 7.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -31,20 +31,11 @@ class Split(NamedTuple):
     test: Ints
 
 
-def split(data: Dataset, *, embargo_ns: int, shares: Sequence[float] = SHARES) -> Split:
+def split(data: Dataset, *, embargo_ns: int) -> Split:
     """Four slices by time. Raises ConfigError where one has under `ROWS_MIN` rows or one class only (but the test)."""
     first_ns, last_ns = int(data.start_ns.min()), int(data.start_ns.max())
-    edges = [first_ns + round((last_ns - first_ns) * share) for share in np.cumsum([0.0, *shares])]
-    edges[-1] = last_ns + 1
-    found = [_rows(data, from_ns, until_ns, embargo_ns) for from_ns, until_ns in pairwise(edges)]
-    for name, rows in zip(SLICES, found, strict=True):
-        classes = len(np.unique(data.labels[rows]))
-        if len(rows) < ROWS_MIN or (classes < 2 and name != "test"):
-            raise ConfigError(
-                f"training: expected at least {ROWS_MIN} rows of both outcomes to {name} with, found {len(rows)} of "
-                f"{classes} outcome(s). Give more history, a shorter horizon, or a lower cost."
-            )
-    return Split(*found)
+    test_ns = first_ns + round((last_ns - first_ns) * (1.0 - SHARES[-1]))
+    return _cut(data, test_ns, last_ns + 1, embargo_ns)
 
 
 def walk_forward(data: Dataset, *, folds: int, embargo_ns: int) -> Iterator[Split]:
@@ -53,22 +44,28 @@ def walk_forward(data: Dataset, *, folds: int, embargo_ns: int) -> Iterator[Spli
 
     Raises ConfigError as `split`.
     """
-    if not folds:
-        return
     first_ns, last_ns = int(data.start_ns.min()), int(data.start_ns.max())
     half_ns = first_ns + (last_ns - first_ns) // 2
-    step_ns = (last_ns - half_ns) // folds
-    for number in range(folds):
-        until_ns = half_ns + step_ns * (number + 1)
-        rows = np.flatnonzero(data.start_ns < until_ns)
-        share = step_ns / (until_ns - first_ns)
-        shares = [one * (1.0 - share) / (1.0 - SHARES[-1]) for one in SHARES[:-1]]
-        parts = split(data.at(rows), embargo_ns=embargo_ns, shares=[*shares, share])
-        yield Split(*(rows[part] for part in parts))
+    edges = [half_ns + (last_ns + 1 - half_ns) * number // max(1, folds) for number in range(folds + 1)]
+    for test_ns, until_ns in pairwise(edges):
+        yield _cut(data, test_ns, until_ns, embargo_ns)
 
 
-def _rows(data: Dataset, from_ns: int, until_ns: int, embargo_ns: int) -> Ints:
-    is_inside = (data.start_ns >= from_ns) & (data.known_ns <= until_ns - embargo_ns)
-    if until_ns > int(data.start_ns.max()):  # the last slice: nothing comes behind it
-        is_inside = data.start_ns >= from_ns
-    return np.flatnonzero(is_inside)
+def _cut(data: Dataset, test_ns: int, until_ns: int, embargo_ns: int) -> Split:
+    """The test slice begins at `test_ns`; what comes before is shared out."""
+    first_ns = int(data.start_ns.min())
+    shares = np.cumsum([0.0, *SHARES[:-1]]) / sum(SHARES[:-1])
+    edges = [*(first_ns + round((test_ns - first_ns) * share) for share in shares[:-1]), test_ns]
+    found = [
+        np.flatnonzero((data.start_ns >= from_ns) & (data.known_ns <= to_ns - embargo_ns))
+        for from_ns, to_ns in pairwise(edges)
+    ]
+    found.append(np.flatnonzero((data.start_ns >= test_ns) & (data.start_ns < until_ns)))
+    for name, rows in zip(SLICES, found, strict=True):
+        classes = len(np.unique(data.labels[rows]))
+        if len(rows) < ROWS_MIN or (classes < 2 and name != "test"):
+            raise ConfigError(
+                f"training: expected at least {ROWS_MIN} rows of both outcomes to {name} with, found {len(rows)} of "
+                f"{classes} outcome(s). Give more history, a shorter horizon, or a lower cost."
+            )
+    return Split(*found)

@@ -51,25 +51,22 @@ def _path(random: np.random.Generator, bars: int, sigma: float, pull: float) -> 
     shocks = random.standard_normal((bars, _STEPS)) / _STEPS**0.5
     wild = random.standard_normal(bars) * _WILDNESS
     path = np.empty((bars, _STEPS + 1))
-    level, close, window = 0.0, 1.0, Window(_WINDOW)
-    known: tuple[float, float] | None = None
+    level, close, score, window = 0.0, 1.0, 0.0, Window(_WINDOW)
     for number in range(bars):
         level = _PERSISTENCE * level + wild[number]
         deviation = sigma * float(np.exp(level))
-        drift = -pull * _z_score(known, close) / _STEPS
+        drift = -pull * score / _STEPS
         path[number, 0] = close
         path[number, 1:] = close * np.exp(deviation * np.cumsum(drift + shocks[number]))
         close = float(path[number, -1])
-        known = window.push(close)
+        score = _z_score(window.push(close), close)
     return path
 
 
 def _z_score(known: tuple[float, float] | None, close: float) -> float:
-    """Of the mean and deviation of the window that `close` ends."""
     if known is None or known[1] == 0.0:
         return 0.0
-    mean, deviation = known
-    return max(-_CUT, min(_CUT, (close - mean) / deviation))
+    return max(-_CUT, min(_CUT, (close - known[0]) / known[1]))
 
 
 def _candles(random: np.random.Generator, path: Floats) -> list[Candle]:
