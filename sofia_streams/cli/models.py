@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sofia_streams.cli.output import AsJson, interruptible, say, show, show_rows, wrong_use
+from sofia_streams.cli.progress import drawn
 from sofia_streams.errors import BadModel
 
 if TYPE_CHECKING:
     from sofia_streams.settings import Settings
     from sofia_streams.training.card import Card
     from sofia_streams.training.registry import Registry, Stored
-    from sofia_streams.training.run import Order, Report
+    from sofia_streams.training.run import Order
 
 models = typer.Typer(help="Trained models and their cards.", no_args_is_help=True)
 _BPS = 1e-4
@@ -57,7 +55,7 @@ def train(
     size = size or settings.signals_bar_size
     order = _order(settings, size, horizon, label, (cost_bps, fee_bps), sets, folds)
     generation = Generation(bars, seed, _until_ns(until))
-    with interruptible("stopped; nothing was written"), _drawn() as report:
+    with interruptible("stopped; nothing was written"), drawn() as report:
         report("reading", 0, 1)
         found = read(data, settings, size, days, generation)
         stored, card = run(found, order, _registry(settings), report)
@@ -108,37 +106,6 @@ def _registry(settings: Settings) -> Registry:
     from sofia_streams.training.registry import Registry
 
     return Registry(settings.models_folder())
-
-
-@contextmanager
-def _drawn() -> Iterator[Report]:
-    """Progress on stderr: a bar on a terminal, a line for each stage elsewhere."""
-    if not sys.stderr.isatty():
-        said: list[str] = []
-
-        def tell(stage: str, done: int, total: int) -> None:
-            if stage not in said:
-                said.append(stage)
-                say(stage)
-
-        yield tell
-        return
-    from rich import progress as parts
-    from rich.console import Console
-
-    columns = ("{task.description:16}", parts.BarColumn(), parts.TaskProgressColumn(), parts.TimeElapsedColumn())
-    with parts.Progress(*columns, console=Console(stderr=True)) as drawn:
-        tasks: dict[str, parts.TaskID] = {}
-
-        def draw(stage: str, done: int, total: int) -> None:
-            for name, task in tasks.items():
-                if name != stage:
-                    drawn.update(task, completed=1, total=1)
-            if stage not in tasks:
-                tasks[stage] = drawn.add_task(stage)
-            drawn.update(tasks[stage], completed=done, total=total)
-
-        yield draw
 
 
 @models.command("list")

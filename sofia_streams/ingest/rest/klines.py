@@ -162,6 +162,11 @@ def serves(venue: str, market: Market, size: Size) -> bool:
     return source is not None and size in _sizes(source, venue, market)
 
 
+def check_serves(venue: str, market: Market, size: Size) -> None:
+    """Raises ConfigError where a venue has no candles of this size."""
+    _checked(venue, market, size, 0, 1)
+
+
 def _sizes(source: _Source, venue: str, market: Market) -> tuple[Size, ...]:
     return source.sizes if market == "spot" or venue == "okx" else ("1m",)
 
