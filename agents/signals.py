@@ -23,7 +23,7 @@ from sofia_streams.worker.scoring import Scoring, Shelf, observe, told_of
 from tables.rolling_features import rolling_features_table
 
 settings = load_settings()
-app = create_app("signals", settings)
+app = create_app("signals", settings, is_prompt=True)
 bars = topic_on(app, topics.BARS, settings)
 features, predictions, signals, models, alerts = (
     topic_on(app, topic, settings)

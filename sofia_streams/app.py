@@ -29,7 +29,7 @@ from sofia_streams.worker.deferred import DeferredTable, ReadableTopic
 from sofia_streams.worker.log_check import LogCheck
 from sofia_streams.worker.loop_watch import LoopWatch
 from sofia_streams.worker.sink import Item, Sink
-from sofia_streams.worker.transport import PromptTransport
+from sofia_streams.worker.transport import FETCH_BYTES_MIN, PromptTransport
 
 try:
     import uvloop
@@ -110,8 +110,11 @@ _SAME: dict[str, Any] = {
 """What is the same for every worker."""
 
 
-def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> faust.App:
+def create_app(worker: str, settings: Settings, *, reads_log: bool = True, is_prompt: bool = False) -> faust.App:
     """The app of one worker; one that does not read the log has no consumer group.
+
+    `is_prompt`: records are few and somebody waits for what they cause, so each is fetched as it comes and what it
+    causes is sent at once. Costs a fetch a record.
 
     Raises ConfigError when no broker address is set, or the system allows too few open files.
     """
@@ -130,8 +133,9 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True) -> fa
         web_enabled=settings.web_port > 0,
         logging_config=logging_config,
         datadir=settings.data_dir / "faust",
-        **_SAME,
+        **{**_SAME, **({"producer_linger": 0.0} if is_prompt else {})},
     )
+    app.fetch_bytes_min = 1 if is_prompt else FETCH_BYTES_MIN
     app.log_check = LogCheck(settings, app.conf.id)
     app.transport = PromptTransport(app.conf.broker_consumer, app)
     app.producer_only = not reads_log

@@ -43,7 +43,7 @@ from sofia_streams.worker.trail import Changed, Marks, extended, mark_of, to_tex
 _log = structlog.get_logger("transport")
 FETCH_MS_MAX = 20
 FETCH_BYTES_MIN = 64 * 1024
-"""A fetch returns when it has so much, or after FETCH_MS_MAX with what there is."""
+"""A fetch returns when it has so much (less for a prompt worker), or after FETCH_MS_MAX with what there is."""
 _LOOK_S = 20.0
 """Below Faust's own timeout of the seek, which would end its recovery in silence and leave the worker idle for ever."""
 _CHANGED = (
@@ -75,7 +75,7 @@ class PromptThread(driver.AIOKafkaConsumerThread):
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
         consumer._fetch_max_wait_ms = FETCH_MS_MAX  # both are read when it starts
-        consumer._fetch_min_bytes = FETCH_BYTES_MIN
+        consumer._fetch_min_bytes = transport.app.fetch_bytes_min
         commit = consumer.commit
 
         async def commit_with_marks(offsets: Mapping[Any, Any]) -> None:
