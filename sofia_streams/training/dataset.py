@@ -144,7 +144,10 @@ def build(seen: Iterable[Seen], sets: Sequence[FeatureSet], rule: Rule) -> Datas
     """Of windows of any number of symbols; those of one symbol ascending. Raises ConfigError where no row is left."""
     by_symbol: dict[str, _Rows] = {}
     for one in seen:
-        by_symbol.setdefault(one.symbol, _Rows(sets, rule)).take(one.start_ns, one.candle)
+        rows = by_symbol.get(one.symbol)
+        if rows is None:
+            rows = by_symbol[one.symbol] = _Rows(sets, rule)
+        rows.take(one.start_ns, one.candle)
     left_out: dict[str, int] = {}
     found = []
     for symbol, rows in by_symbol.items():

@@ -3,7 +3,7 @@
 Returns have a volatility that clusters (its logarithm is an AR(1) process). The planted effect is a pull back to the
 mean: each bar's expected return is -`PULL` times its deviation times the z-score of the last close within the last 20,
 cut at 3: the feature `zscore_20` of the base set. Nothing else can be predicted. Pure: the same arguments give the same
-bars on every machine that computes float64 as IEEE 754 says.
+bars, but for a last bit of `exp` on processors of another kind.
 
 What it does not do: look like any real market; what is trained on it says so everywhere (`is_synthetic`).
 """
@@ -29,6 +29,8 @@ _PERSISTENCE, _WILDNESS = 0.98, 0.08
 _STEPS = 4
 """Moves within one bar: they make its high and low."""
 _WINDOW, _CUT = 20, 3.0
+_VENUES, _APART = ("one", "two"), 5e-5
+"""Venues whose closes stand beside a bar's, so far from it as a fraction."""
 
 
 def generate(
@@ -75,8 +77,10 @@ def _candles(random: np.random.Generator, path: Floats) -> list[Candle]:
     volumes = np.exp(random.standard_normal(bars) * 0.5) * (1.0 + moves / moves.mean())
     bought = volumes * np.clip(0.5 + 0.1 * random.standard_normal(bars), 0.0, 1.0)
     counts = 1 + np.floor(volumes * 20.0).astype(int)
+    apart = path[:, -1:] * (1.0 + _APART * random.standard_normal((bars, len(_VENUES))))
+    venues = [dict(zip(_VENUES, closes, strict=True)) for closes in apart.tolist()]
     found = zip(
         path[:, 0].tolist(), path.max(axis=1).tolist(), path.min(axis=1).tolist(), path[:, -1].tolist(),
         volumes.tolist(), (volumes * path.mean(axis=1)).tolist(), bought.tolist(), counts.tolist(), strict=True,
     )  # fmt: skip
-    return [Candle(*one) for one in found]
+    return [Candle(*one, venues=closes) for one, closes in zip(found, venues, strict=True)]

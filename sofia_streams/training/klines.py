@@ -12,8 +12,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
+from sofia_streams.core.scoring.labels import Prices
 from sofia_streams.errors import ConfigError
-from sofia_streams.training.bars import Prices, Row, number, wrong
+from sofia_streams.training.bars import Row, number, wrong
 
 SUFFIXES = (".csv", ".csv.gz")
 _NEEDED = ("open", "high", "low", "close", "volume")

@@ -20,6 +20,8 @@ from math import sqrt
 from typing import Literal, NamedTuple
 
 LabelKind = Literal["forward", "barrier"]
+Prices = tuple[float, float, float, float]
+"""Open, high, low, close."""
 BARRIER_SIGMAS = 1.0
 
 
@@ -41,13 +43,12 @@ class Outcome(NamedTuple):
 
 
 class _Open:
-    """A bar whose label is not known yet."""
+    """A bar whose label is not known yet; `number` counts the labeller's bars."""
 
-    __slots__ = ("bars", "entry", "lower", "start_ns", "upper", "width")
+    __slots__ = ("entry", "lower", "number", "start_ns", "upper", "width")
 
-    def __init__(self, start_ns: int, width: float) -> None:
-        self.start_ns, self.width = start_ns, width
-        self.bars = 0
+    def __init__(self, start_ns: int, number: int, width: float) -> None:
+        self.start_ns, self.number, self.width = start_ns, number, width
         self.entry = self.upper = self.lower = 0.0
 
 
@@ -56,31 +57,26 @@ class Labeller:
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
+        self._number = 0
         self._open: deque[_Open] = deque()
 
-    def take(
-        self, start_ns: int, prices: tuple[float, float, float, float], sigma: float | None
-    ) -> list[Outcome]:
-        """The next bar (open, high, low, close) and the outcomes that it settles, oldest first.
+    def take(self, start_ns: int, prices: Prices, sigma: float | None) -> list[Outcome]:
+        """The next bar and the outcomes that it settles, oldest first.
 
         `sigma` is the deviation of one bar's return as known behind this bar; without it the bar gets no barrier label.
-        Windows are handed over without a hole: one that is missing ends what is open (`forget`).
+        Windows are handed over without a hole: one that is missing ends what is open (`forget`). A quiet one repeats
+        the close before it.
         """
-        settled, still_open = [], deque[_Open]()
-        for one in self._open:
-            if one.bars == 0:
-                self._enter(one, prices[0])
-            one.bars += 1
-            outcome = self._settled(one, prices)
-            if outcome is None:
-                still_open.append(one)
-            else:
-                settled.append(outcome)
-        self._open = still_open
+        if self._open and self._open[-1].number == self._number:
+            self._enter(self._open[-1], prices[0])
+        self._number += 1
+        settled = self._touched(prices) if self.rule.kind == "barrier" else []
+        if self._open and self._number - self._open[0].number >= self.rule.horizon_bars:
+            settled.append(self._expired(self._open.popleft(), prices[3]))
         if self.rule.kind == "forward" or sigma is not None:
             width = max(self.rule.cost, BARRIER_SIGMAS * (sigma or 0.0) * sqrt(self.rule.horizon_bars))
-            self._open.append(_Open(start_ns, width))
-        return settled
+            self._open.append(_Open(start_ns, self._number, width))
+        return sorted(settled)
 
     def forget(self) -> None:
         """Give up what is open: its bars are not known to follow each other."""
@@ -90,14 +86,19 @@ class Labeller:
         one.entry = price
         one.upper, one.lower = price * (1.0 + one.width), price * (1.0 - one.width)
 
-    def _settled(self, one: _Open, prices: tuple[float, float, float, float]) -> Outcome | None:
-        opened, high, low, close = prices
+    def _touched(self, prices: Prices) -> list[Outcome]:
+        """Bars of which this one touches a barrier; they are open no longer."""
+        opened, high, low, _ = prices
+        touched = [one for one in self._open if low <= one.lower or high >= one.upper]
+        if touched:
+            self._open = deque(one for one in self._open if low > one.lower and high < one.upper)
+        found = []
+        for one in touched:
+            is_lower = low <= one.lower
+            price = min(one.lower, opened) if is_lower else max(one.upper, opened)
+            found.append(Outcome(one.start_ns, int(not is_lower), price / one.entry - 1.0, self._number - one.number))
+        return found
+
+    def _expired(self, one: _Open, close: float) -> Outcome:
         change = close / one.entry - 1.0
-        if self.rule.kind == "barrier":
-            if low <= one.lower:
-                return Outcome(one.start_ns, 0, min(one.lower, opened) / one.entry - 1.0, one.bars)
-            if high >= one.upper:
-                return Outcome(one.start_ns, 1, max(one.upper, opened) / one.entry - 1.0, one.bars)
-        if one.bars < self.rule.horizon_bars:
-            return None
-        return Outcome(one.start_ns, int(change > self.rule.cost), change, one.bars)
+        return Outcome(one.start_ns, int(change > self.rule.cost), change, self._number - one.number)
