@@ -112,7 +112,7 @@ def _trained(seed: int, size_ns: int) -> tuple[Document, str]:
 def stored_model(settings: Settings, seed: int, size_ns: int = NS_PER_MINUTE) -> Stored:
     """A model in the registry of the settings; another seed, another model."""
     Path(settings.models_folder()).mkdir(parents=True, exist_ok=True)
-    return Registry(settings.models_folder()).save(*_trained(seed, size_ns))
+    return Registry(settings.models_folder()).save(*_trained(seed, size_ns), {})
 
 
 async def outputs(settings: Settings) -> dict[str, list[Features | Prediction | Signal]]:
