@@ -83,4 +83,7 @@ def _candles(random: np.random.Generator, path: Floats) -> list[Candle]:
         path[:, 0].tolist(), path.max(axis=1).tolist(), path.min(axis=1).tolist(), path[:, -1].tolist(),
         volumes.tolist(), (volumes * path.mean(axis=1)).tolist(), bought.tolist(), counts.tolist(), strict=True,
     )  # fmt: skip
-    return [Candle(*one, venues=closes) for one, closes in zip(found, venues, strict=True)]
+    return [
+        Candle(first, high, low, last, volume, quote, buy, count, venues=closes)
+        for (first, high, low, last, volume, quote, buy, count), closes in zip(found, venues, strict=True)
+    ]

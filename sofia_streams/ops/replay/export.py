@@ -118,7 +118,7 @@ def _write(path: Path, schema: pa.Schema, rows: Iterable[dict[str, Any]]) -> int
 
 def _bar_row(bar: Bar) -> dict[str, Any]:
     row = {name: getattr(bar, name) for name in BARS.names}
-    return row | {name: _plain(row[name]) for name in _BAR_DECIMALS}
+    return row | {name: None if row[name] is None else _plain(row[name]) for name in _BAR_DECIMALS}
 
 
 def _trade_rows(batch: TradeBatch) -> Iterable[dict[str, Any]]:
