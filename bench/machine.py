@@ -11,7 +11,10 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]  # it ships no types
 
-_PACKAGES = ("faust-streaming", "aiokafka", "msgspec", "questdb", "redis", "uvloop")
+_PACKAGES = (
+    *("faust-streaming", "aiokafka", "msgspec", "questdb", "redis", "uvloop"),
+    *("numpy", "lightgbm", "scikit-learn"),
+)
 _ROOT = Path(__file__).resolve().parents[1]
 
 

@@ -13,6 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from statistics import quantiles
 from typing import Any, NamedTuple
 
@@ -36,6 +37,10 @@ from sofia_streams.model import NS_PER_MINUTE
 
 Floats = npt.NDArray[np.float64]
 TOLERANCE = 1e-12
+NOTE = (
+    "scikit-learn: LGBMClassifier.predict_proba, Pipeline(StandardScaler, LogisticRegression).predict_proba, their "
+    "mean, IsotonicRegression.predict"
+)
 TREES, LEAVES, ROWS = 100, 31, 512
 _FIT_BARS = 20_000
 _EXPIRES_NS = 4_102_444_800 * 10**9
@@ -120,8 +125,7 @@ def run(say: Callable[[str], None], *, rounds: int) -> dict[str, Any]:
     scorer = Scorer(*stock.document(made.names, rows))
     listed = rows.tolist()
     difference = check(scorer, stock, listed)
-    names = {"sofia": "Sofia's scorer", "sklearn": "LGBMClassifier, Pipeline(StandardScaler, LogisticRegression), "
-             "IsotonicRegression"}  # fmt: skip
+    names = {"sofia": "Sofia", "sklearn": f"scikit-learn {version('scikit-learn')}"}
     calls: dict[str, tuple[Callable[[Sequence[float]], Any], int]] = {
         "sofia": (scorer.score, _CALLS), "sklearn": (stock.score, _STOCK_CALLS),
     }  # fmt: skip
@@ -140,7 +144,7 @@ def run(say: Callable[[str], None], *, rounds: int) -> dict[str, Any]:
     return {
         "inputs": len(made.names), "trees": stock.trees.booster_.num_trees(), "leaves": LEAVES,
         "knots": len(scorer.document.calibration.scores), "us_a_row": spreads, "ratio": ahead,
-        "difference_max": difference, "rows_compared": len(listed), "contestants": names,
+        "difference_max": difference, "rows_compared": len(listed), "contestants": names, "note": NOTE,
     }  # fmt: skip
 
 

@@ -176,3 +176,10 @@ def test_the_table_has_every_part(stock):
     assert found["Sofia: eight indicators, µs a bar"]["met"] == "no"
     assert found["LightGBM, one thread, 2 processes: same predictions"]["met"] == "no"
     assert len({*map(tuple, found.values())}) == 1  # the same columns in each row
+
+
+@pytest.mark.slow
+def test_lightgbm_with_one_thread_trains_the_same_model_in_every_process():
+    found = scoring.deterministic(lambda _: None)
+    assert found["same_text"] and found["same_predictions"]
+    assert found["processes"] == 2 and len(found["text_sha256"][0]) == 64
