@@ -176,6 +176,21 @@ def rollback(
     show(asyncio.run(roll_back(running_or_configured(), reason=reason)), as_json=as_json)
 
 
+@models.command("rescore")
+def rescore(as_json: AsJson = False) -> None:
+    """Compute everything that was scored again from the log, and compare.  Example: sofia models rescore.
+
+    Byte for byte: features, predictions, signals. Exit code 1 where something differs, or retention has cut `bars`.
+    """
+    from sofia_streams.ops.models import rescored
+    from sofia_streams.ops.supervision.running import running_or_configured
+
+    found = asyncio.run(rescored(running_or_configured()))
+    show(found, as_json=as_json)
+    if not found["equal"]:
+        raise typer.Exit(1)
+
+
 @models.command("show")
 def show_model(
     model_id: Annotated[str, typer.Argument(help="As `sofia models list` has it")], as_json: AsJson = False

@@ -7,6 +7,8 @@ from typing import Any
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import base_set, flow_set
 from sofia_streams.core.signals.predicting import Model
+from sofia_streams.ops.rescoring import rescore
+from sofia_streams.ops.workers import Lag
 from sofia_streams.scored import Activation, Refusal
 from sofia_streams.settings import Settings
 from sofia_streams.training.activation import activate, before_last, said_of_models
@@ -30,6 +32,14 @@ async def roll_back(settings: Settings, *, reason: str) -> dict[str, Any]:
     """Put the model in force again that was before the last one. As `activate_model`; ConfigError where none was."""
     before = before_last(await said_of_models(settings))
     return await activate_model(settings, before.model_id, reason=reason)
+
+
+async def rescored(settings: Settings) -> dict[str, Any]:
+    """Everything that the worker has scored so far, computed again and compared. Raises as `rescore`."""
+    async with Lag(settings) as lag:
+        reached = await lag.reached("signals")
+    found = await rescore(settings, reached)
+    return {"schema": 1, "equal": found.is_equal, **found._asdict()}
 
 
 def shown(activation: Activation) -> dict[str, Any]:

@@ -33,6 +33,7 @@ from sofia_streams.ops.chaos.verdict import (
     judge_store,
 )
 from sofia_streams.ops.replay.streaming import settled_counts
+from sofia_streams.ops.rescoring import Rescored, rescore
 from sofia_streams.ops.verify.fallback import PostgresSide
 from sofia_streams.ops.verify.log import Span
 from sofia_streams.ops.verify.run import verify
@@ -42,8 +43,8 @@ from sofia_streams.stores.questdb import QuestDb
 _QUESTDB_WITHIN_S, _READINGS_MAX = 60.0, 4
 _PART_WITHIN_S = 900.0
 """A broker that goes away while it is read would be waited for without end."""
-LOG, QUESTDB, REDIS, VERIFY = "the log", "QuestDB", "Redis", "sofia verify"
-_AGAINST_LOG = ("bars", "gaps", QUESTDB, REDIS, VERIFY)
+LOG, QUESTDB, REDIS, VERIFY, SIGNALS = "the log", "QuestDB", "Redis", "sofia verify", "features and predictions"
+_AGAINST_LOG = ("bars", "gaps", QUESTDB, REDIS, VERIFY, SIGNALS)
 _WAY_IN = ("crypto_ws", "kafka")
 """What every trade goes through into the log."""
 HurtSpan = tuple[int, int]
@@ -100,6 +101,8 @@ async def compare(
             await _judge_redis(found.tally, settings, log)
         async with _part(found, VERIFY):
             await _verify(found, settings, say)
+        async with _part(found, SIGNALS):
+            _judge_signals(found.tally, await rescore(settings))
         async with _part(found, "what the log got meanwhile"):
             if await readback.ends(settings) != before:
                 say("the log went on meanwhile: comparing again")
@@ -189,6 +192,13 @@ async def _judge_questdb(tally: Tally, settings: Settings, log: Log) -> None:
         await settled_counts(QuestDb(settings.questdb_address(), settings.table_prefix()))
     ids, bars = await readback.questdb_ids(settings), await readback.questdb_bars(settings)
     _judge_store(tally, QUESTDB, log, ids, bars)
+
+
+def _judge_signals(tally: Tally, found: Rescored) -> None:
+    tally.computed, tally.scored = found.computed, found.scored
+    tally.signals_unequal = found.missing + found.surplus + found.different
+    for text in found.examples:
+        tally.note("signals", text)
 
 
 async def _judge_redis(tally: Tally, settings: Settings, log: Log) -> None:

@@ -45,7 +45,7 @@ T = TypeVar("T")
 SYMBOLS = ("BTC/USDT", "ETH/USDT", "SOL/USDT")
 _OWN: dict[str, object] = {
     "crypto_symbols": SYMBOLS, "topic_retention_hours": 0, "redis_maxlen": 2**40, "retention_trades_days": 0,
-    "retention_bars_1s_days": 0, "retention_tickers_days": 0,
+    "retention_bars_1s_days": 0, "retention_tickers_days": 0, "signals_bar_size": "1s",
 }  # fmt: skip
 """On top of the defaults: nothing that was written may go by itself. Nothing of what the user configured is used."""
 _DEVELOPMENT = "QDB_DEV_MODE_ENABLED"

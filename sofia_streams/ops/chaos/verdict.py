@@ -51,6 +51,8 @@ class Tally:
     invented     in the log, and never printed;  altered: not as printed
     repeats      log records that say a trade again, which readers must leave out
     overstated   bars that lack a trade that was printed, and say neither `gap` nor `stale`
+    computed     features, predictions and signals that follow from the log; `scored`: predictions that have a score
+    signals_unequal   of them those that the log does not have, has beside them, or has otherwise
     missing, surplus, doubled   against the log's distinct trades, by store
     """
 
@@ -68,6 +70,9 @@ class Tally:
     bars: int = 0
     bars_unequal: int = 0
     overstated: int = 0
+    computed: int = 0
+    scored: int = 0
+    signals_unequal: int = 0
     sums: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
     noted: Counter[str] = field(default_factory=Counter)
@@ -87,6 +92,7 @@ class Tally:
             "trades altered": self.altered,
             "bars unequal": self.bars_unequal,
             "bars that claim trades they lack": self.overstated,
+            "features, predictions or signals that do not follow from the log": self.signals_unequal,
             **{f"missing in {store}": count for store, count in self.missing.items()},
             **{f"surplus in {store}": count for store, count in self.surplus.items()},
             **{f"doubled in {store}": count for store, count in self.doubled.items()},
