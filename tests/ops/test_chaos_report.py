@@ -7,7 +7,7 @@ import pytest
 
 from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.ops.chaos import checks, readback
-from sofia_streams.ops.chaos.checks import LOG, QUESTDB, REDIS, VERIFY, Compared, compare
+from sofia_streams.ops.chaos.checks import LOG, QUESTDB, REDIS, SIGNALS, VERIFY, Compared, compare
 from sofia_streams.ops.chaos.converging import Healing
 from sofia_streams.ops.chaos.hurting import Outcome
 from sofia_streams.ops.chaos.plan import Fault, Plan
@@ -44,7 +44,7 @@ def report_of(found: Compared, *, fallback=False) -> Report:
 
 async def test_with_the_broker_left_down_the_ledger_says_what_was_done_and_that_nothing_could_be_compared(tmp_path):
     found = await compared(tmp_path)
-    assert set(found.uncompared) == {LOG, "bars", "gaps", QUESTDB, REDIS, VERIFY}
+    assert set(found.uncompared) == {LOG, "bars", "gaps", QUESTDB, REDIS, VERIFY, SIGNALS}
     report = report_of(found, fallback=True)
     lines = "\n".join(report.lines())
     assert "faults fired" in lines
@@ -60,7 +60,7 @@ async def test_its_counts_are_null_and_not_nought(tmp_path):
     names = ("trades", "lost", "declared", "missing", "duplicated", "bars", "verify", "gaps", "fallback_rows")
     assert [said[name] for name in names] == [None] * len(names)
     assert (said["fired"], said["kills"], said["simulated"]) == (1, 1, {"duplicate": 3})
-    assert said["uncompared"].keys() == {LOG, "bars", "gaps", QUESTDB, REDIS, VERIFY}
+    assert said["uncompared"].keys() == {LOG, "bars", "gaps", QUESTDB, REDIS, VERIFY, SIGNALS}
 
 
 async def test_what_the_log_says_is_compared_where_only_the_stores_do_not_answer(tmp_path, monkeypatch):
@@ -73,7 +73,7 @@ async def test_what_the_log_says_is_compared_where_only_the_stores_do_not_answer
     monkeypatch.setattr(readback, "read_log", log)
     monkeypatch.setattr(readback, "ends", ends)
     found = await compared(tmp_path)
-    assert found.uncompared.keys() == {QUESTDB, REDIS, VERIFY}
+    assert found.uncompared.keys() == {QUESTDB, REDIS, VERIFY, SIGNALS}
     said = report_of(found).as_json()
     assert (said["trades"], said["lost"], said["held"]) == (1, 1, False)
     assert (said["missing"], said["verify"]) == ({}, None)

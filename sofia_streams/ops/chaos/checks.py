@@ -196,7 +196,7 @@ async def _judge_questdb(tally: Tally, settings: Settings, log: Log) -> None:
 
 def _judge_signals(tally: Tally, found: Rescored) -> None:
     tally.computed, tally.scored = found.computed, found.scored
-    tally.signals_unequal = found.missing + found.surplus + found.different
+    tally.signals_unequal = found.missing + found.surplus + found.different + (found.computed == 0)
     for text in found.examples:
         tally.note("signals", text)
 

@@ -138,7 +138,7 @@ class Report:
             "missing": _counts(tally.missing) or "not compared",
             "duplicated": f"{_counts(tally.doubled)} (the log says {tally.repeats} again, left out by its readers)",
             "bars": f"{tally.bars} compared, {tally.bars_unequal} unequal, {tally.overstated} claim trades they lack",
-            "signals": f"{tally.computed} records computed again, {tally.scored} scores, {tally.signals_unequal} unequal",
+            "signals": f"{tally.computed} records again, {tally.scored} scores, {tally.signals_unequal} unequal",
             "sofia verify": ("; ".join(compared.differs) or "clean") if verified else "not compared",
             "in the fallback": f"{compared.fallback_rows} rows" if verified else "not compared",
             "gaps": f"{compared.gaps} found, {compared.gaps_open} open",
