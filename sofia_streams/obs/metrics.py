@@ -56,6 +56,21 @@ STAGE_MS = Histogram(
 )
 
 PREDICTIONS = Counter("sofia_predictions", "Bars scored, by class, or not, by reason", ["symbol", "outcome"])
+_QUALITY = {
+    "labels": "Matured labels that the measures are over",
+    "accuracy": "Share of labels on the predicted side of one half",
+    "brier": "Mean squared error of the probability",
+    "ece": "Expected calibration error",
+    "base_rate": "Share of labels that came true",
+    "log_loss": "Mean log loss, nats",
+    "drift_psi": "Largest population stability index of the inputs that matter",
+}
+MODEL = {name: Gauge(f"sofia_model_{name}", told, ["symbol", "role"]) for name, told in _QUALITY.items()}
+"""By the field of `scored.ModelQuality`; role: champion, challenger."""
+MODEL_DRIFT = Gauge("sofia_model_drift", "Largest population stability index, all symbols together")
+MODEL_AGE_SECONDS = Gauge("sofia_model_age_seconds", "From the data of the model in force to the newest bar")
+TRAININGS = Counter("sofia_trainings", "Trainings that ended, by outcome", ["outcome"])
+TRAINING = Gauge("sofia_training", "1 while a model is being trained")
 
 LOOP_BLOCKED = Counter("sofia_loop_blocked", "Times that the event loop did not turn for two seconds")
 WAITING = Gauge("sofia_waiting", "1 while it waits for a reason it knows: a store is away, a long read", ["why"])

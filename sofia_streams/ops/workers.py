@@ -28,6 +28,7 @@ INPUTS = {
     "crypto_ws": (),
     "ohlcv": (topics.TRADES,),
     "signals": (topics.BARS,),
+    "trainer": (topics.FEATURES, topics.PREDICTIONS),
     "timeseries_writer": _STORED,
     "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS, topics.PREDICTIONS, topics.SIGNALS),
     "backfill": (topics.GAPS, topics.BARS),
@@ -35,8 +36,8 @@ INPUTS = {
 """Every worker and the topics it reads, in the order data flows; the only list."""
 READERS = tuple(name for name, inputs in INPUTS.items() if inputs)
 """Those that read the log."""
-REPLAYED = tuple(name for name in READERS if name != "backfill")
-"""Those of a replay: a recording has no REST."""
+REPLAYED = tuple(name for name in READERS if name not in ("backfill", "trainer"))
+"""Those of a replay: a recording has no REST, and trains no model for what comes."""
 _ROOT = Path(__file__).resolve().parents[2]
 STOP_GRACE_S = 10.0
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "SOFIA_CANARY")

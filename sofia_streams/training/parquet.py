@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -27,15 +26,6 @@ def read_parquet(paths: Sequence[Path]) -> list[Row]:
     """Bars of all files. Raises ConfigError for a damaged one, and for other columns."""
     records = [record for path in paths for record in _records(path)]
     return joined(records)
-
-
-def is_synthetic(path: Path) -> bool:
-    """Whether a file says that its bars are made up, as those do that `sofia download` got from the simulator."""
-    try:
-        said = msgspec.json.decode((pq.read_schema(path).metadata or {}).get(b"sofia", b"{}"))
-    except (OSError, pa.ArrowException, msgspec.MsgspecError):
-        return False  # reading its bars says what is wrong with it
-    return isinstance(said, dict) and said.get("is_synthetic") is True
 
 
 def joined(records: Sequence[tuple[str, dict[str, Any]]]) -> list[Row]:

@@ -34,7 +34,7 @@ def test_up_shows_candles_refuses_a_second_one_and_ctrl_c_leaves_nothing(up: Up,
     assert f"held by process {up.process.pid}" in second.stderr
     found = json.loads(sofia(data_dir, "status", "--json").stdout)
     assert {one["name"] for one in found["processes"]} >= {"kafka", "redis", "questdb", "ohlcv", "simulator"}
-    assert set(found["lag"]) == {"ohlcv", "timeseries_writer", "redis_bridge", "backfill"}
+    assert set(found["lag"]) == {"ohlcv", "signals", "trainer", "timeseries_writer", "redis_bridge", "backfill"}
     assert sofia(data_dir, "doctor", "--json").returncode == 0
     assert up.stop(signal.SIGINT) == 0
     assert list((data_dir / "run").iterdir()) == []

@@ -1,0 +1,91 @@
+"""One training in a process of its own: lowest priority, bounded time and memory. The caller's loop goes on meanwhile.
+
+What it does not do: decide when, or what becomes of the model (`trainer`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from sofia_streams.core.scoring.document import Document
+from sofia_streams.settings import Settings, worker_environment
+from sofia_streams.training import lowly
+
+_ROOT = Path(__file__).resolve().parents[2]
+WITHIN_S, BYTES_MAX = 3_600.0, 4 * 1024**3
+"""At most so long, and so much address space (a library reserves far more than it uses)."""
+_INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+_TAIL = 1_000
+_DAYS = {"1s": ["--days", "1"], "1m": ["--days", "30"]}
+"""The newest bars that a training reads: it must fit into memory and an hour, and markets change."""
+
+
+class Ended(NamedTuple):
+    """How a training ended: the model, or why there is none."""
+
+    model_id: str | None
+    text: str
+
+
+def options_of(settings: Settings, document: Document | None) -> list[str]:
+    """Of `sofia train`: bars of the demo are made up, others come from QuestDB; the rest is as in the model before."""
+    size = settings.signals_bar_size
+    source = ["--data", "generated"] if settings.simulator_url is not None else ["--data", "questdb", *_DAYS[size]]
+    options = [*source, "--size", size]
+    if document is not None:
+        sets = "base,flow" if "flow" in document.schemas else "base"
+        cost_bps = str(round(document.cost * 1e4, 6))
+        options += ["--horizon", str(document.horizon_bars), "--label", document.label]
+        options += ["--cost-bps", cost_bps, "--sets", sets]
+    return options
+
+
+async def train(settings: Settings, options: Sequence[str], *, within_s: float = WITHIN_S) -> Ended:
+    """`sofia train` with these options. Raises nothing; cancelling it ends the process."""
+    command = [sys.executable, "-m", "sofia_streams.cli", "train", *options, "--json"]
+    launcher = [sys.executable, "-I", "-S", lowly.__file__, str(os.getpid()), str(BYTES_MAX), *command]
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *launcher, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE, cwd=_ROOT, env=_environment(settings, os.environ), start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        return Ended(None, f"expected a training to start, found {error.strerror}")
+    try:
+        async with asyncio.timeout(within_s):
+            out, err = await process.communicate()
+    except TimeoutError:
+        return Ended(None, f"expected a training to end within {within_s:.0f} s, found that it still ran")
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+    return _ended(process.returncode, out, err.decode(errors="replace").strip())
+
+
+def _environment(settings: Settings, inherited: Mapping[str, str]) -> dict[str, str]:
+    kept = {key: value for key, value in inherited.items() if key in _INHERITED}
+    return {**kept, **_ONE_THREAD, **worker_environment(settings), "PYTHONPATH": str(_ROOT)}
+
+
+def _ended(code: int | None, out: bytes, err: str) -> Ended:
+    lines = out.decode(errors="replace").strip().splitlines()
+    try:
+        found = json.loads(lines[-1]) if code == 0 and lines else {}
+    except ValueError:
+        found = {}
+    if isinstance(found, dict) and isinstance(model_id := found.get("model_id"), str):
+        return Ended(model_id, str(found.get("verdict", "")))
+    return Ended(
+        None, f"expected `sofia train` to give a model, found exit code {code}: {err[-_TAIL:] or 'nothing said'}"
+    )
