@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 models = typer.Typer(help="Trained models and their cards.", no_args_is_help=True)
 _BPS = 1e-4
+_ONLY_JSON = ("size_ns", "until_ns", "expires_ns", "sha256")
 _HOUR_NS = 3_600 * 10**9
 
 
@@ -117,7 +118,10 @@ def list_models(as_json: AsJson = False) -> None:
     from sofia_streams.ops.supervision.running import running_or_configured
 
     registry = _registry(running_or_configured())
-    show_rows("models", [_listed(registry, name) for name in registry.names()], as_json=as_json)
+    rows = [_listed(registry, name) for name in registry.names()]
+    if not as_json:  # what a line of a terminal has room for
+        rows = [{name: value for name, value in row.items() if name not in _ONLY_JSON} for row in rows]
+    show_rows("models", rows, as_json=as_json)
 
 
 def _listed(registry: Registry, name: str) -> dict[str, object]:
