@@ -9,7 +9,7 @@ from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.training.card import Card
 from sofia_streams.training.metrics import MEASURES, Interval
 
-SYNTHETIC = "SYNTHETIC: trained on generated bars with a planted effect. None of its predictions means anything."
+SYNTHETIC = "SYNTHETIC: trained on bars that no market made. None of its predictions means anything."
 _BPS = 1e4
 
 

@@ -40,7 +40,8 @@ def read(data: str, settings: Settings, size: str, days: int | None, generation:
     if data == STORED:
         store = QuestDb(settings.questdb_address(), settings.table_prefix())
         rows = read_stored(store, size, size_ns, days)
-        return Bars(windows(rows, size_ns, data="QuestDB"), "bars in QuestDB")
+        is_simulated = settings.simulator_url is not None
+        return Bars(windows(rows, size_ns, data="QuestDB"), "bars in QuestDB", is_simulated)
     paths = files(Path(data), size)
     rows = read_parquet([path for path in paths if path.suffix == _PARQUET])
     rows += [row for path in paths if path.suffix != _PARQUET for row in read_klines(path)]
