@@ -39,7 +39,7 @@ COMMANDS = {
     "instruments": Command("instruments", "instruments", "Tick, step and limits of every pair at every venue"),
     "backfill": Command("instruments", "backfill", "A stretch of trades from a venue into the log"),
     "klines": Command("instruments", "klines", "A venue's own 1m candles, exact"),
-    "download": Command("download", "download", "A venue's own candles as Parquet, for training"),
+    "download": Command("download", "download", "A venue's own candles as Parquet"),
     "topics": Command("topics", "topics", "The log's topics"),
     "config": Command("look", "config", "Settings"),
     "chaos": Command("chaos", "chaos", "Kills, pauses, cuts and loses on purpose, then compares everything"),

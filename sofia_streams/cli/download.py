@@ -21,7 +21,7 @@ def download(
     size: Annotated[Literal["1s", "1m"], typer.Option(help="Of the candles; 1s: binance spot and okx")] = "1m",
     as_json: AsJson = False,
 ) -> None:
-    """A venue's candles as Parquet.  Example: sofia download --venue okx --symbol BTC/USDT --days 90 --out bars.
+    """A venue's own candles as Parquet.  Example: sofia download --venue okx --symbol BTC/USDT --days 90 --out bars.
 
     One file a UTC day, columns as of `sofia export bars_1m`; `sofia train --data bars` reads them. The same command
     again fetches only what is not there whole. Exit code 1 when the venue gave no answer, or does not list the pair.
