@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,7 +20,9 @@ from sofia_streams.model import CONSOLIDATED
 from sofia_streams.training.bars import Row, number, wrong
 
 NEEDED = ("symbol", "start_ns", "open", "high", "low", "close", "volume")
-WANTED = (*NEEDED, "venue", "market", "quote_volume", "buy_volume", "trade_count", "quality")
+_CANDLE = ("is_complete", "is_quiet", "venues")
+WANTED = (*NEEDED, "venue", "market", "quote_volume", "buy_volume", "trade_count", "quality", *_CANDLE)
+"""The last three are of `features_1s` and `features_1m`: candles as they were when features were computed."""
 
 
 def read_parquet(paths: Sequence[Path]) -> list[Row]:
@@ -48,8 +51,9 @@ def joined(records: Sequence[tuple[str, dict[str, Any]]]) -> list[Row]:
 
 
 def row_of(where: str, record: dict[str, Any], venues: dict[str, float]) -> Row:
-    """One record by the names of its columns. Raises ConfigError."""
-    prices = [number(record[name], where, name) for name in ("open", "high", "low", "close")]
+    """One record by the names of its columns; `venues` where it has none itself. Raises ConfigError."""
+    is_quiet = record.get("is_quiet") is True
+    prices = [None if is_quiet else number(record[name], where, name) for name in ("open", "high", "low", "close")]
     known = [price for price in prices if price is not None]
     if known and len(known) < len(prices):
         raise wrong(where, "open, high, low and close, or none of them", f"{prices}")
@@ -60,8 +64,20 @@ def row_of(where: str, record: dict[str, Any], venues: dict[str, float]) -> Row:
         number(record["volume"], where, "volume") or 0.0,
         number(record.get("quote_volume"), where, "quote_volume"),
         number(record.get("buy_volume"), where, "buy_volume"),
-        None if count is None else int(count), record.get("quality") not in ("gap", "stale"), venues,
+        None if count is None else int(count), _is_complete(record), _closes(record.get("venues"), where) or venues,
     )  # fmt: skip
+
+
+def _is_complete(record: dict[str, Any]) -> bool:
+    said = record.get("is_complete")
+    return record.get("quality") not in ("gap", "stale") if said is None else said is True
+
+
+def _closes(text: str | None, where: str) -> dict[str, float]:
+    try:
+        return msgspec.json.decode(text, type=dict[str, float]) if text else {}
+    except msgspec.MsgspecError as error:
+        raise wrong(where, "closes by venue as JSON", str(error)) from error
 
 
 def _venue(counts: Counter[str]) -> str:

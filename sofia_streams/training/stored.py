@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
-
 from sofia_streams.errors import ConfigError, QueryRefused
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
 from sofia_streams.stores.questdb import QuestDb
-from sofia_streams.training.bars import Row, wrong
+from sofia_streams.training.bars import Row
 from sofia_streams.training.parquet import joined, row_of
 
 NS_PER_DAY = 24 * 60 * NS_PER_MINUTE
@@ -44,15 +42,7 @@ def _bars(store: QuestDb, table: str, size_ns: int, days: int | None) -> list[Ro
 
 
 def _features(store: QuestDb, table: str, size_ns: int, days: int | None) -> Iterator[Row]:
-    for where, record in _records(store, table, _FEATURES, size_ns, days):
-        text = record["venues"]
-        try:
-            venues = msgspec.json.decode(text, type=dict[str, float]) if text else {}
-        except msgspec.MsgspecError as error:
-            raise wrong(where, "closes by venue as JSON", str(error)) from error
-        if record["is_quiet"] or record["open"] is None:
-            record |= dict.fromkeys(("open", "high", "low", "close"))
-        yield row_of(where, record, venues)._replace(is_complete=bool(record["is_complete"]))
+    return (row_of(where, record, {}) for where, record in _records(store, table, _FEATURES, size_ns, days))
 
 
 def _records(

@@ -81,6 +81,24 @@ def test_klines_may_lack_what_a_venue_does_not_say(tmp_path):
     assert (candle.quote_volume, candle.buy_volume, candle.trade_count) == (None, None, None)
 
 
+def test_exported_features_are_the_candles_they_were_computed_from(tmp_path):
+    """As `sofia export features_1m` has them: numbers as text, venues as JSON, quiet bars with their repeated price."""
+    same = {"market": "spot", "symbol": "A/B", "quality": "complete", "volume": "3.5", "trade_count": 2}
+    rows = [
+        {**same, "start_ns": BEGIN_NS + n * NS_PER_MINUTE, **dict.fromkeys(("open", "high", "low", "close"), "0.1"),
+         "is_complete": n != 1, "is_quiet": n == 2, "venues": '{"okx":0.25}' if n == 0 else "{}"}
+        for n in range(3)
+    ]  # fmt: skip
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "features_1m.parquet")
+    first, second, third = (one.candle for one in bars_of(tmp_path).seen)
+    assert (first.close, first.venues, first.is_complete, first.is_quiet) == (0.1, {"okx": 0.25}, True, False)
+    assert (second.is_complete, second.is_quiet) == (False, False)
+    assert (third.is_quiet, third.close, third.volume) == (True, 0.1, 0.0)
+    rows[0]["venues"] = "{not JSON"
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "features_1m.parquet")
+    refused(tmp_path, "closes by venue as JSON")
+
+
 BINANCE = "open_time,open,high,low,close,volume,close_time,quote_volume,count,taker_buy_volume\n"
 
 
