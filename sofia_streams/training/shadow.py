@@ -5,7 +5,7 @@ What it does not do: decide what follows (`trainer`), score for anybody else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
 from sofia_streams.core.signals.contest import Contest
 from sofia_streams.core.signals.watching import DRIFT_BARS, LOOK_BARS, Known, Told, Watch, drift_of
@@ -46,13 +46,14 @@ class Shadow:
         if number == self._looked:
             return None
         self._looked = number
-        names = champion.model.document.inputs
-        value, name = drift_of(champion, [*_rows(watches, names)])
+        value, name = drift_of(champion, _joined([watch.counts for watch in watches.values()], champion))
         self._drifts = self._drifts[1], value
         self.drift_text = "" if value is None else f"PSI {value:.3f} of {name} over the last {DRIFT_BARS} bars"
         return value
 
 
-def _rows(watches: Mapping[str, Watch], names: list[str]) -> Iterator[list[float]]:
-    for watch in watches.values():
-        yield from watch.rows(names)
+def _joined(counted: Sequence[list[list[int]]], champion: Known) -> list[list[int]]:
+    """Bins of all symbols added up; a symbol that another model scores is left out."""
+    sizes = [len(deciles.shares) for _, _, deciles in champion.important]
+    fitting = [counts for counts in counted if [len(one) for one in counts] == sizes]
+    return [[sum(bins) for bins in zip(*same, strict=True)] for same in zip(*fitting, strict=True)]

@@ -7,7 +7,7 @@ hundreds of values are needed. What it does not do: decide that a model is train
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from math import log
 
 import msgspec
@@ -33,7 +33,17 @@ def psi(reference: Deciles, values: Iterable[float]) -> float | None:
     """
     counts = [0] * len(reference.shares)
     for value in values:
-        counts[bisect_right(reference.edges, value)] += 1
+        counts[bin_of(reference, value)] += 1
+    return psi_of_counts(reference, counts)
+
+
+def bin_of(reference: Deciles, value: float) -> int:
+    """The number of a value's bin."""
+    return bisect_right(reference.edges, value)
+
+
+def psi_of_counts(reference: Deciles, counts: Sequence[int]) -> float | None:
+    """As `psi`, of how many values are in each bin."""
     total = sum(counts)
     if not total:
         return None

@@ -32,9 +32,11 @@ class Verdict(NamedTuple):
 
     def __str__(self) -> str:
         """In words."""
+        shown = "" if self.outcome != "open" else f"{self.labels} of {self.needed} labels"
         if self.gain is None or self.low is None:
-            return f"{self.labels} of {self.needed} labels"
-        return f"gain in log loss {self.gain:+.5f} nats over {self.labels} labels, by the test at least {self.low:+.5f}"
+            return shown
+        told = f"gain in log loss {self.gain:+.5f} nats, by the test at least {self.low:+.5f}"
+        return f"{told} at the last look; {shown}" if shown else f"{told}, over {self.labels} labels"
 
 
 class Contest:
@@ -56,6 +58,12 @@ class Contest:
         self._symbols[symbol] = None
         theirs, ours = (surprise(scores[one], settled.label) for one in (self.champion, self.challenger))
         self._gains[settled.start_ns, symbol] = theirs - ours
+        if self._verdict.outcome == "open" and len(self._gains) >= self._due:
+            self._look()
+
+    @property
+    def _due(self) -> int:
+        return _LOOKS[self._looked] * self.needed
 
     @property
     def block(self) -> int:
@@ -68,16 +76,16 @@ class Contest:
         return max(LABELS_MIN, BLOCKS_MIN * self.block)
 
     def verdict(self) -> Verdict:
-        """As of the last look that is due."""
-        if self._verdict.outcome != "open" or self._looked == len(_LOOKS):
-            return self._verdict
-        count, due = len(self._gains), _LOOKS[self._looked] * self.needed
-        if count < due:
-            return Verdict("open", count, due, None, None)
-        self._looked += 1
+        """As of now; it changes when labels come, not by being asked for."""
+        if self._verdict.outcome == "open":
+            return self._verdict._replace(labels=len(self._gains), needed=self._due)
+        return self._verdict
+
+    def _look(self) -> None:
+        count = len(self._gains)
         gains = [self._gains[key] for key in sorted(self._gains)]
         low = lower_bound(gains, block=self.block, tail=_TAIL)
-        is_last = self._looked == len(_LOOKS)
+        is_last = self._looked + 1 == len(_LOOKS)
         outcome: Literal["open", "won", "lost"] = "won" if low > 0.0 else "lost" if is_last else "open"
-        self._verdict = Verdict(outcome, count, due, sum(gains) / count, low)
-        return self._verdict
+        self._verdict = Verdict(outcome, count, self._due, sum(gains) / count, low)
+        self._looked += outcome == "open"

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from math import isfinite
 from typing import Literal, NamedTuple
 
 from sofia_streams.core.features.sets import FeatureSet
-from sofia_streams.core.scoring.drift import Deciles, psi
+from sofia_streams.core.scoring.drift import Deciles, bin_of, psi_of_counts
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.core.scoring.quality import Judged, fault, measured
 from sofia_streams.core.signals.maturing import Joining, Maturing, Pair, Settled
@@ -40,6 +39,12 @@ class Known(NamedTuple):
     def model_id(self) -> str:
         """Its id."""
         return self.model.document.model_id
+
+    @property
+    def important(self) -> list[tuple[str, int, Deciles]]:
+        """Inputs whose drift counts: name, place among the model's inputs, deciles."""
+        names = self.model.document.inputs
+        return [(name, names.index(name), deciles) for name, share, deciles in self.inputs if share >= IMPORTANT]
 
 
 KnownOf = Callable[[str], Known | None]
@@ -80,8 +85,9 @@ class Watch:
         self._joining = Joining()
         self._maturing = Maturing(self._rule_of, size_ns=base.size_ns, sigma_place=sigma_place(base))
         self._judged: dict[str, deque[Judged]] = {}
-        self._rows: deque[tuple[int, list[float]]] = deque()
-        self._rows_of: Sequence[str] = ()
+        self._bins: deque[tuple[int, list[int]]] = deque()
+        self.counts: list[list[int]] = []
+        """Of each important input of the champion: how many of the last `DRIFT_BARS` bars are in each bin."""
         self._champion: str | None = None
         self._faults: tuple[str | None, str | None] = None, None
         self._end_ns: int | None = None
@@ -92,12 +98,8 @@ class Watch:
         before, now = self._faults
         return now if before is not None else None
 
-    def rows(self, inputs: Sequence[str]) -> list[list[float]]:
-        """The inputs of the last `DRIFT_BARS` bars, where the champion reads these."""
-        return [row for _, row in self._rows] if self._rows_of == inputs else []
-
     def take(self, record: Features | Prediction, *, is_new: bool, challenger: Known | None = None) -> list[Told]:
-        """One record of either topic. The challenger scores every bar beside the champion."""
+        """One record of either topic. A challenger scores every bar beside the champion; then its quality is said."""
         return [self._pair(pair, challenger) for pair in self._joining.take(record, is_new=is_new)]
 
     def _rule_of(self, model_id: str) -> Rule | None:
@@ -120,7 +122,7 @@ class Watch:
         before_ns, self._end_ns = self._end_ns, features.end_ns
         quality, alerts = list[ModelQuality](), list[Alert]()
         if before_ns is not None and before_ns // NS_PER_MINUTE < features.end_ns // NS_PER_MINUTE:
-            quality = self._quality(prediction)
+            quality = self._quality(features, challenger) if pair.is_new else []
         if before_ns is not None and before_ns // self._look_ns < features.end_ns // self._look_ns:
             alerts = self._look(features)
         return Told(features.symbol, features.end_ns, settled, quality, alerts, pair.is_new)
@@ -131,22 +133,26 @@ class Watch:
 
     def _note(self, features: Features, prediction: Prediction) -> None:
         """Who is in force, and what it was given."""
+        known = self._known_of(prediction.model_id)
+        important = [] if known is None else known.important
         if prediction.model_id != self._champion:
             self._champion, self._faults = prediction.model_id, (None, None)
-        known = self._known_of(prediction.model_id)
-        if known is None:
-            return
-        if self._rows_of != known.model.document.inputs:
-            self._rows_of = known.model.document.inputs
-            self._rows.clear()
-        row = known.model.inputs(features)
-        if row is not None and all(isfinite(value) for value in row):
-            self._rows.append((features.start_ns, row))
+            self._bins.clear()
+            self.counts = [[0] * len(deciles.shares) for _, _, deciles in important]
+        row = None if known is None else known.model.inputs(features)
+        if row is not None and len(self.counts) == len(important):
+            bins = [bin_of(deciles, row[place]) for _, place, deciles in important]
+            self._bins.append((features.start_ns, bins))
+            self._count(bins, 1)
+
+    def _count(self, bins: Sequence[int], step: int) -> None:
+        for counts, place in zip(self.counts, bins, strict=True):
+            counts[place] += step
 
     def _slide(self, start_ns: int) -> None:
         """Forget what is behind the windows. Labels are a horizon late, so their window ends with the newest label."""
-        while self._rows and self._rows[0][0] <= start_ns - DRIFT_BARS * self._size_ns:
-            self._rows.popleft()
+        while self._bins and self._bins[0][0] <= start_ns - DRIFT_BARS * self._size_ns:
+            self._count(self._bins.popleft()[1], -1)
         for model_id, judged in [*self._judged.items()]:
             rule = self._rule_of(model_id)
             late_bars = 0 if rule is None else rule.horizon_bars
@@ -155,22 +161,22 @@ class Watch:
             if not judged:
                 del self._judged[model_id]
 
-    def _quality(self, prediction: Prediction) -> list[ModelQuality]:
-        found = []
-        for model_id, judged in self._judged.items():
-            known = self._known_of(model_id)
-            measures = None if known is None else measured(judged, overlap=known.rule.horizon_bars)
-            if known is None or measures is None:
-                continue
-            found.append(
-                ModelQuality(
-                    prediction.symbol, model_id, "champion" if model_id == self._champion else "challenger",
-                    max(one.start_ns for one in judged), measures.labels, measures.accuracy, measures.brier,
-                    measures.ece, measures.base_rate, measures.log_loss,
-                    drift_of(known, self.rows(known.model.document.inputs))[0], known.model.document.is_synthetic,
-                )
-            )  # fmt: skip
-        return found
+    def _quality(self, features: Features, challenger: Known | None) -> list[ModelQuality]:
+        """Of the challenger where there is one, else of the champion."""
+        known = challenger or self._known_of(self._champion or "")
+        judged = None if known is None else self._judged.get(known.model_id)
+        measures = None if known is None or judged is None else measured(judged, overlap=known.rule.horizon_bars)
+        if known is None or judged is None or measures is None:
+            return []
+        role: Literal["champion", "challenger"] = "champion" if known.model_id == self._champion else "challenger"
+        drift = drift_of(known, self.counts)[0] if role == "champion" else None
+        return [
+            ModelQuality(
+                features.symbol, known.model_id, role, max(one.start_ns for one in judged), measures.labels,
+                measures.accuracy, measures.brier, measures.ece, measures.base_rate, measures.log_loss, drift,
+                known.model.document.is_synthetic,
+            )
+        ]  # fmt: skip
 
     def _look(self, features: Features) -> list[Alert]:
         """Whether the champion got worse, or is well again; said where that has changed."""
@@ -212,14 +218,11 @@ class Watches:
         return [f"{key}: {watch.fault}" for key, watch in sorted(self.by_symbol.items()) if watch.fault is not None]
 
 
-def drift_of(known: Known, rows: Sequence[Sequence[float]]) -> tuple[float | None, str]:
-    """The largest PSI of a model's inputs (in its order) that matter, and of which; None with under 500 rows."""
-    if len(rows) < _ROWS_MIN:
-        return None, ""
-    places = {name: place for place, name in enumerate(known.model.document.inputs)}
+def drift_of(known: Known, counts: Sequence[Sequence[int]]) -> tuple[float | None, str]:
+    """The largest PSI of a model's important inputs, and of which; None with under 500 bars. `counts` as in `Watch`."""
     found: tuple[float | None, str] = None, ""
-    for name, importance, deciles in known.inputs:
-        value = psi(deciles, (row[places[name]] for row in rows)) if importance >= IMPORTANT else None
+    for (name, _, deciles), found_counts in zip(known.important, counts, strict=False):
+        value = psi_of_counts(deciles, found_counts) if sum(found_counts) >= _ROWS_MIN else None
         if value is not None and (found[0] is None or value > found[0]):
             found = value, name
     return found
