@@ -17,6 +17,7 @@ from sofia_streams.errors import ConfigError
 
 if TYPE_CHECKING:
     from sofia_streams.settings import Settings
+    from sofia_streams.training.registry import Stored
 
 Speed = Annotated[str, typer.Option(help="max, or a multiple of the recorded pace, like 10")]
 
@@ -24,7 +25,12 @@ Speed = Annotated[str, typer.Option(help="max, or a multiple of the recorded pac
 def replay(
     captures: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl.gz")],
     speed: Speed = "max",
-    out: Annotated[Path | None, typer.Option(help="Write trades and bars as Parquet into this folder")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write trades, bars, features, predictions as Parquet into this folder")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="ID", help="A model that scores every candle (sofia models list); unset: none")
+    ] = None,
     in_process: Annotated[
         bool, typer.Option("--in-process", help="Fold in this process: no broker, no stores")
     ] = False,
@@ -40,12 +46,13 @@ def replay(
     """
     pace = _pace(speed)
     if verify:
-        _verify(captures, in_process=in_process, plain=pace is None and out is None, as_json=as_json)
+        plain = pace is None and out is None and model is None
+        _verify(captures, in_process=in_process, plain=plain, as_json=as_json)
         return
     if out is not None:
         _make_folder(out)
     with interruptible():
-        summary = _in_process(captures, out) if in_process else _through_everything(captures, pace, out)
+        summary = _in_process(captures, out, model) if in_process else _through_everything(captures, pace, out, model)
     show(summary, as_json=as_json)
 
 
@@ -67,25 +74,38 @@ def _pace(speed: str) -> float | None:
     return pace
 
 
-def _in_process(captures: list[Path], out: Path | None) -> dict[str, object]:
+def _in_process(captures: list[Path], out: Path | None, model: str | None) -> dict[str, object]:
     from sofia_streams.ops.replay.in_process import replay_in_process, timed_summary
     from sofia_streams.settings import load_settings
 
     settings, began_s = load_settings(), time.monotonic()
-    replay = replay_in_process(captures, settings, keep_trades=out is not None)
+    stored = _stored(settings, model)
+    replay = replay_in_process(captures, settings, keep_trades=out is not None, model=stored)
     summary = timed_summary(replay, began_s)
     if out is not None:
         from sofia_streams.ops.replay.export import write_replay
 
-        write_replay(out, replay.book, replay.trades)
+        write_replay(out, replay.book, replay.trades, replay.scored)
     return summary
 
 
-def _through_everything(captures: list[Path], pace: float | None, out: Path | None) -> dict[str, object]:
+def _through_everything(
+    captures: list[Path], pace: float | None, out: Path | None, model: str | None
+) -> dict[str, object]:
     from sofia_streams.ops.replay.streaming import replay_streaming
+    from sofia_streams.settings import load_settings
 
+    stored = _stored(load_settings(), model)
     with _own_servers(captures) as addressed:
-        return asyncio.run(replay_streaming(captures, addressed, addressed.data_dir, say, pace, out=out))
+        replayed = replay_streaming(captures, addressed, addressed.data_dir, say, pace, out=out, model=stored)
+        return asyncio.run(replayed)
+
+
+def _stored(settings: Settings, model_id: str | None) -> Stored | None:
+    """A model of the registry; None for none."""
+    from sofia_streams.training.registry import Registry
+
+    return None if model_id is None else Registry(settings.models_folder()).load(model_id)
 
 
 @contextmanager
@@ -97,6 +117,7 @@ def _own_servers(captures: list[Path]) -> Iterator[Settings]:
     from sofia_streams.settings import load_settings
 
     settings = load_settings()
+    settings = settings.model_copy(update={"models_dir": settings.models_folder().resolve()})
     for path in captures:
         for _ in read_capture(path):
             pass
@@ -112,7 +133,7 @@ def _verify(captures: list[Path], *, in_process: bool, plain: bool, as_json: boo
     from sofia_streams.settings import load_settings
 
     if not plain:
-        raise typer.BadParameter("expected it without --speed and --out", param_hint="--verify")
+        raise typer.BadParameter("expected it without --speed, --out and --model", param_hint="--verify")
     with interruptible():
         if in_process:
             found = verify_in_process(captures, load_settings(), say)

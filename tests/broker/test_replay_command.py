@@ -41,7 +41,7 @@ def test_the_files_of_a_replay_are_those_of_the_fold_and_of_the_truth(tmp_path):
     assert done.returncode == 0, stderr
     found = json.loads(stdout)
     replay = replay_in_process(PATHS, keep_trades=True)
-    write_replay(tmp_path / "folded", replay.book, replay.trades)
+    write_replay(tmp_path / "folded", replay.book, replay.trades, replay.scored)
     expected = replay.summary()
     assert {name: found[name] for name in expected} == expected
     assert found["gaps"] == 0

@@ -15,9 +15,12 @@ from sofia_streams.errors import ConfigError
 from sofia_streams.files import whole
 from sofia_streams.model import CONSOLIDATED, Bar, TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook
+from sofia_streams.ops.replay.scored_book import ScoredBook
 from sofia_streams.ops.replay.trade_book import TradeBook
 from sofia_streams.stores.base import TABLES
 from sofia_streams.stores.questdb import QuestDb
+from sofia_streams.stores.scored_rows import SIZES_NS as FEATURE_SIZES_NS
+from sofia_streams.stores.scored_rows import Scored, scored_row
 
 _ROWS_A_GROUP = 50_000
 _BAR_DECIMALS = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "vwap")
@@ -34,6 +37,10 @@ BARS = pa.schema(
     ]
 )
 """Prices and sums as decimal strings: every digit, whatever the venue sends."""
+_SCORED_TYPES = {
+    "time": pa.int64(), "count": pa.int64(), "number": pa.float64(), "flag": pa.bool_(),
+    "label": pa.string(), "text": pa.string(),
+}  # fmt: skip
 TRADES = pa.schema(
     [
         *((name, pa.string()) for name in ("venue", "market", "symbol", "id_kind", "trade_id")),
@@ -46,8 +53,10 @@ TRADES = pa.schema(
 )
 
 
-def write_replay(folder: Path, book: BarBook, trades: TradeBook) -> dict[str, int]:
-    """trades, bars_1s and bars_1m of single venues, consolidated_1s and consolidated_1m; rows by file name.
+def write_replay(folder: Path, book: BarBook, trades: TradeBook, scored: ScoredBook) -> dict[str, int]:
+    """trades, bars_1s and bars_1m of single venues, consolidated_1s and consolidated_1m, features, predictions.
+
+    Rows by file name.
 
     `folder` is made; files that are there are replaced, each by a whole one. Raises NotWritten.
     """
@@ -60,7 +69,17 @@ def write_replay(folder: Path, book: BarBook, trades: TradeBook) -> dict[str, in
             (f"consolidated_{size}.parquet", [bar for bar in bars if bar.venue == CONSOLIDATED]),
         ):
             rows[name] = write_bars(folder / name, chosen)
+    features = next(name for name, size_ns in FEATURE_SIZES_NS.items() if size_ns == scored.size_ns)
+    rows["features.parquet"] = _write_scored(folder / "features.parquet", features, scored.features())
+    rows["predictions.parquet"] = _write_scored(folder / "predictions.parquet", "predictions", scored.predictions())
     return rows
+
+
+def _write_scored(path: Path, table: str, records: Iterable[Scored]) -> int:
+    """With the columns of the databases' table; floats are doubles."""
+    columns = TABLES[table].columns
+    schema = pa.schema([(name, _SCORED_TYPES[kind]) for name, kind in columns.items()])
+    return _write(path, schema, (dict(zip(columns, scored_row(record), strict=True)) for record in records))
 
 
 def write_bars(path: Path, bars: Iterable[Bar]) -> int:

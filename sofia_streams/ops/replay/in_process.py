@@ -1,6 +1,7 @@
-"""Recordings to bars in one process, through the same parsers, tape and candle step as the workers. Opens no socket.
+"""Recordings to bars and what is said behind them, in one process, through the same pure steps as in the workers.
 
-The capture is the clock: "before our subscription" means before the recorder's first request on that connection.
+Opens no socket. The capture is the clock: "before our subscription" means before the recorder's first request on that
+connection.
 """
 
 from __future__ import annotations
@@ -17,19 +18,28 @@ from sofia_streams.ingest.intake import Intake, Limits, Record
 from sofia_streams.ingest.names import Names
 from sofia_streams.model import NS_PER_MS, Gap, Punctuation, TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook
+from sofia_streams.ops.replay.scored_book import Folded, ScoredBook
 from sofia_streams.ops.replay.trade_book import TradeBook
 from sofia_streams.settings import Settings
+from sofia_streams.training.registry import Stored
 from sofia_streams.venues.registry import VENUES
 
 _COUNTS = ("frames", "trades", "duplicates", "stale", "snapshot_trades", "quarantined")
 
 
 class Replay:
-    """Folds captured frames, then `finish`. Read `book` and `summary` afterwards."""
+    """Folds captured frames, then `finish`. Read `book`, `scored` and `summary` afterwards.
 
-    def __init__(self, settings: Settings | None = None, *, keep_trades: bool = False) -> None:
+    `model` scores every bar; None: there is none. Raises BadModel.
+    """
+
+    def __init__(
+        self, settings: Settings | None = None, *, keep_trades: bool = False, model: Stored | None = None
+    ) -> None:
         chosen = settings or Settings()
         self.book = BarBook()
+        self._folded = Folded(chosen, model)
+        self.scored = self._folded.book
         self.trades = TradeBook(chosen.lateness_ms * NS_PER_MS, keep=keep_trades)
         self._rules = Rules(chosen.lateness_ms * NS_PER_MS, kept_ns=2**64)  # nothing is ever too old here
         self._intake = _intake(chosen)
@@ -56,14 +66,17 @@ class Replay:
             self._offset += 1
             for bar in step.bars:
                 self.book.add(bar)
+                self._folded.take(bar)
             candles.store(self._rows, step.rows)
 
     def summary(self) -> dict[str, object]:
         """What `sofia replay --in-process --json` prints: the streaming summary without what needs servers."""
-        return summarised(self._intake.summary(), self.book, self.trades)
+        return summarised(self._intake.summary(), self.book, self.trades, self.scored)
 
 
-def summarised(counts: Mapping[str, Mapping[str, int]], book: BarBook, trades: TradeBook) -> dict[str, object]:
+def summarised(
+    counts: Mapping[str, Mapping[str, int]], book: BarBook, trades: TradeBook, scored: ScoredBook
+) -> dict[str, object]:
     """Counts of ingest and bars as one summary; `counts` as `Intake.summary` gives them."""
     instruments = {name: found for name, found in sorted(counts.items()) if name.count("|") == 2}
     totals: Counter[str] = Counter()
@@ -80,7 +93,7 @@ def summarised(counts: Mapping[str, Mapping[str, int]], book: BarBook, trades: T
         "gaps": len(trades.gaps),
         "snapshot_trades": totals["snapshot_trades"],
         "quarantined": everything.get("quarantined", 0),
-        "hashes": {"bars": book.sha256()},
+        "hashes": {"bars": book.sha256(), **scored.hashes()},
         "venues": {
             name: {what: found.get(what, 0) for what in ("frames", "quarantined")}
             for name, found in sorted(counts.items())
@@ -110,9 +123,15 @@ def records_of(paths: Sequence[Path], settings: Settings) -> Iterator[Record]:
     yield from intake.ended(now_ns)
 
 
-def replay_in_process(paths: Sequence[Path], settings: Settings | None = None, *, keep_trades: bool = False) -> Replay:
-    """Fold these captures in one merged receive order. Raises BadCapture."""
-    replay = Replay(settings, keep_trades=keep_trades)
+def replay_in_process(
+    paths: Sequence[Path],
+    settings: Settings | None = None,
+    *,
+    keep_trades: bool = False,
+    model: Stored | None = None,
+) -> Replay:
+    """Fold these captures in one merged receive order. Raises BadCapture, BadModel."""
+    replay = Replay(settings, keep_trades=keep_trades, model=model)
     for frame in merged_frames(paths):
         replay.apply(frame)
     replay.finish()

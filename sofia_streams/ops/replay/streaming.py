@@ -18,6 +18,7 @@ from websockets.asyncio.server import serve
 
 from sofia_streams import codec, topics
 from sofia_streams.capture import CapturedFrame, merged_frames
+from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import DependencyDown
@@ -28,6 +29,7 @@ from sofia_streams.ops.namespaces import remove_namespace
 from sofia_streams.ops.replay.bar_book import BarBook
 from sofia_streams.ops.replay.export import write_replay
 from sofia_streams.ops.replay.in_process import summarised, with_pace
+from sofia_streams.ops.replay.scored_book import ScoredBook
 from sofia_streams.ops.replay.trade_book import TradeBook
 from sofia_streams.ops.topics import apply_topics
 from sofia_streams.ops.workers import REPLAYED, STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
@@ -36,6 +38,8 @@ from sofia_streams.simulator.recording import serve_recording
 from sofia_streams.stores.base import TABLES
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.stores.redis_streams import RedisStreams
+from sofia_streams.training.activation import activate
+from sofia_streams.training.registry import Stored
 
 _INGEST = "crypto_ws"
 _TIMEOUT_S, _JOIN_S = 900.0, 60.0
@@ -72,11 +76,13 @@ async def replay_streaming(
     out: Path | None = None,
     hooks: Hooks = Hooks(),  # noqa: B008
     readers: Sequence[str] = REPLAYED,
+    model: Stored | None = None,
 ) -> dict[str, object]:
     """The summary of one replay (docs/cli.md). `settings` has the addresses of a running broker and stores.
 
-    `out` is a folder for trades and bars as Parquet, read from the log. A worker that stands several times in `readers`
-    runs in as many processes, which share its partitions. Raises BadCapture, DependencyDown.
+    `out` is a folder for trades, bars and what was said behind them as Parquet, read from the log. `model`, in the
+    registry of the settings, is in force from the first bar on; None: none is. A worker that stands several times in
+    `readers` runs in as many processes, which share its partitions. Raises BadCapture, BadModel, DependencyDown.
     """
     began_s: list[float] = []
 
@@ -90,6 +96,8 @@ async def replay_streaming(
         settings = settings.model_copy(update=_OWN | own)
         await _check_stores(settings)
         await apply_topics(settings)
+        if model is not None:
+            await activate(settings, model, reason="replay", from_ns=0)
         children: list[process.Child] = []
         try:
             progress = await _run_through(settings, data_dir, children, say, hooks, readers)
@@ -174,19 +182,29 @@ async def read_trades(settings: Settings, *, keep: bool) -> TradeBook:
     return book
 
 
+async def read_scored(settings: Settings) -> ScoredBook:
+    """Features and predictions of the log."""
+    book = ScoredBook(SIZES_NS[settings.signals_bar_size])
+    for topic in (topics.FEATURES, topics.PREDICTIONS):
+        async for value in whole_topic(settings, topic):
+            book.add(codec.decode_scored(value))
+    return book
+
+
 async def _summary(run: _Run, children: Sequence[process.Child], out: Path | None) -> dict[str, object]:
     settings = run.settings
     stages = await asyncio.to_thread(lambda: {one.name: read_stages(one.port) for one in children if one.port})
     book, trades = await read_bars(settings), await read_trades(settings, keep=out is not None)
+    scored = await read_scored(settings)
     if out is not None:
-        await asyncio.to_thread(write_replay, out, book, trades)
+        await asyncio.to_thread(write_replay, out, book, trades, scored)
     store = QuestDb(settings.questdb_address(), settings.table_prefix())
     streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
     questdb_rows = await settled_counts(store)
     redis_entries = await streams.counts(settings.stream_prefix())
     await streams.close()
     return {
-        **with_pace(summarised(run.progress.counts, book, trades), run.elapsed_s),
+        **with_pace(summarised(run.progress.counts, book, trades, scored), run.elapsed_s),
         "latency_ms": _latency(stages.values()),
         "workers": {name: {stage: max(one.values()) for stage, one in found.items()} for name, found in stages.items()},
         "questdb_rows": questdb_rows,

@@ -1,0 +1,88 @@
+"""What was said behind every consolidated bar of a replay, and the hashes by which two runs are compared. Does no I/O.
+
+`Folded` makes it with the steps of the signals worker. Bars are scored at their first revision, so these hashes are
+over what was scored, and those of `BarBook` over what the bars became. What it does not do: read the log, find models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from sofia_streams.core.bars.windows import SIZES_NS
+from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.signals.predicting import Model
+from sofia_streams.core.signals.steps import Steps
+from sofia_streams.model import Bar
+from sofia_streams.scored import Activation, Features, Prediction
+from sofia_streams.settings import Settings
+from sofia_streams.training.registry import Stored
+
+_Key = tuple[str, str, int]
+
+
+class ScoredBook:
+    """Features and predictions behind bars of one size; one of each a bar."""
+
+    def __init__(self, size_ns: int) -> None:
+        self.size_ns = size_ns
+        self._features: dict[_Key, Features] = {}
+        self._predictions: dict[_Key, Prediction] = {}
+
+    def add(self, record: object) -> None:
+        """Features or a prediction, one that is written again replaces itself; anything else is left out."""
+        if isinstance(record, Features):
+            self._features[_key(record)] = record
+        elif isinstance(record, Prediction):
+            self._predictions[_key(record)] = record
+
+    def features(self) -> list[Features]:
+        """By market, symbol and time."""
+        return [self._features[key] for key in sorted(self._features)]
+
+    def predictions(self) -> list[Prediction]:
+        """By market, symbol and time."""
+        return [self._predictions[key] for key in sorted(self._predictions)]
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of all `features` and of all `predictions`, as canonical JSON lines.
+
+        Without the place of the bar, which another log has elsewhere.
+        """
+        placeless = (msgspec.structs.replace(one, place="") for one in self.predictions())
+        return {"features": _sha256(self.features()), "predictions": _sha256(placeless)}
+
+
+class Folded:
+    """Scores bars as the signals worker does, in this process."""
+
+    def __init__(self, settings: Settings, stored: Stored | None = None) -> None:
+        """`stored` is the model in force from the first bar on; None: none. Raises BadModel."""
+        size_ns = SIZES_NS[settings.signals_bar_size]
+        sets = base_set(size_ns), flow_set(size_ns)
+        models = {} if stored is None else {stored.document.model_id: Model(stored.scorer(), sets)}
+        self.book = ScoredBook(size_ns)
+        confidence_min = float(settings.ai_min_signal_confidence)
+        self._steps = Steps(sets, lambda activation: models[activation.model_id], confidence_min=confidence_min)
+        if stored is not None:
+            model_id = stored.document.model_id
+            self._steps.apply(Activation(model_id, model_id, stored.sha256, 0, 0, "replay"), 0, "")
+
+    def take(self, bar: Bar) -> None:
+        """The next bar of `bars`, in the order of the log."""
+        outputs = self._steps.apply(bar, 0, "").outputs
+        for record in outputs or ():
+            self.book.add(record)
+
+
+def _key(record: Features | Prediction) -> _Key:
+    return record.market, record.symbol, record.start_ns
+
+
+def _sha256(records: Iterable[msgspec.Struct]) -> str:
+    digest = hashlib.sha256()
+    for record in records:
+        digest.update(msgspec.json.encode(record, order="deterministic") + b"\n")
+    return digest.hexdigest()
