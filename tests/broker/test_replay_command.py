@@ -45,13 +45,14 @@ def test_the_files_of_a_replay_are_those_of_the_fold_and_of_the_truth(tmp_path):
     expected = replay.summary()
     assert {name: found[name] for name in expected} == expected
     assert found["gaps"] == 0
-    assert set(found["latency_ms"]) == {"applied", "questdb", "redis"}
+    assert set(found["latency_ms"]) == {"applied", "predicted", "questdb", "redis"}
     for quantiles in found["latency_ms"].values():
         assert 0 < quantiles["p50"] <= quantiles["p95"] <= quantiles["p99"] < 60_000
         assert quantiles["records"] > 0
     for path in (tmp_path / "folded").iterdir():
         mine, theirs = (pq.read_table(folder / path.name).to_pylist() for folder in (tmp_path / "out", path.parent))
-        told_by_records = ("received_ns",) if path.stem == "trades" else ("revision", "quality")
+        own = {"trades": ("received_ns",), "features": (), "predictions": ("place",)}
+        told_by_records = own.get(path.stem, ("revision", "quality"))
         assert without(mine, *told_by_records) == without(theirs, *told_by_records), path.name
     truth = []
     for path in PATHS:

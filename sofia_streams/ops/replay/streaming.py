@@ -43,6 +43,7 @@ from sofia_streams.training.registry import Stored
 
 _INGEST = "crypto_ws"
 _TIMEOUT_S, _JOIN_S = 900.0, 60.0
+_SINCE_BAR_END = "bar_to_prediction"
 _OWN: dict[str, object] = {
     "topic_retention_hours": 0, "redis_maxlen": 2**40, "dedup_ids_max": 10_000_000, "retention_trades_days": 0,
     "retention_bars_1s_days": 0, "retention_tickers_days": 0,
@@ -96,10 +97,9 @@ async def replay_streaming(
         settings = settings.model_copy(update=_OWN | own)
         await _check_stores(settings)
         await apply_topics(settings)
-        if model is not None:
-            await activate(settings, model, reason="replay", from_ns=0)
         children: list[process.Child] = []
         try:
+            await _put_in_force(settings, model)
             progress = await _run_through(settings, data_dir, children, say, hooks, readers)
             run = _Run(settings, progress, time.monotonic() - began_s[0])
             if hooks.inspect:
@@ -108,6 +108,12 @@ async def replay_streaming(
         finally:
             process.stop(children, grace_s=STOP_GRACE_S)
             await remove_namespace(settings)
+
+
+async def _put_in_force(settings: Settings, model: Stored | None) -> None:
+    """Before any bar is in the log. Raises BadModel."""
+    if model is not None:
+        await activate(settings, model, reason="replay", from_ns=0)
 
 
 async def _check_stores(settings: Settings) -> None:
@@ -213,12 +219,15 @@ async def _summary(run: _Run, children: Sequence[process.Child], out: Path | Non
 
 
 def _latency(stages: Iterable[Mapping[str, Buckets]]) -> dict[str, dict[str, float]]:
-    """Quantiles by stage, over all copies of a worker; of one that was started again, since then."""
+    """Quantiles by stage, over all copies of a worker; of one that was started again, since then.
+
+    Without the time since a bar's end, which is that of the recording.
+    """
     together: dict[str, Counter[float]] = {}
     for one in stages:
         for stage, found in sorted(one.items()):
             together.setdefault(stage, Counter()).update(found)
-    return {stage: quantiles(found) for stage, found in together.items()}
+    return {stage: quantiles(found) for stage, found in together.items() if stage != _SINCE_BAR_END}
 
 
 async def settled_counts(store: QuestDb) -> dict[str, int]:
