@@ -1,11 +1,15 @@
 """sofia train and sofia models as a shell runs them: results, progress, refusals in one line, nothing half written."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_commands import check_refused, sofia
+from test_commands import ROOT, check_refused, sofia
 
 pytestmark = pytest.mark.slow
 GENERATED = ("--data", "generated", "--size", "1s", "--bars", "3000", "--horizon", "5", "--folds", "1")
@@ -98,3 +102,17 @@ def test_without_a_database_the_command_says_what_to_do(tmp_path):
     done = sofia(tmp_path, "train", QUESTDB_HOST="127.0.0.1", QUESTDB_HTTP_PORT="1")
     assert done.returncode == 1
     assert "questdb: expected an answer" in done.stderr.splitlines()[-1]
+
+
+def test_interrupted_it_says_so_and_leaves_nothing(tmp_path):
+    """In the middle of the features, before anything is saved."""
+    base = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "sofia_streams.cli", "train", "--data", "generated", "--bars", "200000"]
+    with subprocess.Popen(command, cwd=tmp_path, env=base, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert any("features" in line for line in running.stderr)
+        running.send_signal(signal.SIGINT)
+        rest = running.stderr.read()
+    assert running.returncode == 1
+    assert "stopped; nothing was written" in rest
+    assert models_of(tmp_path) == []
