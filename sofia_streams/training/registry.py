@@ -10,8 +10,8 @@ What it does not do: say which model is in force (records on `models` do), or sc
 from __future__ import annotations
 
 import hashlib
-import os
 import re
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -68,15 +68,18 @@ class Registry:
             contents[TREES] = trees.encode()
         if self._is_there(document.model_id, contents[DOCUMENT]):
             return self.load(document.model_id)
-        partial = self._folder / f".{document.model_id}.{os.getpid()}.partial"
+        partial = self._folder / f".{document.model_id}.{secrets.token_hex(4)}.partial"
         try:
-            shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
             for name, data in contents.items():
                 with whole(partial / name) as path:
                     path.write_bytes(data)
-            shutil.rmtree(place, ignore_errors=True)  # a damaged one of this id
-            partial.replace(place)
+            try:
+                partial.replace(place)
+            except OSError:
+                if not self._is_there(document.model_id, contents[DOCUMENT]):  # else another training was first
+                    shutil.rmtree(place, ignore_errors=True)  # a damaged one
+                    partial.replace(place)
         except OSError as error:
             raise error if isinstance(error, NotWritten) else NotWritten(place, error) from error
         finally:

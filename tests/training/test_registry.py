@@ -2,6 +2,8 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import msgspec
 import pytest
@@ -157,3 +159,17 @@ def test_where_the_folder_cannot_be_written_nothing_is_left(made, tmp_path):
     with pytest.raises(NotWritten):
         Registry(tmp_path / "models").save(made[1].document, made[1].trees, {})
     assert [path.name for path in tmp_path.iterdir()] == ["models"]
+
+
+def test_two_that_save_the_same_model_at_once_both_have_it(made, tmp_path):
+    """Whoever comes second finds the folder taken by an equal one."""
+    others = {path.name: path.read_bytes() for path in made[1].folder.iterdir() if path.name not in (DOCUMENT, TREES)}
+    registry, start = Registry(tmp_path / "models"), Barrier(2)
+
+    def save(_):
+        start.wait()
+        return registry.save(made[1].document, made[1].trees, others).sha256
+
+    with ThreadPoolExecutor(2) as pool:
+        assert {*pool.map(save, range(2))} == {made[1].sha256}
+    assert [path.name for path in (tmp_path / "models").iterdir()] == [made[1].document.model_id]
