@@ -2,7 +2,8 @@
 
 One process decides: the one that has partition 0 of `features`. It reads both topics of all partitions itself, from a
 bounded time back, so it knows every symbol, and a restart or another process goes on with the same knowledge; a contest
-that was under way is counted again from its first bar. Training is a child process, so nothing here waits for it.
+that was under way is counted again from its first bar. Who loses the partition notices within seconds and ends its
+training. Training is a child process, so nothing here waits for it.
 What it does not do: decide what is due, better, or worse (`core.signals`), touch the scoring path.
 """
 
@@ -21,7 +22,7 @@ from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.signals.contest import Contest
 from sofia_streams.core.signals.retraining import InForce, Reason, Situation, due, fate, is_in_force, pause_s
 from sofia_streams.core.signals.watching import Known, Watches, recall_bars
-from sofia_streams.errors import NotWritten
+from sofia_streams.errors import BadModel, NotWritten
 from sofia_streams.logread import places, reader
 from sofia_streams.obs import metrics
 from sofia_streams.scored import Activation, Refusal
@@ -63,7 +64,7 @@ class Trainer:
             if self._owns():
                 try:
                     await self._while_ours()
-                except (KafkaError, NotWritten) as error:
+                except (KafkaError, NotWritten, BadModel) as error:
                     _log.warning("the trainer begins anew", error=str(error))
                 finally:
                     await self._stop()
@@ -100,10 +101,12 @@ class Trainer:
         if end != self._said_until:
             self._said, self._said_until = await said_of_models(self._settings), end
         champion, challenger = self._champion(), self._challenger()
-        if self._notes.challenger is not None and (challenger is None or challenger == champion):
+        if challenger is not None and champion is not None and challenger.model_id == champion.model_id:
+            challenger = None  # somebody activated it
+        if self._notes.challenger is not None and challenger is None:
             self._note(challenger=None)
         contest = self._shadow.contest
-        if champion is None or challenger is None or challenger == champion:
+        if champion is None or challenger is None:
             self._shadow.contest = None
         elif contest is None or (contest.champion, contest.challenger) != (champion.model_id, challenger.model_id):
             since_ns = self._notes.since_ns
@@ -195,7 +198,7 @@ class Trainer:
             await self._activate(known, f"none was in force that it could be compared with. {ended.text}")
         elif chosen == "keep":
             await self._say.kept(known.model_id, ended.text)
-        is_contest = chosen == "contest" and known != champion
+        is_contest = chosen == "contest" and (champion is None or known.model_id != champion.model_id)
         self._note(
             trained_ns=self._now_ns(), failures=0, challenger=known.model_id if is_contest else None,
             since_ns=self._now_ns(),

@@ -1,0 +1,93 @@
+"""A training in a process of its own: its model, its failure in words, its bounds; none outlives its caller."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from trained_models import SETS, model
+
+from sofia_streams.core.scoring.labels import Rule
+from sofia_streams.settings import Settings, load_settings
+from sofia_streams.training.child import options_of, train
+from sofia_streams.training.known import Library, rule_of
+from sofia_streams.training.notes import NAME, Notes, read_notes, with_notes, write_notes
+from sofia_streams.training.registry import Registry
+
+OPTIONS = ["--data", "generated", "--size", "1s", "--bars", "6000", "--folds", "0"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return load_settings(None, {"DATA_DIR": str(tmp_path), "SIGNALS_BAR_SIZE": "1s", "TRAIN_HORIZON_BARS": "5"})
+
+
+def trainings() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children(recursive=True) if "train" in one.cmdline()]
+
+
+async def started() -> psutil.Process:
+    for _ in range(2_000):
+        if found := [one for one in trainings() if one.nice() == 19]:
+            return found[0]
+        await asyncio.sleep(0.01)
+    raise AssertionError("no training was started in 20 s")
+
+
+async def test_it_gives_a_model_and_runs_with_the_lowest_priority_and_bounded_memory(settings):
+    under_way = asyncio.create_task(train(settings, OPTIONS))
+    child = await started()
+    if sys.platform == "linux":
+        assert child.rlimit(psutil.RLIMIT_AS) == (4 * 1024**3, 4 * 1024**3)
+    ended = await under_way
+    assert ended.model_id is not None, ended.text
+    known = Library(Registry(settings.models_folder()), SETS)(ended.model_id)
+    assert known is not None
+    assert known.rule == Rule("forward", 5)
+    assert known.model.document.is_synthetic
+    assert len(known.inputs) == len(known.model.document.inputs)
+    assert not trainings()
+
+
+async def test_a_failure_is_told_in_its_own_words(settings):
+    ended = await train(settings, ["--data", "questdb"])
+    assert ended.model_id is None
+    assert "exit code" in ended.text
+    assert "QUESTDB_HOST" in ended.text
+
+
+async def test_one_that_takes_too_long_is_ended(settings):
+    ended = await train(settings, OPTIONS, within_s=0.5)
+    assert ended.model_id is None
+    assert "within" in ended.text
+    assert not trainings()
+    assert not Registry(settings.models_folder()).names()
+
+
+async def test_cancelling_ends_it(settings):
+    under_way = asyncio.create_task(train(settings, OPTIONS))
+    await started()
+    under_way.cancel()
+    await asyncio.gather(under_way, return_exceptions=True)
+    assert not trainings()
+
+
+def test_options_are_those_of_the_model_before(settings):
+    document = model()[2].document
+    assert options_of(settings, None) == ["--data", "questdb", "--days", "1", "--size", "1s"]
+    found = options_of(settings.model_copy(update={"simulator_url": "ws://127.0.0.1:1"}), document)
+    assert found[:4] == ["--data", "generated", "--size", "1s"]
+    assert " ".join(found[4:]) == "--horizon 5 --label forward --cost-bps 0.0 --sets base"
+    assert rule_of(document) == Rule("forward", 5, document.cost)
+
+
+def test_notes_are_read_as_written_and_damaged_ones_begin_anew(tmp_path):
+    assert read_notes(tmp_path) == Notes()
+    notes = with_notes(Notes("forward-1-00000001", 5), failures=2)
+    write_notes(tmp_path / "models", notes)
+    assert read_notes(tmp_path / "models") == notes == Notes("forward-1-00000001", 5, None, 2)
+    for damaged in (b"", b"{", b"\xff\xfe", json.dumps({"since_ns": "soon"}).encode()):
+        (tmp_path / "models" / NAME).write_bytes(damaged)
+        assert read_notes(tmp_path / "models") == Notes()
