@@ -31,6 +31,15 @@ def read_parquet(paths: Sequence[Path]) -> list[Row]:
     return joined(records)
 
 
+def is_synthetic(path: Path) -> bool:
+    """Whether a file says that its bars are made up, as those do that `sofia download` got from the simulator."""
+    try:
+        said = msgspec.json.decode((pq.read_schema(path).metadata or {}).get(b"sofia", b"{}"))
+    except (OSError, pa.ArrowException, msgspec.MsgspecError):
+        return False  # reading its bars says what is wrong with it
+    return isinstance(said, dict) and said.get("is_synthetic") is True
+
+
 def joined(records: Sequence[tuple[str, dict[str, Any]]]) -> list[Row]:
     """One row a window and symbol, of records (and where they stand) of several venues. Raises ConfigError."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)

@@ -11,7 +11,7 @@ from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.training.bars import SIZES, Bars, windows
 from sofia_streams.training.generated import generate
 from sofia_streams.training.klines import SUFFIXES, read_klines
-from sofia_streams.training.parquet import read_parquet
+from sofia_streams.training.parquet import is_synthetic, read_parquet
 from sofia_streams.training.stored import read_stored
 
 GENERATED, STORED = "generated", "questdb"
@@ -43,13 +43,14 @@ def read(data: str, settings: Settings, size: str, days: int | None, generation:
         is_simulated = settings.simulator_url is not None
         return Bars(windows(rows, size_ns, data="QuestDB"), "bars in QuestDB", is_simulated)
     paths = files(Path(data), size)
-    rows = read_parquet([path for path in paths if path.suffix == _PARQUET])
+    tables = [path for path in paths if path.suffix == _PARQUET]
+    rows = read_parquet(tables)
     rows += [row for path in paths if path.suffix != _PARQUET for row in read_klines(path)]
     if days is not None and rows:
         begin_ns = max(row.start_ns for row in rows) - days * 86_400 * 10**9
         rows = [row for row in rows if row.start_ns > begin_ns]
     names = ", ".join(path.name for path in paths[:4]) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
-    return Bars(windows(rows, size_ns, data=data), names)
+    return Bars(windows(rows, size_ns, data=data), names, any(is_synthetic(path) for path in tables))
 
 
 def files(place: Path, size: str) -> Sequence[Path]:

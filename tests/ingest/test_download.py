@@ -25,6 +25,7 @@ from sofia_streams.ops.simulate import checked_plan, generated
 from sofia_streams.settings import load_settings
 from sofia_streams.simulator.candle import MINUTE_MS
 from sofia_streams.simulator.rest.replies import Reply
+from sofia_streams.training.sources import Generation, read
 from sofia_streams.venues.registry import VENUES
 
 pytestmark = pytest.mark.slow
@@ -82,6 +83,18 @@ async def test_each_day_is_a_file_with_every_candle_exact(tmp_path, venue):
     assert (done.kept, done.empty, done.missing) == (0, [], 0)
     assert done.files == len([*wanted.folder.iterdir()]) and done.rows >= 2 * 1_440
     assert seen == sorted(seen) and seen[-1][0] == seen[-1][1]
+
+
+async def test_training_reads_the_files_and_knows_that_they_are_made_up(tmp_path):
+    async with venue_at(tmp_path) as (settings, _):
+        for venue in ("okx", "bybit"):
+            await download(settings, order(tmp_path, venue, days=1), quiet)
+        bars = read(str(tmp_path / "bars"), settings, "1m", None, Generation(0, 0, 0))
+    assert bars.is_synthetic and len(bars.seen) >= 1_440
+    assert {*bars.seen[7].candle.venues} == {"okx", "bybit"}
+    path = days_of(order(tmp_path, days=1))[0]
+    pq.write_table(pq.read_table(path).replace_schema_metadata(None), path)
+    assert not read(str(path), settings, "1m", None, Generation(0, 0, 0)).is_synthetic
 
 
 async def test_seconds_come_in_pages_of_an_hour_where_a_venue_has_them(tmp_path):

@@ -137,8 +137,9 @@ async def test_what_the_log_has_already_is_not_asked_for(tmp_path):
         assert (await log.until(2)).symbol == "ETH/USDT"
 
 
-async def test_none_are_asked_for_where_none_are_wanted(tmp_path):
-    async with warm_start(tmp_path, hours=0) as (found, rest, _, look):
+@pytest.mark.parametrize("changes", [{"hours": 0}, {"venues": "coinbase,bybit"}])
+async def test_none_are_asked_for_where_none_are_wanted_or_to_be_had(tmp_path, changes):
+    async with warm_start(tmp_path, **changes) as (found, rest, _, look):
         found.note(bar(window_before_now("1s"), NS_PER_SECOND))
         await asyncio.sleep(0)
         assert found.wanted() == [] and look.asked == [] and sum(rest.asked.values()) == 0

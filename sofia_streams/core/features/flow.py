@@ -58,7 +58,7 @@ class Intensity:
         if candle.trade_count is None:
             self.resume([])
             return (None,)
-        total = self._counts.push(candle.trade_count)
+        total = self._counts.push(float(candle.trade_count))
         return (candle.trade_count / (total / self._size) if total else None,)
 
 

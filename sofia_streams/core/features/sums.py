@@ -23,7 +23,7 @@ _UNIT = 2.0**-80
 class _Ring:
     """The last `size` values as whole numbers, 0 before so many came. Magnitudes from 1e-12 to 1e20 keep 10 digits."""
 
-    __slots__ = ("_at", "_last", "_missing", "_sum", "_values", "size")
+    __slots__ = ("_at", "_given", "_last", "_missing", "_sum", "_values", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -32,6 +32,7 @@ class _Ring:
 
     def _forget(self) -> None:
         self._values = [0] * self.size
+        self._given = [0.0] * self.size  # as they came, for `memory`
         self._at = self._sum = 0  # place of the oldest value, which the next one replaces
         self._missing = self.size
 
@@ -46,8 +47,8 @@ class _Ring:
 
     def memory(self) -> list[float]:
         """The values, oldest first."""
-        ordered = [*self._values[self._at :], *self._values[: self._at]]
-        return [value * _UNIT for value in ordered[self._missing :]]
+        given, at = self._given, self._at
+        return (given[at:] + given[:at])[self._missing :]
 
     def resume(self, values: Iterable[float]) -> None:
         """Forget, and take these."""
@@ -73,6 +74,7 @@ class Total(_Ring):
         at, values = self._at, self._values
         self._sum = total = self._sum + exact - values[at]
         values[at] = exact
+        self._given[at] = value
         self._at = at + 1 if at < self._last else 0
         if self._missing and self._is_short():
             return None
@@ -98,6 +100,7 @@ class Window(_Ring):
         at, values, before = self._at, self._values, self._sum
         old = values[at]
         values[at] = exact
+        self._given[at] = value
         change = exact - old
         self._sum = total = before + change
         self._spread = spread = self._spread + change * (self.size * (exact + old) - before - total)
@@ -128,6 +131,7 @@ class Tailed(_Ring):
         at, values, before = self._at, self._values, self._sum
         tail, old = values[at - self._tail], values[at]
         values[at] = exact
+        self._given[at] = value
         change = exact - old
         self._sum = total = before + change
         self._spread = spread = self._spread + change * (self.size * (exact + old) - before - total)

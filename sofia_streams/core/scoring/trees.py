@@ -18,7 +18,7 @@ TREES_BYTES_MAX = 32 * 1024 * 1024
 
 
 @cache
-def _lightgbm() -> Any:
+def package() -> Any:
     """The package, imported when the first trees are: it takes a second. Raises BadModel where it cannot be loaded."""
     try:
         import lightgbm
@@ -32,7 +32,7 @@ def _lightgbm() -> Any:
 
 def _library() -> Any:
     """LightGBM's own: its wrapper has no call for one row."""
-    return _lightgbm().basic._LIB
+    return package().basic._LIB
 
 
 class Trees:
@@ -48,10 +48,10 @@ class Trees:
                 f"trees: expected a LightGBM text model of at most {TREES_BYTES_MAX} bytes, found {len(text)} that "
                 f"start {text[:20]!r}. The file is damaged: activate another model, or train again."
             )
-        package = _lightgbm()
+        library = package()
         try:
-            self._booster = package.Booster(model_str=text)
-        except package.basic.LightGBMError as error:
+            self._booster = library.Booster(model_str=text)
+        except library.basic.LightGBMError as error:
             raise BadModel(f"trees: expected a LightGBM text model, found one it refuses: {error}.") from error
         found, outputs = self._booster.num_feature(), self._booster.num_model_per_iteration()
         if (found, outputs) != (features, 1):

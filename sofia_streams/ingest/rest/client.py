@@ -11,6 +11,7 @@ import importlib
 import json
 import re
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -34,6 +35,7 @@ _BUSY_S, _AGAIN_S, _BANNED_S = 3.0, 1.0, 600.0
 _BUSY, _BANNED = (429,), (403, 418, 451)
 _CUT_BODIES = ("ClientPayloadError", "ClientResponseError")
 """Of aiohttp, which is not imported before it is needed: fewer bytes than announced; bytes that do not unpack."""
+_LOADING = threading.Lock()
 _SCIENTIFIC = re.compile(r"[0-9]{1,20}(?:\.[0-9]{1,20})?[eE][+-]?[0-9]{1,2}", re.ASCII)
 _CURES = {
     403: "The venue refuses this address or region: ask from elsewhere, or leave it out of CRYPTO_EXCHANGES.",
@@ -131,7 +133,7 @@ async def open_rest(
     Raises ConfigError for an unknown venue, UnknownSymbol for a market that it does not have.
     """
     check_venue(venue).url(market)
-    module = importlib.import_module(f"ccxt.async_support.{_CLASSES[venue]}")
+    module = await asyncio.to_thread(_load, f"ccxt.async_support.{_CLASSES[venue]}")
     exchange = getattr(module, _CLASSES[venue])({
         "enableRateLimit": True,
         "timeout": _REQUEST_MS,
@@ -150,6 +152,12 @@ async def open_rest(
         yield Rest(venue, market, exchange, budget_of(venue, rest_url, budgets))
     finally:
         await exchange.close()
+
+
+def _load(name: str) -> Any:
+    """The module; in a thread, since it takes a second, one at a time, since ccxt's import each other in circles."""
+    with _LOADING:
+        return importlib.import_module(name)
 
 
 def _moved(urls: Any, base: str) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Protocol
 
@@ -71,7 +71,9 @@ class WarmStart:
         """`look` says which symbols have enough in the log already."""
         self._settings, self._log, self._look = settings, log, look
         self._size, self._size_ns = settings.signals_bar_size, SIZES_NS[settings.signals_bar_size]
-        self._windows = windows_wanted(settings.signals_history_hours, self._size_ns)
+        market, venues = settings.crypto_market, settings.crypto_exchanges
+        self._venues = [venue for venue in venues if serves(venue, market, self._size)]
+        self._windows = windows_wanted(settings.signals_history_hours, self._size_ns) if self._venues else 0
         self._runs: dict[str, Run] = {}
         self._todo: dict[str, _Wanted] = {}
         self._news = asyncio.Event()
@@ -93,13 +95,15 @@ class WarmStart:
 
     async def run(self) -> None:
         """Write what is wanted, for ever. Raises what the log raises."""
+        if not self._venues:
+            _log.warning("features begin with our own bars: no venue has candles of their size", size=self._size)
         while True:
             await self._wait()
+            if not await self._needed():
+                continue  # a client takes a second and its memory
             async with self._clients() as rests:
-                while due := self._due():
-                    await self._leave_out_known(due)
-                    work = [one for one in due if self._todo.get(one.symbol) is one]
-                    await asyncio.gather(*(self._try(rests, one) for one in work))
+                while due := await self._needed():
+                    await asyncio.gather(*(self._try(rests, one) for one in due))
 
     def _due(self) -> list[_Wanted]:
         now_s = time.monotonic()
@@ -118,18 +122,22 @@ class WarmStart:
     async def _clients(self) -> AsyncIterator[Mapping[str, Rest]]:
         """A client of each venue that has such candles, open as long as there is work."""
         place, market = Place.of(self._settings), self._settings.crypto_market
-        venues = [venue for venue in self._settings.crypto_exchanges if serves(venue, market, self._size)]
         async with AsyncExitStack() as stack:
-            yield {venue: await stack.enter_async_context(place.rest(venue, market)) for venue in venues}
+            yield {venue: await stack.enter_async_context(place.rest(venue, market)) for venue in self._venues}
 
-    async def _leave_out_known(self, due: Collection[_Wanted]) -> None:
-        """Those whose bars in the log go far enough back, or have their history there. Raises DependencyDown."""
-        firsts = {one.symbol: one.first_ns for one in due if one.may_be_known}
+    async def _needed(self) -> list[_Wanted]:
+        """Those that are due, but for those whose bars in the log go far enough back, or have their history there.
+
+        Raises DependencyDown.
+        """
+        unsure = [one for one in self._due() if one.may_be_known]
+        firsts = {one.symbol: one.first_ns for one in unsure}
         known = await self._look(self._settings, firsts, self._size_ns) if firsts else set()
-        for one in due:
+        for one in unsure:
             one.may_be_known = False
             if one.symbol in known:
                 self._drop(one)
+        return [one for one in self._due() if not one.may_be_known]
 
     async def _try(self, rests: Mapping[str, Rest], one: _Wanted) -> None:
         run = self._runs[one.symbol]

@@ -15,13 +15,15 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from sofia_streams import topics
+from sofia_streams.core.scoring import trees
 from sofia_streams.embedded import java
 from sofia_streams.embedded.ports import HOST
 from sofia_streams.embedded.stack import Ports
-from sofia_streams.errors import SofiaError
+from sofia_streams.errors import BadModel, SofiaError
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.stores.redis_streams import EVICTION_CURE, RedisStreams
+from sofia_streams.training.registry import Registry
 from sofia_streams.venues.registry import VENUES
 
 _DISK_GB_MIN = 2.0
@@ -47,6 +49,7 @@ async def examine(settings: Settings) -> list[Finding]:
         ("questdb", _questdb),
         ("fallback", _fallback),
         ("redis", _redis),
+        ("models", _models),
         ("java", _java),
         ("disk", _disk),
         ("open files", _open_files),
@@ -107,6 +110,23 @@ async def _questdb(settings: Settings) -> Finding:
         cure = "Restart timeseries_writer, which switches DEDUP on; `sofia verify` names the rows that are doubled."
         return Finding("questdb", "failed", f"keeps a row written again twice in: {', '.join(doubling)}", cure)
     return Finding("questdb", "ok", settings.questdb_address())
+
+
+async def _models(settings: Settings) -> Finding:
+    try:
+        await asyncio.to_thread(trees.package)
+    except BadModel as error:
+        return Finding("models", "failed", str(error), "Install it, then restart the worker `signals`.")
+    registry, damaged = Registry(settings.models_folder()), []
+    for name in (names := registry.names()):
+        try:
+            registry.load(name).scorer()
+        except BadModel:
+            damaged.append(name)
+    if damaged:
+        cure = "`sofia models list` says what is wrong with each; delete its folder, or restore it."
+        return Finding("models", "warning", f"{len(damaged)} of {len(names)} are damaged: {', '.join(damaged)}", cure)
+    return Finding("models", "ok", f"{len(names)} in {settings.models_folder()}")
 
 
 async def _fallback(settings: Settings) -> Finding:

@@ -4,13 +4,14 @@ import random
 from decimal import Decimal
 
 import msgspec
+import pytest
 from feature_bars import BEGIN_NS, bar, taken
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_streams import codec
 from sofia_streams.core.features.book import FILLED_MAX, Book, candle_of_kline
-from sofia_streams.core.features.history import WINDOWS_MAX, Run, joined, windows_wanted
+from sofia_streams.core.features.history import WINDOWS_MAX, Before, Run, joined, windows_wanted
 from sofia_streams.core.features.sets import base_set, flow_set
 from sofia_streams.core.signals.rolling import Rolling
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
@@ -123,3 +124,31 @@ def test_history_and_live_bars_are_as_one_series(seed, live_before, is_whole):
     expected = [taken(book, one, {}) for one in live[0 if is_whole else 1 :]]
     assert [one.sets["base"] for one in vectors] == [values[0] for values in expected[-len(vectors) :]]
     assert all(one.sets["base"].is_ready for one in vectors)
+
+
+def history_of(numbers):
+    return History("spot", "BTC/USDT", NS_PER_MINUTE, ["okx"], [kline(at, 1, 1, 1, 1, 1) for at in numbers], 1)
+
+
+LOGS = [
+    ("nothing but the bar itself", [bar(100, 1)], False),
+    ("enough bars before it", [bar(at, 1) for at in range(40, 101)], True),
+    ("one bar too few", [bar(at, 1) for at in range(41, 101)], False),
+    ("enough bars, with a hole that is filled", [bar(at, 1) for at in [*range(40, 60), *range(65, 101)]], True),
+    ("enough bars, then too large a hole", [bar(at, 1) for at in [*range(90), *range(97, 101)]], False),
+    ("few bars and their history", [bar(99, 1), history_of(range(50, 100)), bar(100, 1)], True),
+    ("few bars and a history that was read late", [bar(100, 1), bar(101, 1), history_of(range(50, 102))], True),
+    ("the history of what was before a hole", [bar(5, 1), history_of(range(6)), bar(99, 1), bar(100, 1)], False),
+    ("a history without candles", [bar(100, 1), history_of([])], False),
+    ("bars of a venue", [msgspec.structs.replace(bar(at, 1), venue="okx") for at in range(101)], False),
+    ("bars of another size", [msgspec.structs.replace(bar(at, 1), size_ns=NS_PER_SECOND) for at in range(101)], False),
+    ("bars that came after it", [bar(100, 1), *(bar(at, 1) for at in range(101, 180))], False),
+]
+
+
+@pytest.mark.parametrize(("name", "records", "is_known"), LOGS, ids=[name for name, *_ in LOGS])
+def test_a_bar_is_known_to_go_on_by_what_the_log_has(name, records, is_known):
+    before = Before(BEGIN_NS + 100 * NS_PER_MINUTE, NS_PER_MINUTE)
+    for one in records:
+        before.take(one)
+    assert before.is_known() is is_known
