@@ -119,8 +119,7 @@ async def test_the_demo_trains_a_first_model_and_scores_with_it(settings):
     workers.append(start_worker("signals", demo, demo.data_dir))
     try:
         await eventually(lambda: _has_activated(demo), within_s=120)
-        now_ns = time.time_ns() // NS_PER_MINUTE * NS_PER_MINUTE
-        shift_ns = now_ns - BEGIN_NS
+        shift_ns = time.time_ns() // NS_PER_MINUTE * NS_PER_MINUTE - 90 * NS_PER_MINUTE - BEGIN_NS
         moved = (bar for symbol in SYMBOLS for bar in bars_of(symbol, range(120)))
         await write_bars(demo, (_later(bar, shift_ns) for bar in moved))
         await wait_drained(demo, [workers[-1], workers[0]], timeout_s=60)
