@@ -34,7 +34,8 @@ def read_stored(store: QuestDb, size: str, size_ns: int, days: int | None) -> li
             f"training: expected bars in bars_{size} of QuestDB, found none. Let `sofia up` run for a while, or give "
             "--data: a Parquet file, klines, or generated."
         )
-    return [*known.values()]
+    begin_ns = max(row.start_ns for row in known.values()) - (days or DAYS[size_ns]) * NS_PER_DAY
+    return [row for row in known.values() if row.start_ns >= begin_ns]  # one table may end earlier than the other
 
 
 def _bars(store: QuestDb, table: str, size_ns: int, days: int | None) -> list[Row]:
