@@ -16,7 +16,7 @@ from sofia_streams.core.features.book import flat
 from sofia_streams.core.scoring.labels import Prices
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
-from sofia_streams.scored import Candle, Value
+from sofia_streams.scored import Candle, FeatureValues, Value
 from sofia_streams.training.dataset import Seen
 
 SIZES = {"1s": NS_PER_SECOND, "1m": NS_PER_MINUTE}
@@ -45,6 +45,8 @@ class Row(NamedTuple):
     trade_count: int | None = None
     is_complete: bool = True
     venues: Mapping[str, float] = MappingProxyType({})
+    written: Mapping[str, FeatureValues] | None = None
+    """What was known live behind it, by feature set."""
 
 
 def number(text: object, where: str, name: str) -> Value:
@@ -87,7 +89,7 @@ def windows(rows: Iterable[Row], size_ns: int, *, data: str) -> list[Seen]:
         before, candle = row, _candle(row, close)
         if candle is not None:
             close = candle.close
-            found.append(Seen(row.symbol, row.start_ns, candle))
+            found.append(Seen(row.symbol, row.start_ns, candle, row.written))
     if not found:
         raise ConfigError(f"training: expected bars with prices in {data}, found {len(ordered)} without.")
     return found

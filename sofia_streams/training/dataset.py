@@ -17,7 +17,7 @@ from sofia_streams.core.features.book import Book
 from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.scoring.labels import Labeller, Rule
 from sofia_streams.errors import ConfigError
-from sofia_streams.scored import Candle, Value
+from sofia_streams.scored import Candle, FeatureValues, Value
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -62,18 +62,23 @@ def input_names(sets: Sequence[FeatureSet]) -> list[str]:
 
 
 class Seen(NamedTuple):
-    """A window of a symbol as features are computed from it; a bar that lacks trades gives no row."""
+    """A window of a symbol as features are computed from it; a bar that lacks trades gives no row.
+
+    `written` is what was known live behind the bar, by set, where that was kept: it is taken as it is, since the worker
+    may have remembered more than these windows tell (history, bars that retention has dropped since).
+    """
 
     symbol: str
     start_ns: int
     candle: Candle
+    written: Mapping[str, FeatureValues] | None = None
 
 
 class _Rows:
     """Rows of one symbol as they come."""
 
     def __init__(self, sets: Sequence[FeatureSet], rule: Rule) -> None:
-        self._book, self._labeller = Book(sets), Labeller(rule)
+        self._sets, self._book, self._labeller = sets, Book(sets), Labeller(rule)
         self._size_ns = self._book.size_ns
         self._inputs = [(at, place) for at, one in enumerate(sets) for place in one.inputs]
         self._sigma = sigma_place(sets)
@@ -82,11 +87,12 @@ class _Rows:
         self.rows: list[tuple[int, int, int, float, list[float]]] = []
         self.left_out: dict[str, int] = {}
 
-    def take(self, start_ns: int, candle: Candle) -> None:
-        found = self._book.take(start_ns, candle)
-        if found is None:
+    def take(self, start_ns: int, candle: Candle, written: Mapping[str, FeatureValues] | None = None) -> None:
+        computed = self._book.take(start_ns, candle)
+        if computed is None:
             self._leave_out("a window that was there before")
             return
+        found = self._written(written) or computed
         if self._last_ns is not None and start_ns != self._last_ns + self._size_ns:
             self._labeller.forget()
             self._leave_out("no label: a hole behind it", len(self._waiting))
@@ -99,6 +105,12 @@ class _Rows:
                 end_ns = start_ns + self._size_ns
                 self.rows.append((outcome.start_ns, end_ns, outcome.label, outcome.forward_return, known))
         self._wait(start_ns, candle, found)
+
+    def _written(self, written: Mapping[str, FeatureValues] | None) -> list[list[Value]] | None:
+        """What was known live, where it was of these very features."""
+        found = [] if written is None else [written.get(one.name) for one in self._sets]
+        values = [one.values for one, ours in zip(found, self._sets, strict=False) if one and one.schema == ours.schema]
+        return values if len(values) == len(self._sets) else None
 
     def _deviation(self, found: list[list[Value]]) -> Value:
         """Of one bar's return, as the base set knows it."""
@@ -147,7 +159,7 @@ def build(seen: Iterable[Seen], sets: Sequence[FeatureSet], rule: Rule) -> Datas
         rows = by_symbol.get(one.symbol)
         if rows is None:
             rows = by_symbol[one.symbol] = _Rows(sets, rule)
-        rows.take(one.start_ns, one.candle)
+        rows.take(one.start_ns, one.candle, one.written)
     left_out: dict[str, int] = {}
     found = []
     for symbol, rows in by_symbol.items():

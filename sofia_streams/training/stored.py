@@ -1,4 +1,5 @@
-"""Bars from QuestDB: what features were computed from where that is written down (`features_1m`), else last revisions.
+"""Bars from QuestDB: what features were computed from, and they themselves, where that is written down (`features_1m`);
+else last revisions.
 
 Reads in stretches, so that no answer is large. What it does not do: check bars (`bars`).
 """
@@ -10,7 +11,9 @@ from typing import Any
 
 from sofia_streams.errors import ConfigError, QueryRefused
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
+from sofia_streams.scored import Features
 from sofia_streams.stores.questdb import QuestDb
+from sofia_streams.stores.scored_rows import SCORED_TABLES, scored_record
 from sofia_streams.training.bars import Row
 from sofia_streams.training.parquet import joined, row_of
 
@@ -20,8 +23,6 @@ DAYS = {NS_PER_SECOND: 1, NS_PER_MINUTE: 30}
 _STRETCH_NS = {NS_PER_SECOND: 60 * NS_PER_MINUTE, NS_PER_MINUTE: NS_PER_DAY}
 _BARS = ("start_ns", "symbol", "venue", "quality", "open", "high", "low", "close", "volume", "quote_volume",
          "buy_volume", "trade_count")  # fmt: skip
-_FEATURES = ("start_ns", "symbol", "quality", "open", "high", "low", "close", "volume", "quote_volume", "buy_volume",
-             "trade_count", "is_complete", "is_quiet", "venues")  # fmt: skip
 _DECIMALS = {"open", "high", "low", "close", "volume", "quote_volume", "buy_volume"}
 
 
@@ -43,7 +44,9 @@ def _bars(store: QuestDb, table: str, size_ns: int, days: int | None) -> list[Ro
 
 
 def _features(store: QuestDb, table: str, size_ns: int, days: int | None) -> Iterator[Row]:
-    return (row_of(where, record, {}) for where, record in _records(store, table, _FEATURES, size_ns, days))
+    for where, record in _records(store, table, tuple(SCORED_TABLES[table].columns), size_ns, days):
+        row, found = row_of(where, record, {}), scored_record(table, record)
+        yield row._replace(written=found.sets) if isinstance(found, Features) else row
 
 
 def _records(

@@ -1,5 +1,6 @@
 """Rows to train on: what a model would be given behind a bar, and nothing that was not known then."""
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -104,3 +105,24 @@ def test_too_few_bars_are_refused_with_what_is_missing():
 def test_no_bars_are_refused():
     with pytest.raises(ConfigError, match="no bar at all"):
         build([], SETS, ORDER.rule)
+
+
+def test_what_was_known_live_is_taken_as_it_was_written_where_it_is_of_these_features():
+    """The worker may have remembered more than the windows tell."""
+    plain, place = build(SEEN, SETS, ORDER.rule), 200
+    values = feature_values(SETS, Book(SETS).nothing())["base"]
+    ours = msgspec.structs.replace(values, values=[float(at) for at, _ in enumerate(values.values)])
+    row = plain.start_ns.tolist().index(SEEN[place].start_ns)
+    for one, is_taken in ((ours, True), (msgspec.structs.replace(ours, schema="0" * 16), False)):
+        changed = [*SEEN[:place], SEEN[place]._replace(written={"base": one}), *SEEN[place + 1 :]]
+        data = build(changed, SETS, ORDER.rule)
+        expected = [float(at) for at in SETS[0].inputs] if is_taken else plain.inputs[row].tolist()
+        assert data.inputs[row].tolist() == expected
+        assert data.inputs[row + 1].tolist() == plain.inputs[row + 1].tolist()
+
+
+def test_a_bar_that_was_not_ready_live_gives_no_row():
+    place = 200
+    nothing = feature_values(SETS, Book(SETS).nothing())
+    changed = [*SEEN[:place], SEEN[place]._replace(written=nothing), *SEEN[place + 1 :]]
+    assert SEEN[place].start_ns not in starts(build(changed, SETS, ORDER.rule))

@@ -76,7 +76,7 @@ def test_klines_may_lack_what_a_venue_does_not_say(tmp_path):
     names = [name for name in BARS.names if name in rows[0]]
     schema = pa.schema([BARS.field(name) for name in names])
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), tmp_path / "a.parquet")
-    ((symbol, _, candle),) = bars_of(tmp_path / "a.parquet").seen
+    ((symbol, _, candle, _),) = bars_of(tmp_path / "a.parquet").seen
     assert (symbol, candle.close) == ("A/B", 2)
     assert (candle.quote_volume, candle.buy_volume, candle.trade_count) == (None, None, None)
 
@@ -111,7 +111,7 @@ def klines(tmp_path, *lines, head=BINANCE, name="LINKUSDT-1m-2026-02.csv.gz"):
 @pytest.mark.parametrize("unit", [1, 1_000])
 def test_klines_of_binance_are_read_in_milliseconds_and_microseconds(tmp_path, unit):
     path = klines(tmp_path, f"{1769904000000 * unit},9.982,9.990,9.974,9.987,24464.35,0,244198.04745,782,9388.60")
-    ((symbol, start_ns, candle),) = bars_of(path).seen
+    ((symbol, start_ns, candle, _),) = bars_of(path).seen
     assert (symbol, start_ns) == ("LINKUSDT", 1769904000 * 10**9)
     assert (candle.open, candle.high, candle.low, candle.close) == (9.982, 9.990, 9.974, 9.987)
     amounts = candle.volume, candle.quote_volume, candle.buy_volume, candle.trade_count
