@@ -25,8 +25,6 @@ WITHIN_S, BYTES_MAX = 3_600.0, 4 * 1024**3
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _TAIL = 1_000
-_DAYS = {"1s": ["--days", "1"], "1m": ["--days", "30"]}
-"""The newest bars that a training reads: it must fit into memory and an hour, and markets change."""
 
 
 class Ended(NamedTuple):
@@ -38,9 +36,8 @@ class Ended(NamedTuple):
 
 def options_of(settings: Settings, document: Document | None) -> list[str]:
     """Of `sofia train`: bars of the demo are made up, others come from QuestDB; the rest is as in the model before."""
-    size = settings.signals_bar_size
-    source = ["--data", "generated"] if settings.simulator_url is not None else ["--data", "questdb", *_DAYS[size]]
-    options = [*source, "--size", size]
+    source = "questdb" if settings.simulator_url is None else "generated"
+    options = ["--data", source, "--size", settings.signals_bar_size]
     if document is not None:
         sets = "base,flow" if "flow" in document.schemas else "base"
         cost_bps = str(round(document.cost * 1e4, 6))

@@ -86,7 +86,10 @@ class Trainer:
                 await self._follow(consumer, is_new=is_new)
                 await self._step()
                 is_new = True
-                await asyncio.sleep(_EVERY_S)
+                if self._training is None:
+                    await asyncio.sleep(_EVERY_S)
+                else:
+                    await asyncio.wait([self._training], timeout=_EVERY_S)
 
     async def _stop(self) -> None:
         if self._training is not None:

@@ -76,7 +76,7 @@ async def test_cancelling_ends_it(settings):
 
 def test_options_are_those_of_the_model_before(settings):
     document = model()[2].document
-    assert options_of(settings, None) == ["--data", "questdb", "--days", "1", "--size", "1s"]
+    assert options_of(settings, None) == ["--data", "questdb", "--size", "1s"]
     found = options_of(settings.model_copy(update={"simulator_url": "ws://127.0.0.1:1"}), document)
     assert found[:4] == ["--data", "generated", "--size", "1s"]
     assert " ".join(found[4:]) == "--horizon 5 --label forward --cost-bps 0.0 --sets base"
