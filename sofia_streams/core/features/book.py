@@ -69,13 +69,7 @@ class Book:
             missing = (start_ns - self.last_ns) // self.size_ns - 1
             if missing < 0:
                 return None
-            if missing + self._filled > FILLED_MAX and missing:
-                self._begin_anew()
-            elif self.close is not None:
-                filling = flat(self.close, is_complete=False, quantity=None)
-                for _ in range(missing):
-                    self._update(filling)
-                self._filled += missing
+            self._fill(missing)
         self.last_ns = start_ns
         self._filled = self._filled + 1 if candle.is_quiet else 0
         found = self._update(candle)
@@ -86,6 +80,16 @@ class Book:
         if self._filled > FILLED_MAX:
             return self.nothing()
         return found
+
+    def _fill(self, missing: int) -> None:
+        """So many windows that no bar told of."""
+        if missing + self._filled > FILLED_MAX and missing:
+            self._begin_anew()
+        elif self.close is not None:
+            filling = flat(self.close, is_complete=False, quantity=None)
+            for _ in range(missing):
+                self._update(filling)
+            self._filled += missing
 
     def pass_over(self, start_ns: int) -> None:
         """A quiet window before the first price: it tells nothing, and does not come again."""
@@ -120,6 +124,9 @@ class Book:
         self._begin_anew()
         for start_ns in sorted(known):
             self.take(start_ns, known[start_ns])
+        if last_ns is not None and self.last_ns != last_ns:  # what was passed over since does not come again
+            self._fill(0 if self.last_ns is None else (last_ns - self.last_ns) // self.size_ns)
+            self.last_ns = last_ns
         return True
 
     def memory(self) -> Memory:

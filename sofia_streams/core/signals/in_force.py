@@ -35,7 +35,7 @@ def with_activation(row: ChosenRow, activation: Activation) -> ChosenRow:
     """One more; one that is known changes nothing."""
     if any(one.activation_id == activation.activation_id for one in row.activations):
         return row
-    kept = _needed([*row.activations, activation])
+    kept = _needed([*row.activations, activation], row.refused)
     names = {one.activation_id for one in kept}
     return ChosenRow(kept, [name for name in row.refused if name in names])
 
@@ -56,8 +56,14 @@ def _begun(row: ChosenRow, end_ns: int) -> Iterator[Activation]:
             yield one
 
 
-def _needed(activations: list[Activation]) -> list[Activation]:
-    """Without those that a later one has replaced for longer than symbols are apart."""
-    newest_ns = activations[-1].from_ns
-    replaced = [at for at, one in enumerate(activations) if one.from_ns <= newest_ns - _KEPT_NS]
+def _needed(activations: list[Activation], refused: list[str]) -> list[Activation]:
+    """Without those that a later one has replaced for longer than symbols are apart.
+
+    One that is to begin later replaces nothing yet, and one that was refused never does.
+    """
+    newest = activations[-1]
+    until_ns = min(newest.from_ns, newest.said_ns) - _KEPT_NS
+    replaced = [
+        at for at, one in enumerate(activations) if one.from_ns <= until_ns and one.activation_id not in refused
+    ]
     return activations[replaced[-1] if replaced else 0 :][-_KEPT_MAX:]

@@ -30,7 +30,9 @@ class Refused(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What one record gave: one of each output behind a consolidated bar that is new, rows to store, models refused."""
+    """What one record gave: one of each output behind a consolidated bar that is new, rows to store in their order (a
+    crash between two of them does no harm), models refused.
+    """
 
     outputs: tuple[Features, Prediction, Signal] | None
     rows: dict[str, Row]
@@ -68,13 +70,13 @@ class Steps:
         if not rolling.is_new(record):
             return Step(None, {}, [])
         features = rolling.take(record)
-        rows: dict[str, Row] = {f"{key}|open": rolling.open_row()}
+        open_rows: dict[str, Row] = {f"{key}|open": rolling.open_row()}
         if features is None:
-            return Step(None, rows, [])
+            return Step(None, open_rows, [])
         model, refused, is_refused = self._model(partition, features.end_ns)
         prediction = predict(features, model, place, is_refused=is_refused)
         signal = signal_of(prediction, record, confidence_min=self._confidence_min)
-        rows[key] = rolling.row()
+        rows: dict[str, Row] = {key: rolling.row()} | open_rows  # this order: with the second alone closes are lost
         if refused:
             rows[chosen_key(partition)] = self._row_of(partition)
         return Step((features, prediction, signal), rows, refused)
@@ -112,4 +114,3 @@ class Steps:
                 refused.append(Refused(activation, error))
                 self._chosen[partition] = with_refusal(self._row_of(partition), activation.activation_id)
         return None, refused, bool(self._row_of(partition).refused)
-

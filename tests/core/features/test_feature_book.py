@@ -193,3 +193,15 @@ def test_history_is_of_no_use_once_enough_was_seen():
     before = book.memory()
     assert not book.learn(seen(range(-100, 100)))
     assert book.memory() == before
+
+
+@pytest.mark.parametrize(("until", "is_known"), [(0, False), (90, False), (96, True), (100, True)])
+def test_a_window_that_was_passed_over_does_not_come_again_behind_history(until, is_known):
+    """Quiet ones before the first price have no candle, but their number counts, as that of any that is missing."""
+    book, _ = fed([])
+    book.pass_over(bar(100, 1).start_ns)
+    book.learn(seen(range(until)))
+    assert taken(book, bar(100, 500), VENUES) is None
+    found = taken(book, bar(101, 500), VENUES)
+    assert (value(found, "r_1h") is not None) is is_known
+    assert book.seen == (102 if is_known else 1)

@@ -8,7 +8,6 @@ from signal_bars import BEGIN_NS, SETS, a_model, activation, bar, history, load,
 
 from sofia_streams import codec
 from sofia_streams.core.features.sets import base_set
-from sofia_streams.core.signals.in_force import ChosenRow, chosen_key, in_force, with_activation, with_refusal
 from sofia_streams.core.signals.predicting import predict, signal_of
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.errors import BadModel
@@ -56,6 +55,22 @@ def test_records_that_are_taken_again_after_a_crash_give_no_second_output(record
     assert not any(again)
     rest, _ = run(steps({**stored, **changed}), records[cut:], cut)
     assert rest == run(steps(), records)[0][cut:]
+
+
+def test_a_crash_between_two_rows_of_a_step_changes_no_output():
+    """The first rows of the last step are stored, the others are not; its record comes again."""
+    records = [record for at in range(75) for record in minute(at, 100 + at % 7 / 8)]
+    expected, _ = run(steps(), records)
+    cut = len(records) - 6  # its last record is a consolidated bar
+    for kept in (0, 1, 2):
+        table = {}
+        machine = steps(table)
+        for number, record in enumerate(records[:cut], 1):
+            rows = [*machine.apply(record, 0, f"bars/0/{number - 1}").rows.items()]
+            table |= dict(rows[:kept] if number == cut else rows)
+        again, _ = run(steps(table), records[cut - 1 :], cut - 1)
+        assert again[0] in (expected[cut - 1], [])
+        assert again[1:] == expected[cut:]
 
 
 @settings(max_examples=40)
@@ -190,30 +205,6 @@ def test_memory_that_is_damaged_begins_anew():
     broken = msgspec.structs.replace(row, memory=msgspec.structs.replace(row.memory, indicators=[[1.0]]))
     found = features(steps({**table, "spot|BTC/USDT": broken}), bar(71, 100))
     assert isinstance(found, Features) and not found.sets["base"].is_ready
-
-
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 300)), max_size=90), st.integers(0, 300))
-def test_what_is_kept_of_activations_never_changes_which_is_in_force(said, end):
-    """Of any bar not older than an hour before the newest activation."""
-    everything, row = [], ChosenRow()
-    for serial, (name, from_minute) in enumerate(said):
-        everything.append(activation(name, from_minute, serial))
-        row = with_activation(row, everything[-1])
-    assert with_activation(row, everything[-1]) == row if everything else True
-    assert len(row.activations) <= 64
-    if not everything or end < max(60, everything[-1].from_ns // NS_PER_MINUTE - BEGIN_NS // NS_PER_MINUTE - 59):
-        return
-    begun = [one for one in everything[-64:] if one.from_ns <= BEGIN_NS + end * NS_PER_MINUTE]
-    if begun:
-        assert in_force(row, BEGIN_NS + end * NS_PER_MINUTE) == begun[-1]
-
-
-def test_a_refused_activation_is_passed_over():
-    row = with_activation(with_activation(ChosenRow(), activation("one", 0, 1)), activation("two", 0, 2))
-    assert in_force(row, BEGIN_NS).model_id == "two"
-    assert in_force(with_refusal(row, "two@2"), BEGIN_NS).model_id == "one"
-    assert chosen_key(3) == "models/3"
-    assert isinstance(codec.decode_row(codec.encode(row)), ChosenRow)
 
 
 def test_outputs_read_back_are_the_same():
