@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sofia_streams.core.scoring.document import FORMAT, Calibration, CheckRow, Document, LinearPart, ModelType
 from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.training.dataset import Dataset, Floats, Ints
-from sofia_streams.training.folds import Split
+from sofia_streams.training.folds import Split, halves
 from sofia_streams.training.metrics import reliability, surprise
 
 _ROUNDS = 100
@@ -101,12 +101,15 @@ class Trained(NamedTuple):
 
 
 def train(data: Dataset, split: Split, terms: Terms) -> Trained:
-    """Raw and calibrated probabilities are those of all rows, of which only `split.test` is worth looking at."""
+    """Raw and calibrated probabilities are those of all rows, of which only `split.test` is worth looking at.
+
+    Raises ConfigError as `halves`.
+    """
     members = Members(data, split.fit, terms.types)
     scores = members.scores(data.inputs)
     weights = _weights({kind: found[split.weigh] for kind, found in scores.items()}, data.labels[split.weigh])
     raw = _joined(scores, weights)
-    knots = _calibration(raw[split.calibrate], data.labels[split.calibrate], terms.horizon_bars)
+    knots = _calibration(raw[split.calibrate], data.at(split.calibrate), terms.horizon_bars)
     calibrated = np.interp(raw, knots.scores, knots.values)
     trees = members.booster.model_to_string() if members.booster is not None else None
     until_ns = int(data.known_ns[split.calibrate].max())
@@ -142,18 +145,18 @@ def _joined(scores: Mapping[ModelType, Floats], weights: Mapping[ModelType, floa
     return total
 
 
-def _calibration(raw: Floats, labels: Ints, horizon_bars: int) -> Calibration:
+def _calibration(raw: Floats, data: Dataset, horizon_bars: int) -> Calibration:
     """Isotonic knots, taken as far as they help: a share of the way from the raw score to the isotonic value.
 
     The share surprises least when each half of the slice, in order of time, judges what the other half has taught:
     where the base rate moves from one stretch to the next, isotonic values alone would carry the last one's on.
+    Raises ConfigError as `halves`.
     """
-    middle = len(raw) // 2
-    halves = (slice(0, middle - horizon_bars), slice(middle, None))
-    taught = [_isotonic(raw[half], labels[half], horizon_bars) for half in halves]
+    labels, both = data.labels, halves(data)
+    taught = [_isotonic(raw[half], labels[half], horizon_bars) for half in both]
 
     def surprises(share: float) -> float:
-        judged = zip(taught, reversed(halves), strict=True)
+        judged = zip(taught, reversed(both), strict=True)
         return sum(surprise(_part_way(share, *one, raw[half]), labels[half]) for one, half in judged)
 
     share = min((number / (_STEPS - 1) for number in range(_STEPS)), key=surprises)

@@ -20,6 +20,8 @@ SLICES = ("fit", "weigh", "calibrate", "test")
 SHARES = (0.5, 0.1, 0.25, 0.15)
 ROWS_MIN = 100
 """Of each slice: with fewer nothing that is measured on it means anything."""
+HALF_MIN = 25
+"""Of the earlier half of what is calibrated with."""
 
 
 class Split(NamedTuple):
@@ -69,3 +71,18 @@ def _cut(data: Dataset, test_ns: int, until_ns: int, embargo_ns: int) -> Split:
                 f"{classes} outcome(s). Give more history, a shorter horizon, or a lower cost."
             )
     return Split(*found)
+
+
+def halves(data: Dataset) -> tuple[Ints, Ints]:
+    """Rows of both halves by time; no label of the first reaches into the second.
+
+    Raises ConfigError where that leaves under `HALF_MIN` rows of the first.
+    """
+    middle = len(data) // 2
+    first = np.flatnonzero(data.known_ns[:middle] <= data.start_ns[middle])
+    if len(first) < HALF_MIN:
+        raise ConfigError(
+            f"training: expected at least {HALF_MIN} rows to calibrate with whose labels are known by the middle of "
+            f"their stretch, found {len(first)}. Give more history, or a shorter horizon."
+        )
+    return first, np.arange(middle, len(data))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sofia_streams.errors import ConfigError
 from sofia_streams.training.dataset import Dataset
-from sofia_streams.training.folds import ROWS_MIN, split, walk_forward
+from sofia_streams.training.folds import HALF_MIN, ROWS_MIN, halves, split, walk_forward
 
 
 def rows_of(steps, lengths, labels=None):
@@ -81,3 +81,19 @@ def test_too_few_rows_are_refused():
 def test_one_outcome_alone_is_refused():
     with pytest.raises(ConfigError, match="of 1 outcome"):
         split(rows_of([1] * 3_000, [5], np.ones(3_000, int)), embargo_ns=0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(some_rows())
+def test_no_label_of_a_half_reaches_into_the_other(found):
+    """Of several symbols too, whose rows of one bar stand side by side."""
+    data = rows_of(*found)
+    first, second = halves(data)
+    assert data.known_ns[first].max() <= data.start_ns[second].min()
+    assert len(second) == 1_500
+
+
+@pytest.mark.parametrize("bars", [150, 200, 1_440])
+def test_halves_whose_labels_all_overlap_are_refused(bars):
+    with pytest.raises(ConfigError, match=f"at least {HALF_MIN} rows to calibrate with"):
+        halves(rows_of(np.ones(300, int), [bars]))
