@@ -9,7 +9,7 @@ from typing import Any
 from sofia_streams import codec, topics
 from sofia_streams.app import add_table_pages, create_app, set_aside, topic_on
 from sofia_streams.core.bars.windows import SIZES_NS
-from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.signals.predicting import Model
 from sofia_streams.core.signals.steps import Step
 from sofia_streams.model import Alert
@@ -30,13 +30,13 @@ features, predictions, signals, models, alerts = (
     for topic in (topics.FEATURES, topics.PREDICTIONS, topics.SIGNALS, topics.MODELS, topics.ALERTS)
 )
 table = rolling_features_table(app, settings.topic_partitions)
-sets = [make(SIZES_NS[settings.signals_bar_size]) for make in (base_set, flow_set)]
+sets = sets_of(SIZES_NS[settings.signals_bar_size])
 registry = Registry(settings.models_folder())
 
 
 def load(activation: Activation) -> Model:
     """The model of an activation. Raises BadModel."""
-    return Model(registry.load(activation.model_id, activation.sha256).scorer(), sets)
+    return registry.load(activation.model_id, activation.sha256).model(sets)
 
 
 scoring = Scoring(sets, Shelf(load), table, confidence_min=float(settings.ai_min_signal_confidence))

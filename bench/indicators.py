@@ -17,7 +17,7 @@ import numpy as np
 from bench.figures import ratio
 from bench.peers.indicators import Contestant, Eight, River, TaLib
 from sofia_streams.core.features.book import Book, feature_values
-from sofia_streams.core.features.sets import FeatureSet, base_set, flow_set
+from sofia_streams.core.features.sets import FeatureSet, base_set, sets_of
 from sofia_streams.errors import SofiaError
 from sofia_streams.model import NS_PER_MINUTE
 from sofia_streams.scored import Candle
@@ -138,7 +138,7 @@ def _timed(make: Make, candles: Sequence[Candle]) -> float:
 
 def _sets(candles: Sequence[Candle], rounds: int) -> dict[str, list[float]]:
     """Books of each set and of both, with their values written down."""
-    base, flow = base_set(NS_PER_MINUTE), flow_set(NS_PER_MINUTE)
+    base, flow = sets_of(NS_PER_MINUTE)
     chosen = {"base": [base], "flow": [flow], "base and flow": [base, flow]}
     found: dict[str, list[float]] = {name: [] for name in chosen}
     for _ in range(rounds):

@@ -81,15 +81,15 @@ def _order(
     settings: Settings, size: str, horizon: int | None, label: Literal["forward", "barrier"], bps: tuple[float, float],
     sets: str, folds: int,
 ) -> Order:  # fmt: skip
+    from sofia_streams.core.bars.windows import SIZES_NS
     from sofia_streams.core.scoring.labels import Rule
-    from sofia_streams.training.bars import SIZES
-    from sofia_streams.training.run import Order, sets_of
+    from sofia_streams.training.run import Order, set_names
 
     cost, fee = (one * _BPS for one in bps)
     with wrong_use():
-        chosen = sets_of(sets)
+        chosen = set_names(sets)
     return Order(
-        chosen, SIZES[size], Rule(label, horizon or settings.train_horizon_bars, cost), settings.ai_model_types,
+        chosen, SIZES_NS[size], Rule(label, horizon or settings.train_horizon_bars, cost), settings.ai_model_types,
         settings.train_lifetime_hours * _HOUR_NS, folds, fee, float(settings.ai_min_signal_confidence),
     )  # fmt: skip
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from sofia_streams.core.bars.windows import SIZES_NS
-from sofia_streams.core.features.sets import base_set, flow_set
-from sofia_streams.core.signals.predicting import Model
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.ops.rescoring import rescore
 from sofia_streams.ops.workers import Lag
-from sofia_streams.scored import Activation, Refusal
+from sofia_streams.scored import Activation
 from sofia_streams.settings import Settings
 from sofia_streams.training.activation import activate, before_last, said_of_models
 from sofia_streams.training.registry import Registry
@@ -23,8 +22,7 @@ async def activate_model(
     Raises BadModel for one that is damaged, of another bar size or other features, KafkaError.
     """
     stored = Registry(settings.models_folder()).load(model_id)
-    size_ns = SIZES_NS[settings.signals_bar_size]
-    Model(stored.scorer(), [base_set(size_ns), flow_set(size_ns)])
+    stored.model(sets_of(SIZES_NS[settings.signals_bar_size]))
     return shown(await activate(settings, stored, reason=reason, from_ns=from_ns))
 
 
@@ -51,12 +49,3 @@ def shown(activation: Activation) -> dict[str, Any]:
         "from_ns": activation.from_ns,
         "reason": activation.reason,
     }
-
-
-def in_force_at(said: list[Activation | Refusal], now_ns: int) -> str | None:
-    """The model in force for a bar that ends then, by the records of `models`; None where there is none."""
-    refused = {one.activation_id for one in said if isinstance(one, Refusal)}
-    for one in reversed(said):
-        if isinstance(one, Activation) and one.from_ns <= now_ns and one.activation_id not in refused:
-            return one.model_id
-    return None

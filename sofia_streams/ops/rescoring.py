@@ -8,6 +8,7 @@ has cut `bars`, memory of features begins later here than it did there, so that 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ from aiokafka import TopicPartition
 
 from sofia_streams import codec, topics
 from sofia_streams.core.bars.windows import SIZES_NS
-from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.signals.predicting import Model
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.errors import BadRecord, ConfigError
@@ -93,8 +94,8 @@ async def _computed(
     settings: Settings, reached: dict[TopicPartition, int] | None, found: dict[Key, bytes]
 ) -> int:
     """Digests by key into `found`; how many predictions have a score."""
-    sets = [make(SIZES_NS[settings.signals_bar_size]) for make in (base_set, flow_set)]
-    steps = Steps(sets, _loader(settings), confidence_min=float(settings.ai_min_signal_confidence))
+    sets, load = sets_of(SIZES_NS[settings.signals_bar_size]), _loader(settings)
+    steps = Steps(sets, load, confidence_min=float(settings.ai_min_signal_confidence))
     scored, chosen = 0, places(settings, topics.BARS)
     async with reader(settings) as consumer:
         first = await consumer.beginning_offsets(chosen)
@@ -117,16 +118,14 @@ async def _computed(
 
 
 def _loader(settings: Settings) -> Callable[[Activation], Model]:
-    """As the worker loads models, each once."""
-    registry, loaded = Registry(settings.models_folder()), dict[str, Model]()
-    sets = [make(SIZES_NS[settings.signals_bar_size]) for make in (base_set, flow_set)]
+    """As the worker loads models, each once: by id and hash."""
+    registry, sets = Registry(settings.models_folder()), sets_of(SIZES_NS[settings.signals_bar_size])
 
-    def load(activation: Activation) -> Model:
-        if activation.model_id not in loaded:
-            loaded[activation.model_id] = Model(registry.load(activation.model_id, activation.sha256).scorer(), sets)
-        return loaded[activation.model_id]
+    @cache
+    def load(model_id: str, sha256: str) -> Model:
+        return registry.load(model_id, sha256).model(sets)
 
-    return load
+    return lambda activation: load(activation.model_id, activation.sha256)
 
 
 def _digest(value: bytes) -> bytes:

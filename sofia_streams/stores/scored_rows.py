@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from sofia_streams.core.features.sets import FeatureSet, base_set, flow_set
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
 from sofia_streams.scored import Candle, Features, FeatureValues, ModelQuality, Prediction, Signal
 from sofia_streams.stores.columns import Kind, Table, Value
@@ -27,11 +27,6 @@ _OWN = ("start_ns", "market", "symbol")
 _PRICES = ("open", "high", "low", "close")
 _AMOUNTS = ("volume", "quote_volume", "buy_volume")
 _FLAGS = ("is_complete", "is_quiet")
-
-
-def sets_of(size_ns: int) -> tuple[FeatureSet, FeatureSet]:
-    """The declared sets of bars of this size. Raises KeyError for another size than a second or a minute."""
-    return base_set(size_ns), flow_set(size_ns)
 
 
 def _features(size_ns: int) -> Table:

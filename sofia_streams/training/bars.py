@@ -15,11 +15,10 @@ from typing import NamedTuple
 from sofia_streams.core.features.book import flat
 from sofia_streams.core.scoring.labels import Prices
 from sofia_streams.errors import ConfigError
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
+from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.scored import Candle, FeatureValues, Value
 from sofia_streams.training.dataset import Seen
 
-SIZES = {"1s": NS_PER_SECOND, "1m": NS_PER_MINUTE}
 _PRICE_MAX = 1e15
 _START_MAX_NS = 2**63 - 1
 

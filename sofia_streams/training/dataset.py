@@ -14,15 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from sofia_streams.core.features.book import Book
-from sofia_streams.core.features.sets import FeatureSet
+from sofia_streams.core.features.sets import FeatureSet, bar_sigma
 from sofia_streams.core.scoring.labels import Labeller, Rule
 from sofia_streams.errors import ConfigError
 from sofia_streams.scored import Candle, FeatureValues, Value
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-SIGMA_BARS = 60
-"""Over so many bars the base set knows volatility."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,7 @@ class _Rows:
         self._sets, self._book, self._labeller = sets, Book(sets), Labeller(rule)
         self._size_ns = self._book.size_ns
         self._inputs = [(at, place) for at, one in enumerate(sets) for place in one.inputs]
-        self._sigma = sigma_place(sets)
+        self._base_at = base_at(sets)
         self._waiting: dict[int, list[float]] = {}
         self._last_ns: int | None = None
         self.rows: list[tuple[int, int, int, float, list[float]]] = []
@@ -99,7 +97,8 @@ class _Rows:
             self._waiting.clear()
         self._last_ns = start_ns
         prices = candle.open, candle.high, candle.low, candle.close
-        for outcome in self._labeller.take(start_ns, prices, self._deviation(found)):
+        sigma = bar_sigma(self._sets[self._base_at], found[self._base_at])
+        for outcome in self._labeller.take(start_ns, prices, sigma):
             known = self._waiting.pop(outcome.start_ns, None)
             if known is not None:
                 end_ns = start_ns + self._size_ns
@@ -111,11 +110,6 @@ class _Rows:
         found = [] if written is None else [written.get(one.name) for one in self._sets]
         values = [one.values for one, ours in zip(found, self._sets, strict=False) if one and one.schema == ours.schema]
         return values if len(values) == len(self._sets) else None
-
-    def _deviation(self, found: list[list[Value]]) -> Value:
-        """Of one bar's return, as the base set knows it."""
-        volatility = _known(found, self._sigma)
-        return None if volatility is None else volatility / SIGMA_BARS**0.5
 
     def _wait(self, start_ns: int, candle: Candle, found: list[list[Value]]) -> None:
         """Keep what a model would be given behind this bar; a bar on which it abstains gives no row."""
@@ -143,12 +137,11 @@ def _known(found: list[list[Value]], place: tuple[int, int]) -> Value:
     return None if value is None or not isfinite(value) else value
 
 
-def sigma_place(sets: Sequence[FeatureSet]) -> tuple[int, int]:
-    """Where the volatility over `SIGMA_BARS` stands: which set, which place in it. Raises ConfigError."""
+def base_at(sets: Sequence[FeatureSet]) -> int:
+    """Which of them is the base set. Raises ConfigError where none is."""
     for at, one in enumerate(sets):
-        for place, feature in enumerate(one.features):
-            if feature.name.startswith("vol_sigma_"):
-                return at, place
+        if one.name == "base":
+            return at
     raise ConfigError("training: expected the set base among the features, found none. Barriers need its volatility.")
 
 

@@ -9,7 +9,6 @@ import structlog
 from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.scoring.document import Document
 from sofia_streams.core.scoring.labels import LabelKind, Rule
-from sofia_streams.core.signals.predicting import Model
 from sofia_streams.core.signals.watching import Known
 from sofia_streams.errors import BadModel
 from sofia_streams.training.registry import Registry
@@ -60,7 +59,7 @@ class Library:
             _log.warning("a model without a card: drift of its inputs is not known", model=model_id, error=str(error))
             inputs = []
         rule = rule_of(stored.document)
-        return Known(Model(stored.scorer(), self._sets), rule, inputs)
+        return Known(stored.model(self._sets), rule, inputs)
 
 
 def rule_of(document: Document) -> Rule:

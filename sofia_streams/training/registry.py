@@ -13,15 +13,17 @@ import hashlib
 import re
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
+from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.scoring.document import Document
 from sofia_streams.core.scoring.scorer import Scorer
 from sofia_streams.core.scoring.trees import TREES_BYTES_MAX
+from sofia_streams.core.signals.predicting import Model
 from sofia_streams.errors import BadModel, NotWritten
 from sofia_streams.files import whole
 from sofia_streams.training.card import Card
@@ -43,6 +45,10 @@ class Stored(NamedTuple):
     def scorer(self) -> Scorer:
         """Built and checked. Raises BadModel."""
         return Scorer(self.document, self.trees)
+
+    def model(self, sets: Sequence[FeatureSet]) -> Model:
+        """What scores features of these sets. Raises BadModel as `scorer`, and for other bars or features."""
+        return Model(self.scorer(), sets)
 
 
 class Registry:

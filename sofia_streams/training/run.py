@@ -11,7 +11,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from sofia_streams.core.features.sets import FeatureSet, SetName, base_set, flow_set
+from sofia_streams.core.features.sets import FeatureSet, SetName, sets_of
 from sofia_streams.core.scoring.document import ModelType
 from sofia_streams.core.scoring.drift import Deciles
 from sofia_streams.core.scoring.labels import Rule
@@ -54,8 +54,7 @@ class Order(NamedTuple):
 
 def run(bars: Bars, order: Order, registry: Registry, report: Report) -> tuple[Stored, Card]:
     """Train, judge, and save. Raises ConfigError where the bars do not suffice, BadModel, NotWritten."""
-    made = {"base": base_set, "flow": flow_set}
-    sets = [made[name](order.size_ns) for name in order.sets]
+    sets = [one for one in sets_of(order.size_ns) if one.name in order.sets]
     data = build(_counted(bars, report), sets, order.rule)
     embargo_ns = EMBARGO_BARS * order.size_ns
     parts = split(data, embargo_ns=embargo_ns)
@@ -153,8 +152,8 @@ def deciles(values: Floats) -> Deciles:
     return Deciles(edges.tolist(), (counts / len(values)).tolist())
 
 
-def sets_of(text: str) -> list[SetName]:
-    """Feature sets by their names, as they are typed. Raises ConfigError."""
+def set_names(text: str) -> list[SetName]:
+    """Names of feature sets, as they are typed. Raises ConfigError."""
     known: dict[str, list[SetName]] = {"base": ["base"], "base,flow": ["base", "flow"]}
     if text not in known:
         raise ConfigError(f"--sets: expected base or base,flow, found {text[:60]!r}.")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.errors import ConfigError
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
-from sofia_streams.training.bars import SIZES, Bars, windows
+from sofia_streams.training.bars import Bars, windows
 from sofia_streams.training.generated import generate
 from sofia_streams.training.klines import SUFFIXES, read_klines
 from sofia_streams.training.parquet import is_synthetic, read_parquet
@@ -31,7 +32,7 @@ def read(data: str, settings: Settings, size: str, days: int | None, generation:
 
     Raises ConfigError where there are none or they cannot be, DependencyDown where QuestDB does not answer.
     """
-    size_ns = SIZES[size]
+    size_ns = SIZES_NS[size]
     if data == GENERATED:
         return generate(
             dict.fromkeys(settings.crypto_symbols, _PRICE), size_ns=size_ns, bars=generation.bars,
@@ -62,7 +63,7 @@ def files(place: Path, size: str) -> Sequence[Path]:
         return [place]
     found = sorted(path for path in place.iterdir() if _is_bars(path)) if place.is_dir() else []
     sized = [path for path in found if f"_{size}" in path.name or f"-{size}" in path.name]
-    others = any(f"_{one}" in path.name for path in found for one in SIZES)
+    others = any(f"_{one}" in path.name for path in found for one in SIZES_NS)
     if found and (sized or not others):
         return sized or found
     raise ConfigError(

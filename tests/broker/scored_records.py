@@ -2,9 +2,9 @@
 
 from decimal import Decimal
 
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
 from sofia_streams.scored import Candle, Features, FeatureValues, ModelQuality, Prediction, Signal
-from sofia_streams.stores.scored_rows import sets_of
 
 BEGAN_NS = 1_754_000_040_000_000_000
 HARD = [

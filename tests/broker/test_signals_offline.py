@@ -7,7 +7,7 @@ import pytest
 from signals_scene import SYMBOLS, bars_of, outputs, stored_model, write_bars
 
 from sofia_streams.core.bars.windows import SIZES_NS
-from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports, Stack
@@ -63,7 +63,7 @@ async def test_training_rows_equal_what_was_scored_live_bit_for_bit(settings, re
     """Of bars that nobody revised, from the bars themselves; else from the candles that the features came from."""
     await live(settings, SYMBOLS[: 3 if settings.signals_bar_size == "1m" else 6], revised=revised)
     size = settings.signals_bar_size
-    sets = [make(SIZES_NS[size]) for make in (base_set, flow_set)]
+    sets = sets_of(SIZES_NS[size])
     store = QuestDb(settings.questdb_address(), settings.table_prefix())
     if not revised:
         store.query(f"TRUNCATE TABLE '{store.table(f'features_{size}')}'")

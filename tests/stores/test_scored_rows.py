@@ -3,12 +3,13 @@
 import msgspec
 import pytest
 
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
 from sofia_streams.scored import Candle, Features, FeatureValues, ModelQuality, Prediction, Signal
 from sofia_streams.settings import Settings
 from sofia_streams.stores.base import TABLES, rows_of, table_of
 from sofia_streams.stores.postgres import _by_table
-from sofia_streams.stores.scored_rows import SCORED_TABLES, scored_record, sets_of
+from sofia_streams.stores.scored_rows import SCORED_TABLES, scored_record
 
 CANDLE = Candle(0.1 + 0.2, 2.0, 5e-324, 4.0, 5.0, 6.0, None, 8, is_complete=False, venues={"okx": 0.1}, is_quiet=True)
 

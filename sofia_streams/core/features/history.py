@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from sofia_streams.core.features.book import FILLED_MAX
-from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.model import CONSOLIDATED, NS_PER_SECOND, Bar
 from sofia_streams.scored import History, Kline
 
@@ -68,7 +68,7 @@ class Run:
     def __init__(self, size_ns: int) -> None:
         """Raises KeyError for another size than a second or a minute."""
         self.size_ns = size_ns
-        self._warm_up = max(one.warm_up for one in (base_set(size_ns), flow_set(size_ns)))
+        self._warm_up = max(one.warm_up for one in sets_of(size_ns))
         self.began_ns: int | None = None
         self.last_ns: int | None = None
         self._seen = self._filled = 0

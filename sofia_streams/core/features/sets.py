@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache, cached_property
+from math import isfinite, sqrt
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -27,10 +28,13 @@ from sofia_streams.core.features.returns import Return
 from sofia_streams.core.features.rsi import Rsi
 from sofia_streams.core.features.volatility import Volatility
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
+from sofia_streams.scored import Value
 
 SetName = Literal["base", "flow"]
 VERSION = 1
 """Changes with any formula: what was trained on another one is refused."""
+SIGMA_BARS = 60
+"""Over so many bars the base set knows volatility (`vol_sigma_*`)."""
 
 
 class Feature(NamedTuple):
@@ -69,6 +73,11 @@ class FeatureSet:
         return [place for place, feature in enumerate(self.features) if feature.unit != "price"]
 
     @cached_property
+    def sigma_place(self) -> int:
+        """Place in the vector of the volatility over `SIGMA_BARS`. Raises ValueError where the set has none."""
+        return [feature.name for feature in self.features].index(_sigma_name(self.size_ns))
+
+    @cached_property
     def warm_up(self) -> int:
         """Bars until every feature may be known."""
         return max(part.indicator().warm_up for part in self.parts)
@@ -91,6 +100,10 @@ def _return(bars: int, size_ns: int) -> Part:
     return Part(Return, [bars], [Feature(f"r_{_span(bars, size_ns)}", "fraction")])
 
 
+def _sigma_name(size_ns: int) -> str:
+    return f"vol_sigma_{_span(SIGMA_BARS, size_ns)}"
+
+
 def _priced(names: str) -> list[Feature]:
     return [Feature(name, "price") for name in names.split()]
 
@@ -98,13 +111,12 @@ def _priced(names: str) -> list[Feature]:
 @cache
 def base_set(size_ns: int) -> FeatureSet:
     """Of prices alone. Raises KeyError for another size than a second or a minute."""
-    hour = _span(60, size_ns)
     bands = [
         *_priced("sma_20 bb_upper bb_lower"),
         Feature("bb_pct_b", "ratio"), Feature("bb_bandwidth", "ratio"), Feature("zscore_20", "deviations"),
     ]  # fmt: skip
     macd = [*_priced("macd macd_signal macd_hist"), Feature("macd_hist_bps", "bps")]
-    volatility = [Feature("rv_20", "fraction"), Feature(f"vol_sigma_{hour}", "fraction")]
+    volatility = [Feature("rv_20", "fraction"), Feature(_sigma_name(size_ns), "fraction")]
     return FeatureSet("base", size_ns, (
         *(_return(bars, size_ns) for bars in (1, 5, 60)),
         Part(Return, [14], [Feature("mom_14", "fraction")]),
@@ -113,7 +125,7 @@ def base_set(size_ns: int) -> FeatureSet:
         Part(Rsi, [14], [Feature("rsi_14", "0 to 100")]),
         Part(Macd, [12, 26, 9], macd),
         Part(AtrPercent, [14], [Feature("atr_pct_14", "percent")]),
-        Part(Volatility, [20, 60], volatility),
+        Part(Volatility, [20, SIGMA_BARS], volatility),
         Part(Completeness, [60], [Feature("data_quality", "ratio")]),
     ))  # fmt: skip
 
@@ -129,3 +141,17 @@ def flow_set(size_ns: int) -> FeatureSet:
         Part(VwapDistance, [60], [Feature("vwap_60_bps", "bps")]),
         Part(Across, [60], across),
     ))  # fmt: skip
+
+
+def sets_of(size_ns: int) -> tuple[FeatureSet, FeatureSet]:
+    """All of them for bars of this size: base, flow. Raises KeyError for another size than a second or a minute."""
+    return base_set(size_ns), flow_set(size_ns)
+
+
+def bar_sigma(base: FeatureSet, values: Sequence[Value]) -> Value:
+    """Deviation of one bar's log return, a fraction, by the values of the base set behind that bar.
+
+    None where it is not known yet, or no finite number.
+    """
+    volatility = values[base.sigma_place]
+    return None if volatility is None or not isfinite(volatility) else volatility / sqrt(SIGMA_BARS)

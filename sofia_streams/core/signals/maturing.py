@@ -10,13 +10,12 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from sofia_streams.core.features.sets import FeatureSet, bar_sigma
 from sofia_streams.core.scoring.labels import Labeller, Rule
 from sofia_streams.scored import Features, Prediction
 
 WAITING_MAX = 20_000
 """Bars that wait for their other record; with more the oldest are given up."""
-SIGMA_BARS = 60
-"""Over so many bars `vol_sigma_*` of the base set is taken."""
 RuleOf = Callable[[str], Rule | None]
 """What a model predicts, by its id; None where it is not known."""
 
@@ -74,9 +73,9 @@ class Settled(NamedTuple):
 class Maturing:
     """Bars of one symbol in order, with what models said of each. Holds at most a horizon of them for each rule."""
 
-    def __init__(self, rule_of: RuleOf, *, size_ns: int, sigma_place: int) -> None:
-        """`sigma_place`: where the volatility over `SIGMA_BARS` stands in the base set."""
-        self._rule_of, self._size_ns, self._sigma_place = rule_of, size_ns, sigma_place
+    def __init__(self, rule_of: RuleOf, base: FeatureSet) -> None:
+        """`base` is the set base for bars of this size: barriers are made from its volatility."""
+        self._rule_of, self._base = rule_of, base
         self._labellers: dict[Rule, Labeller] = {}
         self._waiting: dict[Rule, dict[int, dict[str, float]]] = {}
         self._last_ns: int | None = None
@@ -84,7 +83,7 @@ class Maturing:
     def take(self, features: Features, scores: Mapping[str, float]) -> list[Settled]:
         """The next bar and the labels that it settles. A hole before it gives up what is open."""
         candle = features.candle
-        if candle is None or (self._last_ns is not None and features.start_ns != self._last_ns + self._size_ns):
+        if candle is None or (self._last_ns is not None and features.start_ns != self._last_ns + self._base.size_ns):
             for rule, labeller in self._labellers.items():
                 labeller.forget()
                 self._waiting[rule].clear()
@@ -93,9 +92,10 @@ class Maturing:
             return []
         self._follow(scores)
         prices = candle.open, candle.high, candle.low, candle.close
+        sigma = bar_sigma(self._base, features.sets["base"].values)
         found = []
         for rule, labeller in self._labellers.items():
-            for outcome in labeller.take(features.start_ns, prices, self._sigma(features)):
+            for outcome in labeller.take(features.start_ns, prices, sigma):
                 said = self._waiting[rule].pop(outcome.start_ns, None)
                 if said is not None:
                     found.append(Settled(outcome.start_ns, rule, outcome.label, outcome.forward_return, said))
@@ -113,7 +113,3 @@ class Maturing:
         for rule in needed:
             if rule not in self._labellers:
                 self._labellers[rule], self._waiting[rule] = Labeller(rule), {}
-
-    def _sigma(self, features: Features) -> float | None:
-        volatility = features.sets["base"].values[self._sigma_place]
-        return None if volatility is None else volatility / SIGMA_BARS**0.5

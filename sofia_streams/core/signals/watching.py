@@ -72,18 +72,13 @@ def recall_bars(horizon_bars: int) -> int:
     return DRIFT_BARS + WINDOW_BARS + 2 * horizon_bars + 2 * LOOK_BARS
 
 
-def sigma_place(base: FeatureSet) -> int:
-    """Where the base set has the volatility that barriers are made from."""
-    return next(at for at, one in enumerate(base.features) if one.name.startswith("vol_sigma_"))
-
-
 class Watch:
     """One symbol."""
 
     def __init__(self, base: FeatureSet, known_of: KnownOf) -> None:
         self._known_of, self._size_ns = known_of, base.size_ns
         self._joining = Joining()
-        self._maturing = Maturing(self._rule_of, size_ns=base.size_ns, sigma_place=sigma_place(base))
+        self._maturing = Maturing(self._rule_of, base)
         self._judged: dict[str, deque[Judged]] = {}
         self._bins: deque[tuple[int, list[int]]] = deque()
         self.counts: list[list[int]] = []

@@ -12,8 +12,7 @@ from collections.abc import Iterable
 import msgspec
 
 from sofia_streams.core.bars.windows import SIZES_NS
-from sofia_streams.core.features.sets import base_set, flow_set
-from sofia_streams.core.signals.predicting import Model
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.model import Bar
 from sofia_streams.scored import Activation, Features, Prediction
@@ -61,8 +60,8 @@ class Folded:
     def __init__(self, settings: Settings, stored: Stored | None = None) -> None:
         """`stored` is the model in force from the first bar on; None: none. Raises BadModel."""
         size_ns = SIZES_NS[settings.signals_bar_size]
-        sets = base_set(size_ns), flow_set(size_ns)
-        models = {} if stored is None else {stored.document.model_id: Model(stored.scorer(), sets)}
+        sets = sets_of(size_ns)
+        models = {} if stored is None else {stored.document.model_id: stored.model(sets)}
         self.book = ScoredBook(size_ns)
         confidence_min = float(settings.ai_min_signal_confidence)
         self._steps = Steps(sets, lambda activation: models[activation.model_id], confidence_min=confidence_min)

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_streams.core.features.book import FILLED_MAX, Book, Memory, candle_of
-from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.features.sets import base_set, sets_of
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
 
-SETS = (base_set(NS_PER_MINUTE), flow_set(NS_PER_MINUTE))
+SETS = sets_of(NS_PER_MINUTE)
 VENUES = {"binance": 100.0, "okx": 100.01}
 
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from sofia_streams import codec
 from sofia_streams.core.features.book import FILLED_MAX, Book, candle_of_kline
 from sofia_streams.core.features.history import WINDOWS_MAX, Before, Run, joined, windows_wanted
-from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.features.sets import base_set, sets_of
 from sofia_streams.core.signals.rolling import Rolling
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
 from sofia_streams.scored import History, Kline
 
-SETS = (base_set(NS_PER_MINUTE), flow_set(NS_PER_MINUTE))
+SETS = sets_of(NS_PER_MINUTE)
 BASE = (base_set(NS_PER_MINUTE),)
 
 

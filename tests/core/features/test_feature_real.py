@@ -10,7 +10,7 @@ from feature_bars import real_candles
 from feature_references import PRICED, check_all, matrix, references
 
 from sofia_streams.core.features.book import FILLED_MAX, Book, Memory, flat
-from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.model import NS_PER_MINUTE
 
 MONTHS = (
@@ -21,7 +21,7 @@ MONTHS = (
     "bybit-linear-1m/SOLUSDT-1m-202506.csv.gz",
     "bybit-linear-5m/ETHUSDT-5m-2025q2.csv.gz",
 )
-SETS = (base_set(NS_PER_MINUTE), flow_set(NS_PER_MINUTE))
+SETS = sets_of(NS_PER_MINUTE)
 NAMES = [feature.name for one in SETS for feature in one.features]
 PRICES = PRICED | {"sma_20", "ema_20", "bb_upper", "bb_lower"}
 

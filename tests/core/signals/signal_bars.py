@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from hypothesis import strategies as st
 
-from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.scoring.document import FORMAT, Calibration, CheckRow, Document, LinearPart
 from sofia_streams.core.scoring.scorer import Score, Scorer
 from sofia_streams.core.signals.predicting import Model
@@ -12,7 +12,7 @@ from sofia_streams.errors import BadModel
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Bar
 from sofia_streams.scored import Activation, History, Kline
 
-SETS = [base_set(NS_PER_MINUTE), flow_set(NS_PER_MINUTE)]
+SETS = sets_of(NS_PER_MINUTE)
 BEGIN_NS = 1_700_000_000_000_000_000 // NS_PER_MINUTE * NS_PER_MINUTE
 FAR_NS = 2**62
 

@@ -10,7 +10,6 @@ from watched_bars import HORIZON, records
 
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.core.signals.maturing import Joining, Maturing
-from sofia_streams.core.signals.watching import sigma_place
 
 SIZE_NS = 60 * 10**9
 
@@ -33,7 +32,7 @@ def interleaved(pairs, seed):
 
 def settled(record_stream, rule_of):
     joining, found = Joining(), []
-    maturing = Maturing(rule_of, size_ns=SIZE_NS, sigma_place=sigma_place(SETS[0]))
+    maturing = Maturing(rule_of, SETS[0])
     for record in record_stream:
         for pair in joining.take(record, is_new=True):
             said = pair.prediction
@@ -85,7 +84,7 @@ def test_labels_are_those_of_the_bars_and_none_reaches_over_a_hole(hole):
 
 def test_models_of_two_rules_are_labelled_by_their_own():
     rules = {"long": Rule("forward", 10), "short": Rule("forward", 3)}
-    maturing = Maturing(rules.get, size_ns=SIZE_NS, sigma_place=0)
+    maturing = Maturing(rules.get, SETS[0])
     found = []
     for features, _ in records(300)[100:140]:
         found += maturing.take(features, {"long": 0.6, "short": 0.4, "unknown": 0.5})
