@@ -20,20 +20,22 @@ def said(name, from_minute, minute):
     return msgspec.structs.replace(activation(name, from_minute, minute), said_ns=at_ns(minute))
 
 
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 300)), max_size=90), st.integers(0, 300))
-def test_what_is_kept_of_activations_never_changes_which_is_in_force(said, end):
-    """Of any bar not older than an hour before the newest activation."""
+MINUTES = st.integers(0, 300)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), MINUTES, MINUTES), max_size=90), MINUTES)
+def test_what_is_kept_of_activations_never_changes_which_is_in_force(all_said, end):
+    """Of any bar that ends at most an hour before the latest moment that an activation both names and is behind."""
     everything, row = [], ChosenRow()
-    for serial, (name, from_minute) in enumerate(said):
-        everything.append(activation(name, from_minute, serial))
-        row = with_activation(row, everything[-1])
-    assert with_activation(row, everything[-1]) == row if everything else True
+    for serial, (name, from_minute, minute) in enumerate(all_said):
+        one = msgspec.structs.replace(activation(name, from_minute, serial), said_ns=at_ns(minute))
+        everything.append(one)
+        row = with_activation(row, one)
+        assert with_activation(row, one) == row
     assert len(row.activations) <= 64
-    if not everything or end < max(60, everything[-1].from_ns // NS_PER_MINUTE - BEGIN_NS // NS_PER_MINUTE - 59):
-        return
-    begun = [one for one in everything[-64:] if one.from_ns <= BEGIN_NS + end * NS_PER_MINUTE]
-    if begun:
-        assert in_force(row, BEGIN_NS + end * NS_PER_MINUTE) == begun[-1]
+    begun = [one for one in everything[-64:] if one.from_ns <= at_ns(end)]
+    if begun and end >= max(min(from_minute, minute) for _, from_minute, minute in all_said) - 60:
+        assert in_force(row, at_ns(end)) == begun[-1]
 
 
 def test_a_refused_activation_is_passed_over():
