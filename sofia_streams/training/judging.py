@@ -3,7 +3,8 @@
 Baselines, both learned on the rows that the members were: the base rate (always the same probability, so the majority's
 class), and the last sign (how often the label came true behind a bar that rose, and behind one that did not).
 The test: the model is better where its log loss is lower than that of each baseline and the interval of the difference
-(95 %, paired block bootstrap) lies above 0.
+(95 %, paired block bootstrap) lies above 0, on a test slice of at least ten blocks: intervals from fewer are too narrow
+(from 4 blocks, one in eight models without any skill would pass).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from sofia_streams.training.metrics import MEASURES, Interval, gain, intervals, 
 MODEL, RAW = "model", "uncalibrated"
 BASELINES = ("base rate", "last sign")
 _OVERLAPS = 2
+BLOCKS_MIN = 10
 
 
 def block_rows(data: Dataset, horizon_bars: int) -> int:
@@ -55,17 +57,20 @@ def scores_of(data: Dataset, split: Split, calibrated: Floats, raw: Floats) -> d
     return {MODEL: calibrated, RAW: raw, **baselines(data, split.fit)}
 
 
-def is_better(found: Mapping[str, Interval]) -> bool:
-    """The test."""
-    return all(one.low > 0.0 for one in found.values())
+def is_better(found: Mapping[str, Interval], block: int, rows: int) -> bool:
+    """The test, of gains over so many test rows."""
+    return rows >= BLOCKS_MIN * block and all(one.low > 0.0 for one in found.values())
 
 
-def verdict(found: Mapping[str, Interval], block: int) -> str:
+def verdict(found: Mapping[str, Interval], block: int, rows: int) -> str:
     """One line: what came of the test, and what it was."""
     told = ", ".join(
         f"{one.value:+.5f} against the {name} (95 % {one.low:+.5f} to {one.high:+.5f})" for name, one in found.items()
     )
     how = f"gain in log loss on the untouched test slice, nats: {told}; paired bootstrap, blocks of {block} rows"
-    if is_better(found):
+    if is_better(found, block, rows):
         return f"Better than the baselines. {how}."
+    if rows < BLOCKS_MIN * block:
+        why = f"{rows} test rows are too few to tell by, {BLOCKS_MIN * block} are needed"
+        return f"NO BETTER THAN THE BASELINE: {why}. {how[0].upper()}{how[1:]}."
     return f"NO BETTER THAN THE BASELINE: not every interval lies above 0. {how}."

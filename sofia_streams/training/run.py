@@ -121,7 +121,8 @@ def _card(bars: Bars, order: Order, data: Dataset, parts: Split, trained: Traine
         for threshold in sorted({0.5, order.threshold})
     }  # fmt: skip
     return Card(
-        FORMAT, document.model_id, judging.verdict(gains, block), judging.is_better(gains), bars.is_synthetic,
+        FORMAT, document.model_id, judging.verdict(gains, block, len(test)), judging.is_better(gains, block, len(test)),
+        bars.is_synthetic,
         bars.name, sorted({*data.symbols}), order.size_ns, len(bars.seen), order.rule.kind, order.rule.horizon_bars,
         order.rule.cost, order.fee, dict(document.members.items()), _inputs(data, parts.fit, trained),
         {name: _slice(data, rows) for name, rows in parts._asdict().items()}, dict(data.left_out), block,
