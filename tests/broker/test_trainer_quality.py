@@ -78,7 +78,7 @@ async def said(settings: Settings) -> dict[tuple[str, int], list[ModelQuality]]:
 
 
 async def expected(settings: Settings) -> dict[tuple[str, int, str], dict[str, float]]:
-    """Measures by symbol, newest labelled bar and model, computed from the records with numpy."""
+    """Measures of the model in force by symbol and newest labelled bar, computed from the records with numpy."""
     records = await outputs(settings)
     found = {}
     for symbol in SYMBOLS:
@@ -95,16 +95,17 @@ def of_symbol(symbol: str, features: dict[int, Features], predictions: dict[int,
         if one.calibrated_score is None or any(each is None or each.candle is None for each in ahead):
             continue
         labels[start_ns] = (one.model_id, one.calibrated_score, int(ahead[-1].candle.close > ahead[0].candle.open))
-    found = {}
+    found, champion = {}, ""
     for now_ns in sorted(features)[1:]:
+        champion = predictions[now_ns].model_id or champion
         until_ns = now_ns - HORIZON * NS_PER_MINUTE
         window = [at for at in sorted(labels) if until_ns - WINDOW * NS_PER_MINUTE < at <= until_ns]
-        for model in {labels[at][0] for at in window}:
-            mine = [at for at in window if labels[at][0] == model]
+        mine = [at for at in window if labels[at][0] == champion]
+        if mine:
             scores = np.array([labels[at][1] for at in mine])
             outcomes = np.array([labels[at][2] for at in mine])
             measures = {name: measure(scores, outcomes) for name, measure in MEASURES.items()}
-            found[symbol, mine[-1], model, len(mine)] = measures | {"base_rate": outcomes.mean()}
+            found[symbol, mine[-1], champion, len(mine)] = measures | {"base_rate": outcomes.mean()}
     return found
 
 
