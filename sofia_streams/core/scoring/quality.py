@@ -17,6 +17,7 @@ BINS = 10
 _EDGE = 1e-6
 _FLOOR, _FLOOR_TIMES, _ECE_MARGIN = 0.8, 1.5, 0.03
 _TAIL = 0.025
+_BLOCKS_MIN = 5
 
 
 class Judged(NamedTuple):
@@ -81,14 +82,15 @@ def fault(judged: Sequence[Judged], *, overlap: int) -> str | None:
     """What is wrong with a model by a window of labels, in the order of their bars; None where nothing can be shown.
 
     Either its Brier score is worse than that of always saying the window's base rate, with the lower end of the 95 %
-    interval of the difference above 0 (block bootstrap); or its ECE is above 1.5 times the floor plus 0.03.
+    interval of the difference above 0 (block bootstrap, of at least five blocks: over fewer the base rate is luck); or
+    its ECE is above 1.5 times the floor plus 0.03.
     """
     found = measured(judged, overlap=overlap)
     if found is None:
         return None
-    rate = found.base_rate
+    rate, block = found.base_rate, 2 * overlap
     worse = [(one.probability - one.label) ** 2 - (rate - one.label) ** 2 for one in judged]
-    if lower_bound(worse, block=2 * overlap, tail=_TAIL) > 0.0:
+    if len(worse) >= _BLOCKS_MIN * block and lower_bound(worse, block=block, tail=_TAIL) > 0.0:
         return f"Brier {found.brier:.4f}, always saying the base rate {rate:.3f} would give {rate * (1.0 - rate):.4f}"
     if found.ece > (limit := _FLOOR_TIMES * found.ece_floor + _ECE_MARGIN):
         return f"calibration error {found.ece:.3f}, by chance at most {limit:.3f}"

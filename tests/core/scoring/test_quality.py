@@ -105,3 +105,19 @@ def test_single_rows_would_promise_too_much_where_labels_overlap():
         noise = [draw.gauss(0, 1) for _ in range(410)]
         missed += lower_bound([sum(noise[at : at + 10]) for at in range(400)], block=1, tail=0.025, draws=100) > 0
     assert missed / 60 > 0.1
+
+
+@pytest.mark.parametrize("horizon", [15, 50, 240])
+def test_chance_is_seldom_called_a_fault_however_long_the_horizon(horizon):
+    """Of 60 windows of a random walk, by a model that rightly says that nothing can be known."""
+    draw = Random(7)
+    walk = [0.0]
+    for _ in range(500 * 60 + horizon):
+        walk.append(walk[-1] + draw.gauss(0.0, 1.0))
+    labels = [int(walk[at + horizon] > walk[at]) for at in range(500 * 60)]
+    found = [
+        fault(judged((0.4999 + at % 2 * 0.0002, label) for at, label in enumerate(labels[begin : begin + 500])),
+              overlap=horizon)
+        for begin in range(0, 500 * 60, 500)
+    ]  # fmt: skip
+    assert sum(one is not None for one in found) <= 6
