@@ -184,7 +184,8 @@ def rollback(
 def rescore(as_json: AsJson = False) -> None:
     """Compute everything that was scored again from the log, and compare.  Example: sofia models rescore.
 
-    Byte for byte: features, predictions, signals. Exit code 1 where something differs, or retention has cut `bars`.
+    Byte for byte: features, predictions, signals. Exit code 1 where something differs, nothing was scored yet, or
+    retention has cut `bars`.
     """
     from sofia_streams.ops.models import rescored
     from sofia_streams.ops.supervision.running import running_or_configured

@@ -47,8 +47,8 @@ class Rescored(NamedTuple):
 
     @property
     def is_equal(self) -> bool:
-        """Whether the log has exactly what is computed from it."""
-        return not (self.missing or self.surplus or self.different)
+        """Whether the log has exactly what is computed from it, and that is not nothing."""
+        return self.computed > 0 and not (self.missing or self.surplus or self.different)
 
 
 async def rescore(settings: Settings, reached: dict[TopicPartition, int] | None = None) -> Rescored:

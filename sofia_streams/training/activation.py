@@ -6,6 +6,9 @@ Who follows `bars` meets it in order with the bars, so all swap at the same one.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+
+from aiokafka import TopicPartition
 
 from sofia_streams import codec, topics
 from sofia_streams.errors import BadRecord, ConfigError
@@ -27,12 +30,15 @@ async def activate(settings: Settings, stored: Stored, *, reason: str, from_ns: 
     model_id = stored.document.model_id
     begins_ns = now_ns if from_ns is None else from_ns
     activation = Activation(f"{model_id}@{now_ns}", model_id, stored.sha256, begins_ns, now_ns, reason)
-    said = [Written(topics.MODELS, model_id, activation, now_ns)]
-    said += [
-        Written(topics.BARS, "models", activation, now_ns, place.partition) for place in places(settings, topics.BARS)
-    ]
-    await write_records(settings, said)
+    await write_records(settings, records_of(activation, places(settings, topics.BARS)))
     return activation
+
+
+def records_of(activation: Activation, bars: Sequence[TopicPartition]) -> list[Written]:
+    """In order: `models` has it last, so that nobody takes it for done where writing ended in between."""
+    now_ns = activation.said_ns
+    said = [Written(topics.BARS, "models", activation, now_ns, place.partition) for place in bars]
+    return [*said, Written(topics.MODELS, activation.model_id, activation, now_ns)]
 
 
 async def said_of_models(settings: Settings) -> list[Activation | Refusal]:

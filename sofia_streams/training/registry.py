@@ -27,6 +27,7 @@ from sofia_streams.core.signals.predicting import Model
 from sofia_streams.errors import BadModel, NotWritten
 from sofia_streams.files import whole
 from sofia_streams.training.card import Card
+from sofia_streams.training.metrics import MEASURES
 
 DOCUMENT, TREES, CARD, PAGE, DIAGRAM = "model.json", "trees.txt", "card.json", "card.md", "reliability.png"
 _DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
@@ -105,9 +106,12 @@ class Registry:
         """What is known of a model. Raises BadModel."""
         data = _read(self._place(model_id) / CARD, _DOCUMENT_BYTES_MAX, model_id)
         try:
-            return _card_decoder.decode(data)
+            card = _card_decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BadModel(f"model {model_id}: expected a model card, found {error}. Train again.") from error
+        if not ({*MEASURES} <= {*card.test.get("model", ())} and "fit" in card.slices):
+            raise BadModel(f"model {model_id}: expected measures of the model in its card, found none. Train again.")
+        return card
 
     def load(self, model_id: str, sha256: str | None = None) -> Stored:
         """A model of this id, and with this hash where one is given. Raises BadModel."""

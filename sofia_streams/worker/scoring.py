@@ -25,7 +25,7 @@ _MODELS_MAX = 4
 
 
 class Shelf:
-    """Models that were loaded, the last few; `load` reads and checks one, and raises BadModel."""
+    """Models that were loaded, the last few that were of use; `load` reads and checks one, and raises BadModel."""
 
     def __init__(self, load: Callable[[Activation], Model]) -> None:
         self._load = load
@@ -34,20 +34,26 @@ class Shelf:
     def __call__(self, activation: Activation) -> Model:
         """Raises BadModel."""
         key = activation.model_id, activation.sha256
-        if key not in self._loaded:
-            while len(self._loaded) >= _MODELS_MAX:
-                del self._loaded[next(iter(self._loaded))]
-            self._loaded[key] = self._load(activation)
-        return self._loaded[key]
+        model = self._loaded.pop(key, None) or self._load(activation)
+        self._keep(key, model)
+        return model
 
     async def fetch(self, activation: Activation) -> None:
         """Load it beside the event loop; one that is refused is refused again when it comes into force."""
+        key = activation.model_id, activation.sha256
+        if key in self._loaded:
+            return  # every partition says it
         try:
             model = await asyncio.to_thread(self._load, activation)
         except BadModel as error:
             _log.warning("an activated model cannot be loaded", model=activation.model_id, error=str(error))
             return
-        self._loaded[activation.model_id, activation.sha256] = model
+        self._keep(key, model)
+
+    def _keep(self, key: tuple[str, str], model: Model) -> None:
+        while len(self._loaded) >= _MODELS_MAX:
+            del self._loaded[next(iter(self._loaded))]
+        self._loaded[key] = model
 
 
 class Scoring:

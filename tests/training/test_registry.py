@@ -87,6 +87,14 @@ def test_a_document_of_something_else_is_refused(there, data):
     refused(registry, name, "expected a model document")
 
 
+@pytest.mark.parametrize("changes", [{"test": {}}, {"test": {"model": {}}}, {"slices": {}}])
+def test_a_card_without_measures_is_refused(there, changes):
+    registry, place, name = there
+    (place / CARD).write_text(json.dumps(json.loads((place / CARD).read_text()) | changes))
+    with pytest.raises(BadModel, match="expected measures of the model"):
+        registry.card(name)
+
+
 def test_a_changed_number_is_found(there):
     """One digit of a threshold in the trees, one weight in the document."""
     registry, place, name = there

@@ -39,6 +39,17 @@ class Scorer:
         self.document = document
         if document.format != FORMAT:
             raise _bad(document, f"format {FORMAT}", f"{document.format}", "Another version made it: train again.")
+        if document.horizon_bars < 1 or not 0.0 <= document.cost < 1.0:
+            found = f"{document.horizon_bars} bars ahead, cost {document.cost}"
+            raise _bad(document, "at least 1 bar ahead and a cost from 0 to 1", found)
+        try:
+            self._build(document, trees)
+        except BadModel:
+            raise
+        except (OverflowError, ValueError) as error:
+            raise _bad(document, "numbers that can be added up", str(error)) from error
+
+    def _build(self, document: Document, trees: str | None) -> None:
         members = _members(document, trees)
         self._only = members[0][1] if len(members) == 1 else None
         self._members = members

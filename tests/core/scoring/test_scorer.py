@@ -57,6 +57,11 @@ def nudged(document):
     return checks
 
 
+def huge(weight, scale, sign=-1):
+    weights = [weight * sign**at for at in range(WIDTH)]
+    return msgspec.structs.replace(a_model()[0].linear, weights=weights, scales=[scale] * WIDTH)
+
+
 BAD = {
     "another format": lambda: (changed(format=2), a_model()[1]),
     "a stored row that it scores otherwise": lambda: (changed(checks=nudged(a_model()[0])), a_model()[1]),
@@ -68,6 +73,10 @@ BAD = {
     "no linear part": lambda: (changed(linear=None), a_model()[1]),
     "weights that sum to more": lambda: (changed(members={"lightgbm": 0.8, "logistic": 0.3}), a_model()[1]),
     "a negative weight": lambda: (changed(members={"lightgbm": 1.5, "logistic": -0.5}), a_model()[1]),
+    "weights that have no sum": lambda: (changed(linear=huge(1e308, 1e-10)), a_model()[1]),
+    "a sum that is too large": lambda: (changed(linear=huge(1.7e308, 1.0, sign=1)), a_model()[1]),
+    "a horizon of none": lambda: (changed(horizon_bars=0), a_model()[1]),
+    "a cost below zero": lambda: (changed(cost=-0.1), a_model()[1]),
     "no members": lambda: (changed(members={}), a_model()[1]),
     "knots that fall": lambda: (changed(calibration=Calibration([0.1, 0.2], [0.9, 0.1])), a_model()[1]),
     "knots above one": lambda: (changed(calibration=Calibration([0.1, 0.2], [0.1, 1.1])), a_model()[1]),
