@@ -19,20 +19,11 @@ from sofia_streams.core.signals.in_force import ChosenRow
 from sofia_streams.core.signals.rolling import OpenRow, RollingRow
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Alert, Bar, Gap, Outage, Progress, Punctuation, Ticker, TradeBatch
-from sofia_streams.scored import (
-    Activation,
-    Features,
-    History,
-    ModelQuality,
-    Prediction,
-    Refusal,
-    Signal,
-)
+from sofia_streams.scored import Activation, History, ModelQuality, Refusal, Scored
 
 T = TypeVar("T")
 InBars = Bar | Activation | History
 """What stands in `bars`: bars, and what is said to those who follow them, in order with them."""
-Scored = Features | Prediction | Signal | ModelQuality
 AnyRow = Row | RollingRow | OpenRow | ChosenRow
 
 

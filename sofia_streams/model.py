@@ -22,6 +22,8 @@ backfilled (complete, some fetched later), revised (complete, some came late), c
 NS_PER_MS = 1_000_000
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_SECOND
+NS_PER_HOUR = 60 * NS_PER_MINUTE
+NS_PER_DAY = 24 * NS_PER_HOUR
 CONSOLIDATED = "all"
 """The `venue` of a bar that joins every venue of a symbol."""
 

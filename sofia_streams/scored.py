@@ -155,7 +155,10 @@ class Refusal(msgspec.Struct, frozen=True, tag_field="kind", tag="refusal"):
 
 
 class Kline(msgspec.Struct, frozen=True, array_like=True):
-    """One candle of history, joined over `History.venues`; None where a venue does not say."""
+    """One candle of a venue, or of several joined (`History`); window [start_ns, start_ns + size).
+
+    `volume` is in the unit of the venue's trades: base currency, or contracts. None where a venue does not say.
+    """
 
     start_ns: int
     open: Decimal
@@ -205,3 +208,7 @@ class ModelQuality(msgspec.Struct, frozen=True, tag_field="kind", tag="model_qua
     drift_psi: float | None = None
     """Largest over the model's inputs, against its training data."""
     is_synthetic: bool = False
+
+
+Scored = Features | Prediction | Signal | ModelQuality
+"""What is said behind bars and stored in tables of its own."""

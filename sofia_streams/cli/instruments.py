@@ -62,6 +62,8 @@ def klines(
 
     Closed candles only. Exit code 1 when the venue gave no answer or does not list the pair.
     """
+    from msgspec.structs import asdict
+
     from sofia_streams.ingest.rest.instruments import Place
     from sofia_streams.ingest.rest.klines import fetch_klines
     from sofia_streams.ops.supervision.running import running_or_configured
@@ -77,8 +79,8 @@ def klines(
             listings=settings.listings(), place=Place.of(settings, say),
         )
     )  # fmt: skip
-    show_rows("klines", [{name: _plain(value) for name, value in one._asdict().items()} for one in found],
-              as_json=as_json)  # fmt: skip
+    rows = [{name: _plain(value) for name, value in asdict(one).items()} for one in found]
+    show_rows("klines", rows, as_json=as_json)
 
 
 def backfill(

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 models = typer.Typer(help="Trained models and their cards.", no_args_is_help=True)
 _BPS = 1e-4
 _ONLY_JSON = ("size_ns", "until_ns", "expires_ns", "sha256")
-_HOUR_NS = 3_600 * 10**9
 
 
 def train(
@@ -83,6 +82,7 @@ def _order(
 ) -> Order:  # fmt: skip
     from sofia_streams.core.bars.windows import SIZES_NS
     from sofia_streams.core.scoring.labels import Rule
+    from sofia_streams.model import NS_PER_HOUR
     from sofia_streams.training.run import Order, set_names
 
     cost, fee = (one * _BPS for one in bps)
@@ -90,7 +90,7 @@ def _order(
         chosen = set_names(sets)
     return Order(
         chosen, SIZES_NS[size], Rule(label, horizon or settings.train_horizon_bars, cost), settings.ai_model_types,
-        settings.train_lifetime_hours * _HOUR_NS, folds, fee, float(settings.ai_min_signal_confidence),
+        settings.train_lifetime_hours * NS_PER_HOUR, folds, fee, float(settings.ai_min_signal_confidence),
     )  # fmt: skip
 
 

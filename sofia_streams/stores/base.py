@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from sofia_streams.model import NS_PER_MINUTE, Bar, Gap, Ticker, TradeBatch
+from sofia_streams.scored import Scored
 from sofia_streams.stores.columns import Kind, Table, Value
-from sofia_streams.stores.scored_rows import SCORED_TABLES, Scored, scored_row, scored_table
+from sofia_streams.stores.scored_rows import SCORED_TABLES, scored_row, scored_table
 
 Record = TradeBatch | Bar | Ticker | Gap | Scored
 """What a store takes; trades come in batches, everything else is one row."""

@@ -18,7 +18,7 @@ import psycopg
 from psycopg import errors
 
 from sofia_streams.errors import BadRecord, DependencyDown, QueryRefused
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
+from sofia_streams.model import NS_PER_DAY, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
 from sofia_streams.stores import timescale
 from sofia_streams.stores.base import TABLES, Flaw, Record, rows_of, table_of
 from sofia_streams.stores.columns import Kind, Table, Value
@@ -30,7 +30,6 @@ _TYPES: dict[Kind, str] = {
 }
 _STORED = "stored_ns"
 """When a row was written, by the writer's clock; no column of QuestDB."""
-_NS_PER_DAY = 86_400 * NS_PER_SECOND
 _PAGE_ROWS = 5_000
 _NOT_OURS = (errors.UndefinedColumn, errors.DatatypeMismatch, errors.InvalidColumnReference)
 _REFUSED = (psycopg.DataError, psycopg.IntegrityError, OverflowError, *_NOT_OURS)
@@ -73,7 +72,7 @@ class Postgres:
             if has_timescale:
                 timescale.make_hypertable(self.query, self.table(name), table, days)
             elif days:
-                before = time.time_ns() - days * _NS_PER_DAY
+                before = time.time_ns() - days * NS_PER_DAY
                 self.query(f"DELETE FROM {quoted} WHERE {table.time} < %s", (before,))  # noqa: S608  our own names
         return wrong
 

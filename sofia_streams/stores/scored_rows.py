@@ -13,15 +13,14 @@ import msgspec
 
 from sofia_streams.core.features.sets import sets_of
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
-from sofia_streams.scored import Candle, Features, FeatureValues, ModelQuality, Prediction, Signal
+from sofia_streams.scored import Candle, Features, FeatureValues, ModelQuality, Prediction, Scored, Signal
 from sofia_streams.stores.columns import Kind, Table, Value
 
-Scored = Features | Prediction | Signal | ModelQuality
-SIZES_NS = {"features_1s": NS_PER_SECOND, "features_1m": NS_PER_MINUTE}
+FEATURE_TABLES_NS = {"features_1s": NS_PER_SECOND, "features_1m": NS_PER_MINUTE}
 _KINDS: dict[str, type[Prediction | Signal | ModelQuality]] = {
     "predictions": Prediction, "signals": Signal, "model_quality": ModelQuality,
 }  # fmt: skip
-_NAMES = {size_ns: name for name, size_ns in SIZES_NS.items()}
+_NAMES = {size_ns: name for name, size_ns in FEATURE_TABLES_NS.items()}
 _INSTRUMENT: dict[str, Kind] = {"start_ns": "time", "market": "label", "symbol": "label"}
 _OWN = ("start_ns", "market", "symbol")
 _PRICES = ("open", "high", "low", "close")
@@ -41,7 +40,7 @@ def _features(size_ns: int) -> Table:
 
 
 SCORED_TABLES = {
-    **{name: _features(size_ns) for name, size_ns in SIZES_NS.items()},
+    **{name: _features(size_ns) for name, size_ns in FEATURE_TABLES_NS.items()},
     "predictions": Table(
         {
             **_INSTRUMENT, "size_ns": "count", "model_type": "label", "model_id": "label", "label": "label",
@@ -88,8 +87,8 @@ def scored_row(record: Scored) -> tuple[Value, ...]:
 
 def scored_record(name: str, row: Mapping[str, Any]) -> Scored:
     """The record of a row, by column; the other way round."""
-    if name in SIZES_NS:
-        return _features_record(SIZES_NS[name], row)
+    if name in FEATURE_TABLES_NS:
+        return _features_record(FEATURE_TABLES_NS[name], row)
     kind: type[Scored] = _KINDS[name]
     return msgspec.convert(row, kind)
 

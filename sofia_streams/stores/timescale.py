@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from sofia_streams.model import NS_PER_DAY
 from sofia_streams.stores.columns import Table
 
 Query = Callable[[str], list[tuple[Any, ...]]]
-_NS_PER_DAY = 86_400_000_000_000
 _COMPRESS_AFTER_DAYS = 3
 """Later than any backfill or filled hole of usual length, so that upserts seldom meet a compressed chunk."""
 _NOW = (
@@ -42,14 +42,14 @@ def make_hypertable(query: Query, name: str, table: Table, retention_days: int) 
     orders = [table.time, *(column for column in table.key if column not in (*segments, table.time))]
     for statement in (
         _NOW,
-        f"SELECT create_hypertable('{name}', '{table.time}', chunk_time_interval => {_NS_PER_DAY}::bigint, "
+        f"SELECT create_hypertable('{name}', '{table.time}', chunk_time_interval => {NS_PER_DAY}::bigint, "
         "if_not_exists => true, migrate_data => true)",
         f"SELECT set_integer_now_func('{name}', 'sofia_now_ns', replace_if_exists => true)",
         f"ALTER TABLE \"{name}\" SET (timescaledb.compress, timescaledb.compress_segmentby = '{', '.join(segments)}', "
         f"timescaledb.compress_orderby = '{', '.join(orders)}')",
-        f"SELECT add_compression_policy('{name}', {_COMPRESS_AFTER_DAYS * _NS_PER_DAY}::bigint, if_not_exists => true)",
+        f"SELECT add_compression_policy('{name}', {_COMPRESS_AFTER_DAYS * NS_PER_DAY}::bigint, if_not_exists => true)",
     ):
         query(statement)
     if retention_days:
-        days_ns = retention_days * _NS_PER_DAY
+        days_ns = retention_days * NS_PER_DAY
         query(f"SELECT add_retention_policy('{name}', {days_ns}::bigint, if_not_exists => true)")

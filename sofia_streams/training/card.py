@@ -1,6 +1,6 @@
 """What is known of a model, beside the model: its data, how good it was on what it had not seen, and what drift needs.
 
-Plain data, as JSON in the model's folder. What it does not do: measure (`judging`), write it out for people (`page`).
+Plain data, as JSON in the model's folder. What it does not do: measure (`judging`), write it for people (`card_page`).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from sofia_streams.core.scoring.document import FORMAT, Calibration, CheckRow, D
 from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.training.dataset import Dataset, Floats, Ints
 from sofia_streams.training.folds import Split, halves
-from sofia_streams.training.metrics import reliability, surprise
+from sofia_streams.training.metrics import log_loss, reliability
 
 _ROUNDS = 100
 _TREES: dict[str, Any] = {
@@ -128,13 +128,13 @@ def train(data: Dataset, split: Split, terms: Terms) -> Trained:
 
 
 def _weights(scores: Mapping[ModelType, Floats], labels: Ints) -> dict[ModelType, float]:
-    """Those that surprise least on a slice that no member saw; the first of equals."""
+    """Those with the lowest log loss on a slice that no member saw; the first of equals."""
     kinds = sorted(scores)
     if len(kinds) == 1:
         return {kinds[0]: 1.0}
     first, second = kinds
     shares = [number / (_STEPS - 1) for number in range(_STEPS)]
-    best = min(shares, key=lambda share: surprise(share * scores[first] + (1.0 - share) * scores[second], labels))
+    best = min(shares, key=lambda share: log_loss(share * scores[first] + (1.0 - share) * scores[second], labels))
     return {first: best, second: 1.0 - best}
 
 
@@ -148,18 +148,18 @@ def _joined(scores: Mapping[ModelType, Floats], weights: Mapping[ModelType, floa
 def _calibration(raw: Floats, data: Dataset, horizon_bars: int) -> Calibration:
     """Isotonic knots, taken as far as they help: a share of the way from the raw score to the isotonic value.
 
-    The share surprises least when each half of the slice, in order of time, judges what the other half has taught:
+    The share's log loss is lowest when each half of the slice, in order of time, judges what the other half has taught:
     where the base rate moves from one stretch to the next, isotonic values alone would carry the last one's on.
     Raises ConfigError as `halves`.
     """
     labels, both = data.labels, halves(data)
     taught = [_isotonic(raw[half], labels[half], horizon_bars) for half in both]
 
-    def surprises(share: float) -> float:
+    def losses(share: float) -> float:
         judged = zip(taught, reversed(both), strict=True)
-        return sum(surprise(_part_way(share, *one, raw[half]), labels[half]) for one, half in judged)
+        return sum(log_loss(_part_way(share, *one, raw[half]), labels[half]) for one, half in judged)
 
-    share = min((number / (_STEPS - 1) for number in range(_STEPS)), key=surprises)
+    share = min((number / (_STEPS - 1) for number in range(_STEPS)), key=losses)
     scores, values = _isotonic(raw, labels, horizon_bars)
     rising = np.maximum.accumulate(_part_way(share, scores, values, scores))  # rounding may break a tie
     return Calibration(scores.tolist(), np.clip(rising, 0.0, 1.0).tolist())

@@ -15,7 +15,7 @@ import numpy as np
 
 from sofia_streams.training.dataset import Dataset, Floats, Ints
 from sofia_streams.training.folds import Split
-from sofia_streams.training.metrics import MEASURES, Interval, gain, intervals, surprise
+from sofia_streams.training.metrics import MEASURES, Interval, gain, intervals, log_loss
 
 MODEL, RAW = "model", "uncalibrated"
 BASELINES = ("base rate", "last sign")
@@ -49,7 +49,7 @@ def measured(scores: Mapping[str, Floats], labels: Ints, test: Ints, block: int)
 def gains(scores: Mapping[str, Floats], labels: Ints, test: Ints, block: int) -> dict[str, Interval]:
     """By how much the model's log loss is lower on the test rows than each baseline's, nats."""
     ours, outcomes = scores[MODEL][test], labels[test]
-    return {name: gain(surprise, ours, scores[name][test], outcomes, block=block) for name in BASELINES}
+    return {name: gain(log_loss, ours, scores[name][test], outcomes, block=block) for name in BASELINES}
 
 
 def scores_of(data: Dataset, split: Split, calibrated: Floats, raw: Floats) -> dict[str, Floats]:

@@ -75,7 +75,7 @@ def brier(probabilities: Floats, labels: Ints) -> float:
     return float(((probabilities - labels) ** 2).mean())
 
 
-def surprise(probabilities: Floats, labels: Ints) -> float:
+def log_loss(probabilities: Floats, labels: Ints) -> float:
     """Log loss, nats."""
     sure = np.clip(probabilities, _EDGE, 1.0 - _EDGE)
     return float(-np.log(np.where(labels == 1, sure, 1.0 - sure)).mean())
@@ -85,7 +85,7 @@ MEASURES: dict[str, Measure] = {
     "accuracy": accuracy,
     "auc": area_under_curve,
     "brier": brier,
-    "log_loss": surprise,
+    "log_loss": log_loss,
     "ece": calibration_error,
 }
 

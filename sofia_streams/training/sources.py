@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.errors import ConfigError
+from sofia_streams.model import NS_PER_DAY
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.training.bars import Bars, windows
@@ -48,7 +49,7 @@ def read(data: str, settings: Settings, size: str, days: int | None, generation:
     rows = read_parquet(tables)
     rows += [row for path in paths if path.suffix != _PARQUET for row in read_klines(path)]
     if days is not None and rows:
-        begin_ns = max(row.start_ns for row in rows) - days * 86_400 * 10**9
+        begin_ns = max(row.start_ns for row in rows) - days * NS_PER_DAY
         rows = [row for row in rows if row.start_ns > begin_ns]
     names = ", ".join(path.name for path in paths[:4]) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
     return Bars(windows(rows, size_ns, data=data), names, any(is_synthetic(path) for path in tables))

@@ -10,17 +10,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from sofia_streams.errors import ConfigError, QueryRefused
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
+from sofia_streams.model import NS_PER_DAY, NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND
 from sofia_streams.scored import Features
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.stores.scored_rows import SCORED_TABLES, scored_record
 from sofia_streams.training.bars import Row
 from sofia_streams.training.parquet import joined, row_of
 
-NS_PER_DAY = 24 * 60 * NS_PER_MINUTE
 DAYS = {NS_PER_SECOND: 1, NS_PER_MINUTE: 30}
 """So many days up to the newest bar, where nothing else is asked for."""
-_STRETCH_NS = {NS_PER_SECOND: 60 * NS_PER_MINUTE, NS_PER_MINUTE: NS_PER_DAY}
+_STRETCH_NS = {NS_PER_SECOND: NS_PER_HOUR, NS_PER_MINUTE: NS_PER_DAY}
 _BARS = ("start_ns", "symbol", "venue", "quality", "open", "high", "low", "close", "volume", "quote_volume",
          "buy_volume", "trade_count")  # fmt: skip
 _DECIMALS = {"open", "high", "low", "close", "volume", "quote_volume", "buy_volume"}

@@ -11,13 +11,12 @@ from redis.asyncio import Redis
 from waiting import eventually
 
 from sofia_streams.embedded.stack import Ports
-from sofia_streams.model import Trade, TradeBatch
+from sofia_streams.model import NS_PER_HOUR, Trade, TradeBatch
 from sofia_streams.ops.look.doctor import examine
 from sofia_streams.ops.stack import running_stack
 from sofia_streams.ops.topics import apply_topics
 from sofia_streams.ops.verify.databases import QuestDbSide
 from sofia_streams.ops.verify.log import Span
-from sofia_streams.ops.verify.rows import NS_PER_HOUR
 from sofia_streams.ops.verify.run import verify
 from sofia_streams.ops.verify.times import span_of
 from sofia_streams.settings import Settings, load_settings

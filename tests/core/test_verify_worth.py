@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from sofia_streams.core.bars.ohlcv import bar_of
 from sofia_streams.core.bars.rebuild import place_of
 from sofia_streams.core.bars.windows import Rules
-from sofia_streams.model import Bar, Gap, Quality
+from sofia_streams.model import NS_PER_HOUR, Bar, Gap, Quality
 from sofia_streams.ops.verify.candles import HourOfBars, Judged
 from sofia_streams.ops.verify.ledger import Comparison
 from sofia_streams.ops.verify.logged import logged_rows
-from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket, fields_that_differ
+from sofia_streams.ops.verify.rows import Bucket, fields_that_differ
 from sofia_streams.ops.verify.worth import ALIVE, DEAD, UNKNOWN, Worth
 
 VENUES = ("binance", "bybit")

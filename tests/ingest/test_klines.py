@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import astuple
 from rest_server import at, serving_rest
 
 from sofia_streams.errors import BadFrame, ConfigError, DependencyDown, UnknownSymbol
@@ -60,8 +61,9 @@ async def test_every_minute_comes_once_ascending_and_exact_over_all_pages(venue)
     async with serving_rest(rest) as port:
         found = await fetch_klines(venue, "spot", "DOGE/BTC", "1m", START_NS, END_NS, place=at(port))
     expected = candles(venue, trades)
-    assert [one[:6] for one in found] == [one[:6] for one in expected]
-    assert all(isinstance(value, Decimal) for one in found for value in one[1:6])
+    rows = [astuple(one)[:6] for one in found]
+    assert rows == [one[:6] for one in expected]
+    assert all(isinstance(value, Decimal) for row in rows for value in row[1:])
     quotes = [sum(trade.price * trade.quantity for trade in part) for *_, part in expected]
     bought = [sum(trade.quantity for trade in part if trade.taker_side == "buy") for *_, part in expected]
     assert [one.quote_volume for one in found] == (quotes if venue != "coinbase" else [None] * len(found))

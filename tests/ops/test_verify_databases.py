@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from sofia_streams.model import NS_PER_HOUR
 from sofia_streams.ops.verify.databases import QuestDbSide
 from sofia_streams.ops.verify.ledger import compare
 from sofia_streams.ops.verify.log import Span
 from sofia_streams.ops.verify.report import Report, checked, differences
-from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket, Item
+from sofia_streams.ops.verify.rows import Bucket, Item
 
 HOUR_NS = 500_000 * NS_PER_HOUR
 LAST_HOUR_NS = (2**63 - 1) // NS_PER_HOUR * NS_PER_HOUR

@@ -20,7 +20,7 @@ def test_measures_are_those_of_scikit_learn(found):
         assert metrics.area_under_curve(probabilities, labels) == pytest.approx(roc_auc_score(labels, probabilities))
     assert metrics.brier(probabilities, labels) == pytest.approx(brier_score_loss(labels, probabilities, pos_label=1))
     clipped = np.clip(probabilities, 1e-6, 1 - 1e-6)
-    assert metrics.surprise(probabilities, labels) == pytest.approx(log_loss(labels, clipped, labels=[0, 1]))
+    assert metrics.log_loss(probabilities, labels) == pytest.approx(log_loss(labels, clipped, labels=[0, 1]))
 
 
 @settings(max_examples=100, deadline=None)
@@ -61,7 +61,7 @@ def test_a_gain_is_paired():
     """Both are equally far off in every draw: the interval has no width."""
     labels = np.random.default_rng(2).integers(0, 2, 500)
     ours, theirs = np.where(labels == 1, 0.9, 0.1), np.where(labels == 1, 0.7, 0.3)
-    found = metrics.gain(metrics.surprise, ours, theirs, labels, block=10)
+    found = metrics.gain(metrics.log_loss, ours, theirs, labels, block=10)
     assert found.low == pytest.approx(found.high) == pytest.approx(np.log(0.9 / 0.7))
 
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from sofia_streams.core.features.book import FILLED_MAX
 from sofia_streams.core.features.sets import sets_of
-from sofia_streams.model import CONSOLIDATED, NS_PER_SECOND, Bar
+from sofia_streams.model import CONSOLIDATED, NS_PER_HOUR, Bar
 from sofia_streams.scored import History, Kline
 
 WINDOWS_MAX = 400
@@ -19,7 +19,7 @@ WINDOWS_MAX = 400
 
 def windows_wanted(hours: int, size_ns: int) -> int:
     """How many windows of this size to ask venues for, where so many hours are configured."""
-    return min(WINDOWS_MAX, hours * 3_600 * NS_PER_SECOND // size_ns)
+    return min(WINDOWS_MAX, hours * NS_PER_HOUR // size_ns)
 
 
 def joined(by_venue: Mapping[str, Sequence[Kline]]) -> list[Kline]:

@@ -40,7 +40,7 @@ class Measures(NamedTuple):
     ece_floor: float
 
 
-def surprise(probability: float, label: int) -> float:
+def log_loss(probability: float, label: int) -> float:
     """Log loss of one bar, nats."""
     sure = min(max(probability, _EDGE), 1.0 - _EDGE)
     return -log(sure if label else 1.0 - sure)
@@ -58,7 +58,7 @@ def measured(judged: Sequence[Judged], *, overlap: int) -> Measures | None:
         sum((one.probability - one.label) ** 2 for one in judged) / count,
         ece,
         sum(one.label for one in judged) / count,
-        sum(surprise(one.probability, one.label) for one in judged) / count,
+        sum(log_loss(one.probability, one.label) for one in judged) / count,
         floor,
     )
 

@@ -1,4 +1,4 @@
-"""A challenger against the champion, on the same bars: who is surprised less by what became of them.
+"""A challenger against the champion, on the same bars: whose log loss is lower.
 
 Looked at when it has `needed` labels, twice as many, and four times as many. The challenger wins where the lower end of
 the interval of the mean difference in log loss lies above 0 (block bootstrap; 95 % over all three looks together, by
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from sofia_streams.core.scoring.labels import Rule
-from sofia_streams.core.scoring.quality import surprise
+from sofia_streams.core.scoring.quality import log_loss
 from sofia_streams.core.scoring.resampling import lower_bound
 from sofia_streams.core.signals.maturing import Settled
 
@@ -56,7 +56,7 @@ class Contest:
         if not is_ours or settled.start_ns < self.since_ns:
             return
         self._symbols[symbol] = None
-        theirs, ours = (surprise(scores[one], settled.label) for one in (self.champion, self.challenger))
+        theirs, ours = (log_loss(scores[one], settled.label) for one in (self.champion, self.challenger))
         self._gains[settled.start_ns, symbol] = theirs - ours
         if self._verdict.outcome == "open" and len(self._gains) >= self._due:
             self._look()

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from sofia_streams.model import NS_PER_HOUR
+
 DRIFTED = 0.25
 WINDOWS_MIN = 3_000
 """Bars of all symbols together that a first training needs."""
 _LIFETIME_SHARE = 0.8
 _PAUSE_SHARE = 0.25
 _AGAIN_S, _AGAIN_S_MAX = 60.0, 6 * 3_600.0
-_HOUR_NS = 3_600 * 10**9
 Reason = Literal["no model", "age", "drift", "degradation"]
 
 
@@ -57,7 +58,7 @@ def due(situation: Situation, *, after_hours: int) -> Reason | None:
     degradation: the same generated bars would give the same model.
     """
     model, trained_ns = situation.model, situation.trained_ns
-    after_ns = after_hours * _HOUR_NS
+    after_ns = after_hours * NS_PER_HOUR
     if trained_ns is not None and situation.now_ns < trained_ns + _PAUSE_SHARE * after_ns:
         return None
     if model is None or not is_in_force(situation):

@@ -162,7 +162,7 @@ class WarmStart:
         """Those of a venue, none where it is in trouble, which is said."""
         try:
             async with asyncio.timeout(_ANSWER_S):
-                found = await klines_over(
+                return await klines_over(
                     rest, one.symbol, self._size, one.first_ns - self._windows * self._size_ns, until_ns,
                     listings=self._settings.listings(), place=Place.of(self._settings),
                     now_ns=max(time.time_ns(), until_ns),
@@ -171,7 +171,6 @@ class WarmStart:
             reason = str(error)[:300] or f"no answer within {_ANSWER_S:.0f} s"
             _log.warning("history without this venue", venue=rest.venue, symbol=one.symbol, error=reason)
             return []
-        return [scored.Kline(*kline) for kline in found]
 
     async def _write(self, one: _Wanted, found: Mapping[str, list[scored.Kline]]) -> None:
         klines = joined(found)

@@ -28,8 +28,9 @@ from sofia_streams.ingest.rest.backfill import TROUBLES, Backfill
 from sofia_streams.ingest.rest.client import Rest
 from sofia_streams.ingest.rest.fill import LINE
 from sofia_streams.ingest.rest.instruments import Place
-from sofia_streams.ingest.rest.klines import Kline, klines_over
+from sofia_streams.ingest.rest.klines import klines_over
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap
+from sofia_streams.scored import Kline
 from sofia_streams.settings import Settings
 from sofia_streams.venues.registry import VENUES
 

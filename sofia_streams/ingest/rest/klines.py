@@ -11,33 +11,19 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+import msgspec
+
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.errors import BadFrame, ConfigError, UnknownSymbol
 from sofia_streams.ingest.names import Names
 from sofia_streams.ingest.rest.client import Rest, exact
 from sofia_streams.ingest.rest.instruments import REAL, Place, load_instruments
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Market
+from sofia_streams.scored import Kline
 
 Size = Literal["1s", "1m"]
 _OKX_RECENT = 1_400
 """OKX's `candles` has the last 1,440; what is older is in `history-candles`."""
-
-
-class Kline(NamedTuple):
-    """One candle of a venue; window [start_ns, start_ns + size). None where the venue does not say.
-
-    `volume` is in the unit of the venue's trades: base currency, or contracts.
-    """
-
-    start_ns: int
-    open: Decimal
-    high: Decimal
-    low: Decimal
-    close: Decimal
-    volume: Decimal
-    quote_volume: Decimal | None = None
-    buy_volume: Decimal | None = None
-    trade_count: int | None = None
 
 
 class _Page(NamedTuple):
@@ -197,7 +183,7 @@ async def _ask(
         frame = str(answer).encode()
         raise BadFrame(rest.venue, "rows of candles with plain numbers", repr(error), frame) from error
     if rest.market == "inverse" and rest.venue != "okx":
-        return [row._replace(quote_volume=None) for row in rows]  # in the base currency there
+        return [msgspec.structs.replace(row, quote_volume=None) for row in rows]  # in the base currency there
     return rows
 
 

@@ -23,13 +23,13 @@ from sofia_streams.errors import NotWritten
 from sofia_streams.files import whole
 from sofia_streams.ingest.rest.client import Rest
 from sofia_streams.ingest.rest.instruments import Place
-from sofia_streams.ingest.rest.klines import Kline, Size, check_serves, klines_over
-from sofia_streams.model import NS_PER_SECOND, Market
+from sofia_streams.ingest.rest.klines import Size, check_serves, klines_over
+from sofia_streams.model import NS_PER_DAY, NS_PER_HOUR, NS_PER_SECOND, Market
 from sofia_streams.ops.replay.export import BARS
+from sofia_streams.scored import Kline
 from sofia_streams.settings import Settings
 
-_DAY_NS = 24 * 3_600 * NS_PER_SECOND
-_CHUNK_NS = {"1s": 3_600 * NS_PER_SECOND, "1m": _DAY_NS}
+_CHUNK_NS = {"1s": NS_PER_HOUR, "1m": NS_PER_DAY}
 """So much is asked for between two steps of the progress: a few seconds' worth."""
 _LEAVES_OUT = ("coinbase",)
 """Venues that have no candle of a window without a trade. Elsewhere one that is missing is asked for again."""
@@ -85,15 +85,15 @@ async def download(settings: Settings, order: Order, progress: Progress, now_ns:
     _make_folder(order.folder)
     size_ns = SIZES_NS[order.size]
     until_ns = (time.time_ns() if now_ns is None else now_ns) // size_ns * size_ns
-    today_ns = until_ns // _DAY_NS * _DAY_NS
-    starts = range(today_ns - order.days * _DAY_NS, until_ns, _DAY_NS)
-    ends = [(start_ns, min(start_ns + _DAY_NS, until_ns)) for start_ns in starts]
+    today_ns = until_ns // NS_PER_DAY * NS_PER_DAY
+    starts = range(today_ns - order.days * NS_PER_DAY, until_ns, NS_PER_DAY)
+    ends = [(start_ns, min(start_ns + NS_PER_DAY, until_ns)) for start_ns in starts]
     stamps = {start_ns: stamp_of(path_of(order, start_ns)) for start_ns, _ in ends}
     whole_days = {start_ns for start_ns, stamp in stamps.items() if _is_whole(order, stamp, start_ns)}
     wanted = [(start_ns, end_ns) for start_ns, end_ns in ends if start_ns not in whole_days]
     kept = [stamp for start_ns, stamp in stamps.items() if stamp is not None and start_ns in whole_days]
     steps = _Steps(progress, sum(end_ns - start_ns for start_ns, end_ns in ends) // size_ns, size_ns)
-    steps.done(len(kept) * _DAY_NS)
+    steps.done(len(kept) * NS_PER_DAY)
     found, empty = [*kept], []
     if wanted:
         async with Place.of(settings).rest(order.venue, order.market) as rest:
@@ -166,9 +166,9 @@ def digest(table: pa.Table) -> str:
 
 def _is_whole(order: Order, stamp: Stamp | None, start_ns: int) -> bool:
     """Whether it has all of its day, which is over; where a venue leaves no window out, each of them."""
-    if stamp is None or (stamp.from_ns, stamp.until_ns) != (start_ns, start_ns + _DAY_NS):
+    if stamp is None or (stamp.from_ns, stamp.until_ns) != (start_ns, start_ns + NS_PER_DAY):
         return False
-    return order.venue in _LEAVES_OUT or stamp.rows == _DAY_NS // SIZES_NS[order.size]
+    return order.venue in _LEAVES_OUT or stamp.rows == NS_PER_DAY // SIZES_NS[order.size]
 
 
 def _row(order: Order, kline: Kline) -> dict[str, Any]:

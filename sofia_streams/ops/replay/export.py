@@ -17,10 +17,10 @@ from sofia_streams.model import CONSOLIDATED, Bar, TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook
 from sofia_streams.ops.replay.scored_book import ScoredBook
 from sofia_streams.ops.replay.trade_book import TradeBook
+from sofia_streams.scored import Scored
 from sofia_streams.stores.base import TABLES
 from sofia_streams.stores.questdb import QuestDb
-from sofia_streams.stores.scored_rows import SIZES_NS as FEATURE_SIZES_NS
-from sofia_streams.stores.scored_rows import Scored, scored_row
+from sofia_streams.stores.scored_rows import FEATURE_TABLES_NS, scored_row
 
 _ROWS_A_GROUP = 50_000
 _BAR_DECIMALS = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "vwap")
@@ -69,7 +69,7 @@ def write_replay(folder: Path, book: BarBook, trades: TradeBook, scored: ScoredB
             (f"consolidated_{size}.parquet", [bar for bar in bars if bar.venue == CONSOLIDATED]),
         ):
             rows[name] = write_bars(folder / name, chosen)
-    features = next(name for name, size_ns in FEATURE_SIZES_NS.items() if size_ns == scored.size_ns)
+    features = next(name for name, size_ns in FEATURE_TABLES_NS.items() if size_ns == scored.size_ns)
     rows["features.parquet"] = _write_scored(folder / "features.parquet", features, scored.features())
     rows["predictions.parquet"] = _write_scored(folder / "predictions.parquet", "predictions", scored.predictions())
     return rows

@@ -24,7 +24,7 @@ import msgspec
 
 from sofia_streams.core.bars.windows import SIZE_NAME
 from sofia_streams.ingest.intake import Record
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, TradeBatch
+from sofia_streams.model import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Punctuation, TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook, Difference
 from sofia_streams.ops.replay.in_process import Replay, records_of
 from sofia_streams.ops.replay.streaming import Hooks, Say, read_bars, replay_streaming
@@ -35,8 +35,7 @@ SEEDS = (0, 1, 2, 3, 4)
 """0 is one venue after another; the others are drawn."""
 OHLCV_COPIES = (1, 3)
 _TURN_RECORDS_MAX = 200
-_NS_PER_HOUR = 60 * NS_PER_MINUTE
-_SHORT_NS = 2 * _NS_PER_HOUR
+_SHORT_NS = 2 * NS_PER_HOUR
 _PARTITIONS_MAX = 64
 
 
@@ -151,7 +150,7 @@ class Comparison:
 
     def __init__(self, first: Run) -> None:
         self._first = first
-        self._span_ns = NS_PER_MINUTE if first.book.length_ns() < _SHORT_NS else _NS_PER_HOUR
+        self._span_ns = NS_PER_MINUTE if first.book.length_ns() < _SHORT_NS else NS_PER_HOUR
         self._hashes = first.book.hashes(self._span_ns)
         self._rows: list[dict[str, Any]] = []
         self.venues = first.book.venues()

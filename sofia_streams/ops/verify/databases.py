@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sofia_streams.errors import DependencyDown
-from sofia_streams.model import NS_PER_SECOND
+from sofia_streams.model import NS_PER_DAY, NS_PER_HOUR, NS_PER_SECOND
 from sofia_streams.ops.verify.log import Span
-from sofia_streams.ops.verify.rows import FIELDS, NS_PER_HOUR, TABLES, TRADE_EXTRAS, Bucket, Item, item_from_texts
+from sofia_streams.ops.verify.rows import FIELDS, TABLES, TRADE_EXTRAS, Bucket, Item, item_from_texts
 from sofia_streams.stores.base import TABLES as STORED
 from sofia_streams.stores.base import Record
 from sofia_streams.stores.questdb import QuestDb
@@ -22,7 +22,6 @@ _ROWS_A_PAGE = 50_000
 _APPLIED_S_MAX, _POLL_S = 60.0, 0.05
 _IDENTITY = ("venue", "market", "symbol")
 _NUMBERS = ("value", "sum")
-_NS_PER_DAY = 24 * NS_PER_HOUR
 _INT64 = 2**63
 
 
@@ -123,7 +122,7 @@ class QuestDbSide:
         """Those whose rows retention may have dropped: by day, counted from the newest row."""
         chosen = list(buckets)
         newest = {table: max((one.hour_ns for one in chosen if one.table == table), default=0) for table in TABLES}
-        kept_ns = {table: self._days[table] * _NS_PER_DAY for table in TABLES if self._days.get(table, 0)}
+        kept_ns = {table: self._days[table] * NS_PER_DAY for table in TABLES if self._days.get(table, 0)}
         return {one for one in chosen if one.table in kept_ns and one.hour_ns < newest[one.table] - kept_ns[one.table]}
 
     def items(self, bucket: Bucket, count: int) -> Iterator[Item]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from sofia_streams.model import NS_PER_HOUR
 from sofia_streams.ops.verify.databases import selected_names, slices
 from sofia_streams.ops.verify.log import Span
-from sofia_streams.ops.verify.rows import NS_PER_HOUR, TABLES, Bucket, Item, item_from_texts
+from sofia_streams.ops.verify.rows import TABLES, Bucket, Item, item_from_texts
 from sofia_streams.stores.base import TABLES as STORED
 
 if TYPE_CHECKING:

@@ -21,9 +21,9 @@ from sofia_streams.core.bars.ohlcv import window_start_ns
 from sofia_streams.core.bars.windows import Rules
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import broker_down, connected, places, records_between, since_ms
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, Gap, Punctuation, Trade, TradeBatch
+from sofia_streams.model import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, Gap, Punctuation, Trade, TradeBatch
 from sofia_streams.ops.verify.logged import Logged, item_of, logged_rows, place_of
-from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket
+from sofia_streams.ops.verify.rows import Bucket
 from sofia_streams.ops.verify.spool import Spool
 from sofia_streams.ops.verify.worth import Worth
 from sofia_streams.ops.workers import Lag

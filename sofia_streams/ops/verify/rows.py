@@ -11,9 +11,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sofia_streams.core.feeds.tape import identity_of
-from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Bar, Gap, Ticker, Trade
+from sofia_streams.model import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Bar, Gap, Ticker, Trade
 
-NS_PER_HOUR = 60 * NS_PER_MINUTE
 _BETWEEN = "\t"
 _SUMS = ("volume", "quote_volume", "buy_volume", "trade_count", "vwap")
 _BAR = ("open", "high", "low", "close", *_SUMS, "first_trade_id", "last_trade_id", "revision", "quality")

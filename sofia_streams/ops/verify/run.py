@@ -16,6 +16,7 @@ from typing import Any
 from aiokafka.errors import KafkaError
 
 from sofia_streams.logread import broker_down
+from sofia_streams.model import NS_PER_HOUR
 from sofia_streams.ops.verify.candles import HourOfBars, Judged
 from sofia_streams.ops.verify.databases import Database, QuestDbSide
 from sofia_streams.ops.verify.fallback import PostgresSide
@@ -32,7 +33,7 @@ from sofia_streams.ops.verify.logged import (
     stored_record,
 )
 from sofia_streams.ops.verify.report import Report, checked
-from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket, Item
+from sofia_streams.ops.verify.rows import Bucket, Item
 from sofia_streams.ops.verify.spool import Spool
 from sofia_streams.ops.verify.streams import StreamsSide
 from sofia_streams.settings import Settings

@@ -13,8 +13,8 @@ from sofia_streams.core.bars.closing import Closing, Record
 from sofia_streams.core.bars.ohlcv import window_start_ns
 from sofia_streams.core.bars.quality import known_until_ns
 from sofia_streams.core.bars.windows import Hole, Name, Rules, Span, instrument_key, is_live, joins_consolidated
-from sofia_streams.model import CONSOLIDATED, NS_PER_SECOND, Gap, TradeBatch
-from sofia_streams.ops.verify.rows import NS_PER_HOUR, Bucket
+from sofia_streams.model import CONSOLIDATED, NS_PER_HOUR, NS_PER_SECOND, Gap, TradeBatch
+from sofia_streams.ops.verify.rows import Bucket
 
 UNKNOWN, ALIVE, DEAD = 0, 1, 2
 """Of a second: not certain; the feed was alive, so it has a bar; it was not heard, so it has one if it has trades."""
