@@ -9,7 +9,7 @@ from typing import Literal
 import structlog
 
 from sofia_streams.core.signals.contest import Contest
-from sofia_streams.core.signals.retraining import WINDOWS_MIN, Situation, is_in_force
+from sofia_streams.core.signals.retraining import Situation, is_in_force
 from sofia_streams.model import Alert
 from sofia_streams.scored import ModelQuality
 
@@ -66,5 +66,5 @@ class Saying:
             _log.warning(
                 "no model yet: a first one is trained once there are enough bars; `sofia download` fetches klines that "
                 "`sofia train --data` can train on at once",
-                bars=situation.windows, of=WINDOWS_MIN,
+                bars=situation.windows, of=situation.windows_needed,
             )  # fmt: skip

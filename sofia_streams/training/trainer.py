@@ -20,7 +20,16 @@ from aiokafka.errors import KafkaError
 from sofia_streams import topics
 from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.signals.contest import Contest
-from sofia_streams.core.signals.retraining import InForce, Reason, Situation, due, fate, is_in_force, pause_s
+from sofia_streams.core.signals.retraining import (
+    InForce,
+    Reason,
+    Situation,
+    due,
+    fate,
+    is_in_force,
+    pause_s,
+    windows_needed,
+)
 from sofia_streams.core.signals.watching import Known, Watches, recall_bars
 from sofia_streams.errors import BadModel, NotWritten
 from sofia_streams.logread import places, reader
@@ -171,8 +180,9 @@ class Trainer:
         if champion is not None:
             document = champion.model.document
             model = InForce(document.trained_until_ns, document.expires_ns, document.is_synthetic)
+        needed = windows_needed(len(self._watches.by_symbol), self._settings.train_horizon_bars)
         return Situation(
-            self._now_ns(), model, self._follower.windows, self._shadow.drift, len(self._watches.faults()),
+            self._now_ns(), model, self._follower.windows, needed, self._shadow.drift, len(self._watches.faults()),
             self._notes.challenger is not None, self._notes.trained_ns, self._settings.simulator_url is not None,
         )  # fmt: skip
 

@@ -110,13 +110,13 @@ async def _has_activated(settings: Settings) -> bool:
 
 async def test_a_training_that_fails_is_said_and_leaves_scoring_alone(settings):
     """Enough bars, no model, and no database to train from."""
-    bars = sorted((bar for symbol in SYMBOLS for bar in bars_of(symbol, range(600))), key=lambda bar: bar.start_ns)
-    await write_bars(settings, bars)
+    bars = [*market(4_200)]
+    await write_bars(settings, bars[:4_050])
     workers = [start_worker(name, settings, settings.data_dir) for name in ("signals", "trainer")]
     try:
         await eventually(lambda: _has_failed(settings), within_s=120)
         await activate(settings, a_model(settings, pull=PULL, seed=2), reason="test", from_ns=0)
-        await write_bars(settings, (bar for symbol in SYMBOLS for bar in bars_of(symbol, range(600, 640))))
+        await write_bars(settings, bars[4_050:])
         await wait_drained(settings, workers, timeout_s=60)
         async with Lag(settings) as lag:
             assert [await lag.of(name) for name in ("signals", "trainer")] == [0, 0]

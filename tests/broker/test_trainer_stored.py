@@ -20,7 +20,7 @@ from sofia_streams.settings import Settings, load_settings
 from sofia_streams.training.registry import Registry
 
 pytestmark = pytest.mark.broker
-MINUTES = 3_600
+MINUTES = 4_200
 WORKERS = ("signals", "timeseries_writer", "trainer")
 
 

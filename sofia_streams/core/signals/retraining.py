@@ -10,8 +10,7 @@ from typing import Literal, NamedTuple
 from sofia_streams.model import NS_PER_HOUR
 
 DRIFTED = 0.25
-WINDOWS_MIN = 3_000
-"""Bars of all symbols together that a first training needs."""
+_BARS_MIN, _HORIZONS_MIN, _WINDOWS_MIN = 2_500, 150, 4_000
 _LIFETIME_SHARE = 0.8
 _PAUSE_SHARE = 0.25
 _AGAIN_S, _AGAIN_S_MAX = 60.0, 6 * 3_600.0
@@ -30,7 +29,8 @@ class Situation(NamedTuple):
     """All that decides.
 
     now_ns        end of the newest bar
-    windows       bars in the log; drift: largest PSI, over two looks in a row; degraded: symbols with a fault
+    windows       bars in the log, of all symbols together, and how many a first training needs
+    drift         largest PSI, over two looks in a row; degraded: symbols with a fault
     challenger    whether one is scored in shadow
     trained_ns    end of the newest bar when a training last ended well; None: never
     is_demo       bars come from the simulator, models from generated ones
@@ -39,11 +39,17 @@ class Situation(NamedTuple):
     now_ns: int
     model: InForce | None
     windows: int
+    windows_needed: int
     drift: float | None
     degraded: int
     challenger: bool
     trained_ns: int | None
     is_demo: bool
+
+
+def windows_needed(symbols: int, horizon_bars: int) -> int:
+    """How many bars of all symbols together a first training needs: its slices, and a test slice that can tell."""
+    return max(_WINDOWS_MIN, symbols * max(_BARS_MIN, _HORIZONS_MIN * horizon_bars))
 
 
 def is_in_force(situation: Situation) -> bool:
@@ -62,7 +68,7 @@ def due(situation: Situation, *, after_hours: int) -> Reason | None:
     if trained_ns is not None and situation.now_ns < trained_ns + _PAUSE_SHARE * after_ns:
         return None
     if model is None or not is_in_force(situation):
-        return "no model" if situation.is_demo or situation.windows >= WINDOWS_MIN else None
+        return "no model" if situation.is_demo or situation.windows >= situation.windows_needed else None
     if situation.challenger:
         return None
     lifetime_ns = model.expires_ns - model.trained_until_ns

@@ -11,16 +11,17 @@ from sofia_streams.core.signals.contest import Contest
 from sofia_streams.core.signals.maturing import Settled
 from sofia_streams.core.signals.retraining import (
     DRIFTED,
-    WINDOWS_MIN,
     InForce,
     Situation,
     due,
     fate,
     is_in_force,
     pause_s,
+    windows_needed,
 )
 
 RULE = Rule("forward", 5)
+NEEDED = 7_500
 HOUR_NS = 3_600 * 10**9
 
 
@@ -105,7 +106,7 @@ def test_a_verdict_does_not_depend_on_how_often_it_is_asked_for(labels):
 
 def a_situation(**changes):
     model = InForce(1_000 * HOUR_NS, 1_168 * HOUR_NS, False)
-    found = Situation(1_010 * HOUR_NS, model, 10, None, 0, False, None, False)
+    found = Situation(1_010 * HOUR_NS, model, 10, NEEDED, None, 0, False, None, False)
     return found._replace(**changes)
 
 
@@ -126,10 +127,10 @@ SYNTHETIC = InForce(1_000 * HOUR_NS, 1_168 * HOUR_NS, True)
         ({"degraded": 1}, "degradation"),
         ({"degraded": 1, "drift": 1.0, "model": SYNTHETIC}, None),
         ({"model": None}, None),
-        ({"model": None, "windows": WINDOWS_MIN}, "no model"),
+        ({"model": None, "windows": NEEDED}, "no model"),
         ({"model": None, "is_demo": True, "windows": 0}, "no model"),
-        ({"now_ns": 1_169 * HOUR_NS, "windows": WINDOWS_MIN}, "no model"),
-        ({"now_ns": 1_169 * HOUR_NS, "windows": WINDOWS_MIN, "trained_ns": 1_165 * HOUR_NS}, None),
+        ({"now_ns": 1_169 * HOUR_NS, "windows": NEEDED}, "no model"),
+        ({"now_ns": 1_169 * HOUR_NS, "windows": NEEDED, "trained_ns": 1_165 * HOUR_NS}, None),
     ],
 )
 def test_a_model_is_trained_for_a_reason_and_not_too_often(changes, reason):
@@ -145,6 +146,13 @@ def test_a_new_model_takes_over_only_where_none_is_in_force_and_it_is_good(is_be
     assert fate(a_situation(now_ns=1_169 * HOUR_NS), is_better=is_better, is_same_rule=True) == good
     assert fate(a_situation(model=None, is_demo=True), is_better=is_better, is_same_rule=True) == "activate"
     assert is_in_force(a_situation(now_ns=1_168 * HOUR_NS))
+
+
+@pytest.mark.parametrize(
+    ("symbols", "horizon", "needed"), [(0, 15, 4_000), (1, 5, 4_000), (3, 15, NEEDED), (3, 60, 27_000)]
+)
+def test_a_first_training_waits_for_as_many_bars_as_its_slices_need(symbols, horizon, needed):
+    assert windows_needed(symbols, horizon) == needed
 
 
 def test_failures_are_followed_by_longer_and_longer_pauses_up_to_a_bound():
