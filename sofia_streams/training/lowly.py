@@ -25,8 +25,8 @@ def main(parent_pid: int, bytes_max: int, command: list[str]) -> None:
         sys.exit(1)
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:  # noqa: PTH123
         file.write("1000")
-    os.nice(_NICE)
     resource.setrlimit(resource.RLIMIT_AS, (bytes_max, bytes_max))
+    os.nice(_NICE)
     os.execv(command[0], command)  # noqa: S606
 
 
