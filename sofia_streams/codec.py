@@ -180,6 +180,8 @@ def _check_bar(bar: Bar) -> None:
     is_quiet = not bar.trade_count
     if bar.trade_count < 0 or any((getattr(bar, name) is None) is not is_quiet for name in _PRICES):
         raise ValueError("prices that do not go with the number of trades")
+    if bar.low is not None and not all(_SMALLEST <= getattr(bar, name) < _LARGEST for name in _PRICES[:4]):
+        raise ValueError("a price that none can be")
 
 
 def _check_ticker(ticker: Ticker) -> None:
