@@ -132,9 +132,15 @@ def test_a_name_that_would_break_keys_or_streams_is_refused(decode, record, name
 @pytest.mark.parametrize(
     "change",
     [
-        {"size_ns": 5}, {"size_ns": 0}, {"trade_count": 0}, {"trade_count": -1}, {"open": None}, {"vwap": None},
-        {"close": Decimal(0)}, {"high": Decimal("1e20")},
-    ],  # fmt: skip
+        {"size_ns": 5},
+        {"size_ns": 0},
+        {"trade_count": 0},
+        {"trade_count": -1},
+        {"open": None},
+        {"vwap": None},
+        {"close": Decimal(0)},
+        {"high": Decimal("1e20")},
+    ],
 )
 def test_a_bar_is_of_a_known_size_and_has_prices_just_when_it_has_trades(change):
     refused(codec.decode_bar, codec.encode(msgspec.structs.replace(BAR, **change)))

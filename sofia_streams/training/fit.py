@@ -112,12 +112,12 @@ def train(data: Dataset, split: Split, terms: Terms) -> Trained:
     knots = _calibration(raw[split.calibrate], data.at(split.calibrate), terms.horizon_bars)
     calibrated = np.interp(raw, knots.scores, knots.values)
     trees = members.booster.model_to_string() if members.booster is not None else None
-    until_ns = int(data.known_ns[split.calibrate].max())
+    until_ns = int(data.known_ns.max())
     checks = split.test[np.linspace(0, len(split.test) - 1, min(_CHECKS, len(split.test))).astype(int)]
     document = Document(
         FORMAT, "", terms.label, terms.size_ns, terms.horizon_bars,
         dict(terms.schemas), data.names, weights, knots, int(data.start_ns[split.fit].min()), until_ns,
-        int(data.known_ns.max()) + terms.lifetime_ns, terms.is_synthetic,
+        until_ns + terms.lifetime_ns, terms.is_synthetic,
         [CheckRow(data.inputs[row].tolist(), float(raw[row]), float(calibrated[row])) for row in checks],
         members.linear(), None if trees is None else hashlib.sha256(trees.encode()).hexdigest(), terms.cost,
     )  # fmt: skip

@@ -48,6 +48,15 @@ def test_the_scorer_gives_what_the_trained_objects_gave():
         assert found.calibrated == pytest.approx(trained.calibrated[row], rel=0, abs=1e-12)
 
 
+def test_a_model_that_was_just_trained_is_as_old_as_the_newest_bar_it_was_judged_by():
+    """Not as what calibrated it: a seventh of its data would make it old at birth, and it is trained anew by age."""
+    data, _, trained = model()
+    document = trained.document
+    newest_ns = int(data.known_ns.max())
+    assert document.trained_until_ns == newest_ns == document.expires_ns - ORDER.lifetime_ns
+    assert document.model_id.split("-")[1] == str(newest_ns // NS_PER_SECOND)
+
+
 @pytest.mark.parametrize("kind", ["lightgbm", "logistic"])
 def test_a_model_may_have_one_member(kind):
     data = rows()

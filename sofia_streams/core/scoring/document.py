@@ -44,6 +44,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     inputs         the features it reads, as "set.name", in order
     members        weight of each model type in the raw score; they sum to 1
     horizon_bars   how many bars ahead the probability is about; `label` says of what
+    trained_from_ns, trained_until_ns   its data; the last of them only judged it
     expires_ns     bars that end later are not scored with it
     cost           what getting in and out costs, a fraction: a label comes true only beyond it
     is_synthetic   trained on generated data: no prediction of it means anything
