@@ -1,7 +1,7 @@
 """Live quality of models, and new ones.   in features, predictions   out model_quality, alerts, models, bars
 
 Quality follows from the log: what stands before the first record of a partition is read, from a bounded time back.
-New models are the business of one process, whichever has partition 0 of `features` (`training.trainer`).
+New models are the business of one process, whichever has partition 0 of `features` (`training.retraining`).
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from aiokafka import TopicPartition
 from sofia_streams import codec, topics
 from sofia_streams.app import create_app, set_aside, topic_on
 from sofia_streams.core.bars.windows import SIZES_NS
-from sofia_streams.core.features.sets import base_set, flow_set
-from sofia_streams.core.signals.watching import Told, Watches, recall_bars
+from sofia_streams.core.features.sets import sets_of
+from sofia_streams.core.monitoring.watching import Told, Watches, recall_bars
 from sofia_streams.model import Alert
 from sofia_streams.obs import metrics
 from sofia_streams.scored import ModelQuality
 from sofia_streams.settings import load_settings
-from sofia_streams.training.follow import followed
-from sofia_streams.training.known import Library
 from sofia_streams.training.registry import Registry
-from sofia_streams.training.trainer import Trainer
+from sofia_streams.training.retraining.follow import followed
+from sofia_streams.training.retraining.known import Library
+from sofia_streams.training.retraining.trainer import Trainer
 from sofia_streams.worker.acks import Acknowledger
-from sofia_streams.worker.judging import show, show_nothing
+from sofia_streams.worker.model_gauges import show, show_nothing
 from sofia_streams.worker.recalling import Recalling
 
 settings = load_settings()
 app = create_app("trainer", settings)
 BOTH = (topics.FEATURES, topics.PREDICTIONS)
 quality, alerts, *inputs = (topic_on(app, topic, settings) for topic in (topics.MODEL_QUALITY, topics.ALERTS, *BOTH))
-base, flow = (make(SIZES_NS[settings.signals_bar_size]) for make in (base_set, flow_set))
+base, flow = sets_of(SIZES_NS[settings.signals_bar_size])
 library = Library(Registry(settings.models_folder()), [base, flow])
 watches = Watches(base, library)
 acknowledger = Acknowledger(lambda row: asyncio.sleep(0))

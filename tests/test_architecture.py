@@ -54,9 +54,14 @@ INNER = {
     "core.features": (),
     "core.scoring": (),
     "core.signals": ("core.features", "core.scoring"),
+    "core.monitoring": ("core.features", "core.scoring", "core.signals"),
     "ingest": (),
     "ingest.rest": ("ingest",),
     "ingest.sockets": ("ingest",),
+    "training": (),
+    "training.sources": ("training",),
+    "training.fitting": ("training", "training.sources"),
+    "training.retraining": ("training",),
     "ops": (),
     "ops.supervision": ("ops",),
     "ops.look": ("ops", "ops.supervision"),
@@ -67,7 +72,7 @@ INNER = {
 """Rooms within a room, and which of them each may import; what stands beside the folders imports none of them."""
 PURE_ROOMS = ("model", "scored", "core", "venues")
 LINES_MAX, FUNCTION_LINES_MAX, AGENT_LINES_MAX = 300, 40, 90
-PACKAGES = ("sofia_streams", "sofia_streams.core", "sofia_streams.ingest", "sofia_streams.ops")
+PACKAGES = tuple(f"sofia_streams{room}" for room in ("", ".core", ".ingest", ".training", ".ops"))
 """What is imported from these is a module or a room."""
 OURS = ("sofia_streams", "agents", "tables", "bench")
 

@@ -15,8 +15,8 @@ from sofia_streams.errors import BadModel
 if TYPE_CHECKING:
     from sofia_streams.settings import Settings
     from sofia_streams.training.card import Card
+    from sofia_streams.training.fitting.run import Order
     from sofia_streams.training.registry import Registry, Stored
-    from sofia_streams.training.run import Order
 
 models = typer.Typer(help="Trained models and their cards.", no_args_is_help=True)
 _BPS = 1e-4
@@ -48,8 +48,8 @@ def train(
     better than the baselines. Exit code 1 where the data is damaged or too little: then nothing is written.
     """
     from sofia_streams.ops.supervision.running import running_or_configured
-    from sofia_streams.training.run import run
-    from sofia_streams.training.sources import Generation, read
+    from sofia_streams.training.fitting.run import run
+    from sofia_streams.training.sources.reading import Generation, read
 
     began_s, settings = time.monotonic(), running_or_configured()
     size = size or settings.signals_bar_size
@@ -83,7 +83,7 @@ def _order(
     from sofia_streams.core.bars.windows import SIZES_NS
     from sofia_streams.core.scoring.labels import Rule
     from sofia_streams.model import NS_PER_HOUR
-    from sofia_streams.training.run import Order, set_names
+    from sofia_streams.training.fitting.run import Order, set_names
 
     cost, fee = (one * _BPS for one in bps)
     with wrong_use():

@@ -1,1 +1,1 @@
-"""Models from stored bars: dataset, walk-forward validation, calibration, model card, registry."""
+"""Models: rows to train on, cards, the registry, activation. Folders: where bars are from, fitting, retraining."""

@@ -18,9 +18,9 @@ from sofia_streams.scored import Features
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.training.activation import activate
-from sofia_streams.training.bars import windows
 from sofia_streams.training.dataset import build
-from sofia_streams.training.stored import read_stored
+from sofia_streams.training.sources.bars import windows
+from sofia_streams.training.sources.stored import read_stored
 
 pytestmark = pytest.mark.broker
 RULE = Rule("forward", 5)

@@ -19,8 +19,8 @@ from sofia_streams.ops.topics import apply_topics, delete_namespace
 from sofia_streams.ops.workers import Lag, start_worker, wait_drained
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.training.activation import activate
-from sofia_streams.training.notes import Notes, read_notes, write_notes
 from sofia_streams.training.registry import Registry, Stored
+from sofia_streams.training.retraining.notes import Notes, read_notes, write_notes
 
 pytestmark = pytest.mark.broker
 

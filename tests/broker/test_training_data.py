@@ -13,8 +13,8 @@ from sofia_streams.errors import ConfigError
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Bar
 from sofia_streams.scored import Features
 from sofia_streams.stores.questdb import QuestDb
-from sofia_streams.training.bars import windows
-from sofia_streams.training.stored import read_stored
+from sofia_streams.training.sources.bars import windows
+from sofia_streams.training.sources.stored import read_stored
 
 pytestmark = pytest.mark.broker
 BEGIN_NS = 1_754_000_040_000_000_000

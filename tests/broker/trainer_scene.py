@@ -12,9 +12,9 @@ from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Alert, Bar
 from sofia_streams.scored import Activation
 from sofia_streams.settings import Settings
 from sofia_streams.training.activation import said_of_models
-from sofia_streams.training.generated import generate
+from sofia_streams.training.fitting.run import Order, run
 from sofia_streams.training.registry import Registry, Stored
-from sofia_streams.training.run import Order, run
+from sofia_streams.training.sources.generated import generate
 
 SYMBOL, HORIZON, PULL = "BTC/USDT", 5, 0.25
 

@@ -25,7 +25,7 @@ from sofia_streams.ops.simulate import checked_plan, generated
 from sofia_streams.settings import load_settings
 from sofia_streams.simulator.candle import MINUTE_MS
 from sofia_streams.simulator.rest.replies import Reply
-from sofia_streams.training.sources import Generation, read
+from sofia_streams.training.sources.reading import Generation, read
 from sofia_streams.venues.registry import VENUES
 
 pytestmark = pytest.mark.slow

@@ -10,13 +10,14 @@ import pytest
 from sofia_streams.core.features.sets import base_set
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.model import NS_PER_MINUTE
-from sofia_streams.training import judging, metrics
-from sofia_streams.training.bars import windows
+from sofia_streams.training import metrics
 from sofia_streams.training.dataset import build
-from sofia_streams.training.fit import train
-from sofia_streams.training.folds import split
-from sofia_streams.training.klines import read_klines
-from sofia_streams.training.run import EMBARGO_BARS, Order, terms_of
+from sofia_streams.training.fitting import judging
+from sofia_streams.training.fitting.fit import train
+from sofia_streams.training.fitting.folds import split
+from sofia_streams.training.fitting.run import EMBARGO_BARS, Order, terms_of
+from sofia_streams.training.sources.bars import windows
+from sofia_streams.training.sources.klines import read_klines
 
 pytestmark = pytest.mark.slow
 REAL = Path(__file__).parents[3] / "shared" / "data" / "ohlcv" / "binance-um-1m"

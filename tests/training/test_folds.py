@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from sofia_streams.errors import ConfigError
 from sofia_streams.training.dataset import Dataset
-from sofia_streams.training.folds import HALF_MIN, ROWS_MIN, halves, split, walk_forward
+from sofia_streams.training.fitting.folds import HALF_MIN, ROWS_MIN, halves, split, walk_forward
 
 
 def rows_of(steps, lengths, labels=None):

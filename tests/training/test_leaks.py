@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from trained_models import EMBARGO_NS, rows, skill
 
-from sofia_streams.training.folds import split
+from sofia_streams.training.fitting.folds import split
 
 pytestmark = pytest.mark.slow
 

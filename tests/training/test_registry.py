@@ -10,8 +10,8 @@ import pytest
 from trained_models import ORDER, bars
 
 from sofia_streams.errors import BadModel, NotWritten
+from sofia_streams.training.fitting.run import run
 from sofia_streams.training.registry import CARD, DOCUMENT, TREES, Registry
-from sofia_streams.training.run import run
 
 pytestmark = pytest.mark.slow
 

@@ -11,13 +11,13 @@ from sofia_streams.core.features.sets import flow_set
 from sofia_streams.core.scoring.drift import psi
 from sofia_streams.core.scoring.scorer import Scorer
 from sofia_streams.model import NS_PER_SECOND
-from sofia_streams.training import generated
 from sofia_streams.training.card_page import SYNTHETIC, page
 from sofia_streams.training.dataset import build
-from sofia_streams.training.fit import train
-from sofia_streams.training.folds import split
+from sofia_streams.training.fitting.fit import train
+from sofia_streams.training.fitting.folds import split
+from sofia_streams.training.fitting.run import deciles, run, terms_of
 from sofia_streams.training.registry import Registry
-from sofia_streams.training.run import deciles, run, terms_of
+from sofia_streams.training.sources import generated
 
 pytestmark = pytest.mark.slow
 

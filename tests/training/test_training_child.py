@@ -11,10 +11,10 @@ from trained_models import SETS, model
 
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.settings import Settings, load_settings
-from sofia_streams.training.child import options_of, train
-from sofia_streams.training.known import Library, rule_of
-from sofia_streams.training.notes import NAME, Notes, read_notes, with_notes, write_notes
 from sofia_streams.training.registry import Registry
+from sofia_streams.training.retraining.child import options_of, train
+from sofia_streams.training.retraining.known import Library, rule_of
+from sofia_streams.training.retraining.notes import NAME, Notes, read_notes, with_notes, write_notes
 
 OPTIONS = ["--data", "generated", "--size", "1s", "--bars", "6000", "--folds", "0"]
 

@@ -13,7 +13,7 @@ from sofia_streams.errors import ConfigError
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Bar
 from sofia_streams.ops.replay.export import BARS, write_bars
 from sofia_streams.settings import load_settings
-from sofia_streams.training.sources import Generation, read
+from sofia_streams.training.sources.reading import Generation, read
 
 BEGIN_NS = 1_700_000_000_000_000_000 // NS_PER_MINUTE * NS_PER_MINUTE
 SETTINGS = load_settings(None, {})

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sofia_streams.training import judging
+from sofia_streams.training.fitting import judging
 from sofia_streams.training.metrics import Interval
 
 BETTER = {name: Interval(0.01, 0.005, 0.02) for name in judging.BASELINES}

@@ -5,12 +5,12 @@ from functools import cache
 from sofia_streams.core.features.sets import base_set
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
-from sofia_streams.training import judging
 from sofia_streams.training.dataset import build
-from sofia_streams.training.fit import train
-from sofia_streams.training.folds import split
-from sofia_streams.training.generated import PULL, generate
-from sofia_streams.training.run import EMBARGO_BARS, Order, terms_of
+from sofia_streams.training.fitting import judging
+from sofia_streams.training.fitting.fit import train
+from sofia_streams.training.fitting.folds import split
+from sofia_streams.training.fitting.run import EMBARGO_BARS, Order, terms_of
+from sofia_streams.training.sources.generated import PULL, generate
 
 UNTIL_NS = 1_790_000_000 // 60 * NS_PER_MINUTE
 SETS = [base_set(NS_PER_SECOND)]

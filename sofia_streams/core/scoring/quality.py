@@ -1,7 +1,7 @@
 """How good probabilities were, once it is known what became of them: over a window, without any library.
 
 The formulas are those of the model's card (`training.metrics`, docs/models.md). What it does not do: wait for labels
-(`core.signals.maturing`), compare two models (`resampling`).
+(`core.monitoring.maturing`), compare two models (`resampling`).
 """
 
 from __future__ import annotations

@@ -6,10 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.scoring.labels import Rule
-from sofia_streams.core.signals.contest import Contest
-from sofia_streams.core.signals.maturing import Settled
-from sofia_streams.core.signals.retraining import (
+from sofia_streams.core.monitoring.contest import Contest
+from sofia_streams.core.monitoring.maturing import Settled
+from sofia_streams.core.monitoring.retraining import (
     DRIFTED,
     InForce,
     Situation,
@@ -19,6 +18,7 @@ from sofia_streams.core.signals.retraining import (
     pause_s,
     windows_needed,
 )
+from sofia_streams.core.scoring.labels import Rule
 
 RULE = Rule("forward", 5)
 NEEDED = 7_500

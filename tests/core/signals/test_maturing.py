@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from signal_bars import SETS
 from watched_bars import HORIZON, records
 
+from sofia_streams.core.monitoring.maturing import Joining, Maturing
 from sofia_streams.core.scoring.labels import Rule
-from sofia_streams.core.signals.maturing import Joining, Maturing
 
 SIZE_NS = 60 * 10**9
 

@@ -6,8 +6,8 @@ from signal_bars import BEGIN_NS, SETS
 from test_maturing import interleaved
 from watched_bars import HORIZON, SWAP_BAR, known_of, records
 
+from sofia_streams.core.monitoring.watching import DRIFT_BARS, Watch, Watches, drift_of, recall_bars
 from sofia_streams.core.scoring.drift import Deciles, psi, psi_of_counts
-from sofia_streams.core.signals.watching import DRIFT_BARS, Watch, Watches, drift_of, recall_bars
 from sofia_streams.scored import Prediction
 
 MINUTES = 2_400

@@ -6,10 +6,10 @@ from random import Random
 
 from signal_bars import BEGIN_NS, SETS, a_model, minute
 
+from sofia_streams.core.monitoring.watching import Known
 from sofia_streams.core.scoring.drift import Deciles
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.core.signals.steps import Steps
-from sofia_streams.core.signals.watching import Known
 from sofia_streams.scored import Activation
 
 HORIZON = 15

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
+from sofia_streams.core.monitoring.maturing import Settled
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.core.scoring.quality import log_loss
 from sofia_streams.core.scoring.resampling import lower_bound
-from sofia_streams.core.signals.maturing import Settled
 
 LABELS_MIN, BLOCKS_MIN = 500, 20
 _LOOKS = (1, 2, 4)

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 from sofia_streams.core.scoring.document import Document
 from sofia_streams.settings import Settings, worker_environment
-from sofia_streams.training import lowly
+from sofia_streams.training.retraining import lowly
 
-_ROOT = Path(__file__).resolve().parents[2]
+_ROOT = Path(__file__).resolve().parents[3]
 WITHIN_S, BYTES_MAX = 3_600.0, 4 * 1024**3
 """At most so long, and so much address space (a library reserves far more than it uses)."""
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")

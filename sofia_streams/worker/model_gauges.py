@@ -1,4 +1,4 @@
-"""Puts on the metrics page how good models are. What it does not do: measure (`core.signals.watching`)."""
+"""How good models are, on the metrics page. What it does not do: measure (`core.monitoring.watching`)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sofia_streams.training.dataset import Dataset, Floats, Ints
-from sofia_streams.training.folds import Split
+from sofia_streams.training.fitting.folds import Split
 from sofia_streams.training.metrics import MEASURES, Interval, gain, intervals, log_loss
 
 MODEL, RAW = "model", "uncalibrated"

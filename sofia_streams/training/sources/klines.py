@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from sofia_streams.core.scoring.labels import Prices
 from sofia_streams.errors import ConfigError
-from sofia_streams.training.bars import Row, number, wrong
+from sofia_streams.training.sources.bars import Row, number, wrong
 
 SUFFIXES = (".csv", ".csv.gz")
 _NEEDED = ("open", "high", "low", "close", "volume")

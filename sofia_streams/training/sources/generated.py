@@ -18,8 +18,8 @@ import numpy as np
 from sofia_streams.core.features.sums import Window
 from sofia_streams.model import NS_PER_MINUTE
 from sofia_streams.scored import Candle
-from sofia_streams.training.bars import Bars
 from sofia_streams.training.dataset import Floats, Seen
+from sofia_streams.training.sources.bars import Bars
 
 PULL = 0.12
 """Of a bar's deviation, for each unit of z-score."""

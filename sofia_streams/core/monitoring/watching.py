@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from sofia_streams.core.features.sets import FeatureSet
+from sofia_streams.core.monitoring.maturing import Joining, Maturing, Pair, Settled
 from sofia_streams.core.scoring.drift import Deciles, bin_of, psi_of_counts
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.core.scoring.quality import Judged, fault, measured
-from sofia_streams.core.signals.maturing import Joining, Maturing, Pair, Settled
 from sofia_streams.core.signals.predicting import Model, predict
 from sofia_streams.model import NS_PER_MINUTE, Alert
 from sofia_streams.scored import Features, ModelQuality, Prediction

@@ -1,6 +1,6 @@
 """When a model is to be trained, and why; what becomes of one that was. Pure: the caller knows the time and the log.
 
-What it does not do: train, read cards (`training.trainer`).
+What it does not do: train, read cards (`training.retraining`).
 """
 
 from __future__ import annotations

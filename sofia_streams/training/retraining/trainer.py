@@ -4,7 +4,7 @@ One process decides: the one that has partition 0 of `features`. It reads both t
 bounded time back, so it knows every symbol, and a restart or another process goes on with the same knowledge; a contest
 that was under way is counted again from its first bar. Who loses the partition notices within seconds and ends its
 training. Training is a child process, so nothing here waits for it.
-What it does not do: decide what is due, better, or worse (`core.signals`), touch the scoring path.
+What it does not do: decide what is due, better, or worse (`core.monitoring`), touch the scoring path.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from aiokafka.errors import KafkaError
 
 from sofia_streams import topics
 from sofia_streams.core.features.sets import FeatureSet
-from sofia_streams.core.signals.contest import Contest
-from sofia_streams.core.signals.retraining import (
+from sofia_streams.core.monitoring.contest import Contest
+from sofia_streams.core.monitoring.retraining import (
     InForce,
     Reason,
     Situation,
@@ -30,19 +30,19 @@ from sofia_streams.core.signals.retraining import (
     pause_s,
     windows_needed,
 )
-from sofia_streams.core.signals.watching import Known, Watches, recall_bars
+from sofia_streams.core.monitoring.watching import Known, Watches, recall_bars
 from sofia_streams.errors import BadModel, NotWritten
 from sofia_streams.logread import places, reader
 from sofia_streams.obs import metrics
 from sofia_streams.scored import Activation, Refusal
 from sofia_streams.settings import Settings
 from sofia_streams.training.activation import activate, said_of_models
-from sofia_streams.training.child import Ended, options_of, train
-from sofia_streams.training.follow import Follower
-from sofia_streams.training.known import Library
-from sofia_streams.training.notes import Notes, read_notes, with_notes, write_notes
-from sofia_streams.training.saying import Saying, Tell
-from sofia_streams.training.shadow import Shadow
+from sofia_streams.training.retraining.child import Ended, options_of, train
+from sofia_streams.training.retraining.follow import Follower
+from sofia_streams.training.retraining.known import Library
+from sofia_streams.training.retraining.notes import Notes, read_notes, with_notes, write_notes
+from sofia_streams.training.retraining.saying import Saying, Tell
+from sofia_streams.training.retraining.shadow import Shadow
 
 _log = structlog.get_logger("trainer")
 _EVERY_S, _AGAIN_S = 5.0, 2.0

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 from sofia_streams.core.scoring.document import FORMAT, Calibration, CheckRow, Document, LinearPart, ModelType
 from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.training.dataset import Dataset, Floats, Ints
-from sofia_streams.training.folds import Split, halves
+from sofia_streams.training.fitting.folds import Split, halves
 from sofia_streams.training.metrics import log_loss, reliability
 
 _ROUNDS = 100

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import structlog
 
 from sofia_streams.core.features.sets import FeatureSet
+from sofia_streams.core.monitoring.watching import Known
 from sofia_streams.core.scoring.document import Document
 from sofia_streams.core.scoring.labels import LabelKind, Rule
-from sofia_streams.core.signals.watching import Known
 from sofia_streams.errors import BadModel
 from sofia_streams.training.registry import Registry
 

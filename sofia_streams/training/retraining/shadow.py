@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sofia_streams.core.signals.contest import Contest
-from sofia_streams.core.signals.watching import DRIFT_BARS, LOOK_BARS, Known, Told, Watch, drift_of
+from sofia_streams.core.monitoring.contest import Contest
+from sofia_streams.core.monitoring.watching import DRIFT_BARS, LOOK_BARS, Known, Told, Watch, drift_of
 
 
 class Shadow:

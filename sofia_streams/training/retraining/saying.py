@@ -8,8 +8,8 @@ from typing import Literal
 
 import structlog
 
-from sofia_streams.core.signals.contest import Contest
-from sofia_streams.core.signals.retraining import Situation, is_in_force
+from sofia_streams.core.monitoring.contest import Contest
+from sofia_streams.core.monitoring.retraining import Situation, is_in_force
 from sofia_streams.model import Alert
 from sofia_streams.scored import ModelQuality
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import CONSOLIDATED
-from sofia_streams.training.bars import Row, number, wrong
+from sofia_streams.training.sources.bars import Row, number, wrong
 
 NEEDED = ("symbol", "start_ns", "open", "high", "low", "close", "volume")
 _CANDLE = ("is_complete", "is_quiet", "venues")

@@ -10,11 +10,11 @@ from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_DAY
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
-from sofia_streams.training.bars import Bars, windows
-from sofia_streams.training.generated import generate
-from sofia_streams.training.klines import SUFFIXES, read_klines
-from sofia_streams.training.parquet import is_synthetic, read_parquet
-from sofia_streams.training.stored import read_stored
+from sofia_streams.training.sources.bars import Bars, windows
+from sofia_streams.training.sources.generated import generate
+from sofia_streams.training.sources.klines import SUFFIXES, read_klines
+from sofia_streams.training.sources.parquet import is_synthetic, read_parquet
+from sofia_streams.training.sources.stored import read_stored
 
 GENERATED, STORED = "generated", "questdb"
 _PARQUET = ".parquet"

@@ -16,16 +16,16 @@ from sofia_streams.core.scoring.document import ModelType
 from sofia_streams.core.scoring.drift import Deciles
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.errors import ConfigError
-from sofia_streams.training import judging
-from sofia_streams.training.bars import Bars
 from sofia_streams.training.card import FORMAT, Card, Fold, Input, Slice
 from sofia_streams.training.card_page import page
 from sofia_streams.training.dataset import Dataset, Floats, Ints, Seen, build
-from sofia_streams.training.diagram import reliability_png
-from sofia_streams.training.fit import Terms, Trained, train
-from sofia_streams.training.folds import Split, split, walk_forward
+from sofia_streams.training.fitting import judging
+from sofia_streams.training.fitting.diagram import reliability_png
+from sofia_streams.training.fitting.fit import Terms, Trained, train
+from sofia_streams.training.fitting.folds import Split, split, walk_forward
 from sofia_streams.training.metrics import MEASURES, followed, intervals, reliability
 from sofia_streams.training.registry import CARD, DIAGRAM, PAGE, Registry, Stored
+from sofia_streams.training.sources.bars import Bars
 
 EMBARGO_BARS = 60
 """What the longest window of a feature remembers."""

@@ -1,0 +1,1 @@
+"""From bars to a judged model: splits by time, members, calibration, the card."""

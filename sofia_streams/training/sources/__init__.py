@@ -1,0 +1,1 @@
+"""Bars to train on, from where they are: files, QuestDB, or made up."""
