@@ -27,7 +27,7 @@ class Saying:
         self._said_s, self._line = 0.0, ""
 
     async def failed(self, text: str, failures: int) -> None:
-        """A training, for the so-manieth time in a row."""
+        """A training; `failures` of them in a row by now."""
         await self._alert("training", "warning", f"training failed ({failures} in a row), scoring goes on: {text}")
 
     async def succeeds_again(self) -> None:

@@ -1,33 +1,16 @@
 """Features and predictions are joined and labelled the same whichever comes first, and as often as it comes."""
 
-from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from signal_bars import SETS
-from watched_bars import HORIZON, records
+from watched_bars import HORIZON, interleaved, records
 
 from sofia_streams.core.monitoring.maturing import Joining, Maturing
 from sofia_streams.core.scoring.labels import Rule
 
 SIZE_NS = 60 * 10**9
-
-
-def interleaved(pairs, seed):
-    """Both topics in their own order, with stretches that come again."""
-    draw = Random(seed)
-    streams = [[one for one, _ in pairs], [one for _, one in pairs]]
-    at, found = [0, 0], []
-    while any(place < len(stream) for place, stream in zip(at, streams, strict=True)):
-        which = draw.randrange(2)
-        for _ in range(draw.randrange(1, 20)):
-            if at[which] < len(streams[which]):
-                found.append(streams[which][at[which]])
-                at[which] += 1
-        if draw.random() < 0.2:
-            at[which] = max(0, at[which] - draw.randrange(30))
-    return found
 
 
 def settled(record_stream, rule_of):

@@ -3,8 +3,7 @@
 import msgspec
 import pytest
 from signal_bars import BEGIN_NS, SETS
-from test_maturing import interleaved
-from watched_bars import HORIZON, SWAP_BAR, known_of, records
+from watched_bars import HORIZON, SWAP_BAR, interleaved, known_of, records
 
 from sofia_streams.core.monitoring.watching import DRIFT_BARS, Watch, Watches, drift_of, recall_bars
 from sofia_streams.core.scoring.drift import Deciles, psi, psi_of_counts

@@ -51,3 +51,19 @@ def records(minutes, seed=1, hole=None):
             if step.outputs is not None:
                 found.append(step.outputs[:2])
     return found
+
+
+def interleaved(pairs, seed):
+    """Both topics in their own order, with stretches that come again."""
+    draw = Random(seed)
+    streams = [[one for one, _ in pairs], [one for _, one in pairs]]
+    at, found = [0, 0], []
+    while any(place < len(stream) for place, stream in zip(at, streams, strict=True)):
+        which = draw.randrange(2)
+        for _ in range(draw.randrange(1, 20)):
+            if at[which] < len(streams[which]):
+                found.append(streams[which][at[which]])
+                at[which] += 1
+        if draw.random() < 0.2:
+            at[which] = max(0, at[which] - draw.randrange(30))
+    return found
