@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
 from sofia_streams.core.monitoring.maturing import Settled
+from sofia_streams.core.monitoring.watching import Known
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.core.scoring.quality import log_loss
 from sofia_streams.core.scoring.resampling import lower_bound
@@ -89,3 +90,13 @@ class Contest:
         outcome: Literal["open", "won", "lost"] = "won" if low > 0.0 else "lost" if is_last else "open"
         self._verdict = Verdict(outcome, count, self._due, sum(gains) / count, low)
         self._looked += outcome == "open"
+
+
+def over(champion: Known, challenger: Known, now_ns: int) -> str | None:
+    """Why there is nothing to compare any more, in words; None: the contest goes on.
+
+    Somebody may activate another model meanwhile. Labels of another rule say nothing of either.
+    """
+    if champion.rule != challenger.rule and now_ns <= champion.model.document.expires_ns:
+        return f"{champion.model_id}, which is in force, predicts something else"
+    return None

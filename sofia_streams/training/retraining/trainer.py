@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 
 from sofia_streams import topics
 from sofia_streams.core.features.sets import FeatureSet
-from sofia_streams.core.monitoring.contest import Contest
+from sofia_streams.core.monitoring.contest import Contest, over
 from sofia_streams.core.monitoring.retraining import (
     InForce,
     Reason,
@@ -115,6 +115,9 @@ class Trainer:
         champion, challenger = self._champion(), self._challenger()
         if challenger is not None and champion is not None and challenger.model_id == champion.model_id:
             challenger = None  # somebody activated it
+        elif challenger and champion and (why := over(champion, challenger, self._now_ns())):
+            await self._say.dropped(challenger.model_id, why)
+            challenger = None
         if self._notes.challenger is not None and challenger is None:
             self._note(challenger=None)
         contest = self._shadow.contest

@@ -5,8 +5,9 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from watched_bars import known_of
 
-from sofia_streams.core.monitoring.contest import Contest
+from sofia_streams.core.monitoring.contest import Contest, over
 from sofia_streams.core.monitoring.maturing import Settled
 from sofia_streams.core.monitoring.retraining import (
     DRIFTED,
@@ -157,3 +158,13 @@ def test_a_first_training_waits_for_as_many_bars_as_its_slices_need(symbols, hor
 
 def test_failures_are_followed_by_longer_and_longer_pauses_up_to_a_bound():
     assert [pause_s(failures) for failures in (0, 1, 2, 3, 40)] == [0.0, 60.0, 120.0, 240.0, 21_600.0]
+
+
+def test_a_contest_is_over_once_another_rule_is_in_force():
+    """No label would ever count for both, and beside a challenger nothing is trained anew."""
+    champion, challenger = known_of("forward-1-00000001"), known_of("forward-2-00000002")
+    other = champion._replace(rule=champion.rule._replace(horizon_bars=60))
+    expires_ns = champion.model.document.expires_ns
+    assert over(champion, challenger, expires_ns) is None
+    assert "forward-1-00000001, which is in force" in over(other, challenger, expires_ns)
+    assert over(other, challenger, expires_ns + 1) is None, "the challenger may follow it"
