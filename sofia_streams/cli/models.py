@@ -1,4 +1,4 @@
-"""Commands on models: train, and what is in the registry."""
+"""Commands on models: train, list, show, put in force and back, score again."""
 
 from __future__ import annotations
 

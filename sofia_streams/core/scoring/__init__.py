@@ -1,1 +1,1 @@
-"""PURE. A trained model as files, and as the scorer that is built of them: microseconds a row, the same everywhere."""
+"""PURE. A trained model as plain data and as a scorer; labels, measures and drift to hold it against."""

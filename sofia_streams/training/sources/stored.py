@@ -15,7 +15,7 @@ from sofia_streams.scored import Features
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.stores.scored_rows import SCORED_TABLES, scored_record
 from sofia_streams.training.sources.bars import Row
-from sofia_streams.training.sources.parquet import joined, row_of
+from sofia_streams.training.sources.records import joined, row_of
 
 DAYS = {NS_PER_SECOND: 1, NS_PER_MINUTE: 30}
 """So many days up to the newest bar, where nothing else is asked for."""
