@@ -57,7 +57,7 @@ class Shelf:
 
 
 class Scoring:
-    """`table` is the worker's own; `worker` what it is called in records."""
+    """The steps of one worker: `shelf` gives their models, `table` keeps their rows."""
 
     def __init__(
         self, sets: Sequence[FeatureSet], shelf: Shelf, table: MutableMapping[str, Any], *, confidence_min: float
