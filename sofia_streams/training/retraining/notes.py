@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from sofia_streams.errors import NotWritten
 from sofia_streams.files import write_whole
 
 _log = structlog.get_logger("trainer")
@@ -37,7 +38,10 @@ def read_notes(folder: Path) -> Notes:
 
 def write_notes(folder: Path, notes: Notes) -> None:
     """Raises NotWritten."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritten(folder, error) from error
     write_whole(folder / NAME, msgspec.json.encode(notes))
 
 

@@ -73,7 +73,7 @@ class Trainer:
             if self._owns():
                 try:
                     await self._while_ours()
-                except (KafkaError, NotWritten, BadModel) as error:
+                except (KafkaError, BadModel) as error:
                     _log.warning("the trainer begins anew", error=str(error))
                 finally:
                     await self._stop()
@@ -246,5 +246,9 @@ class Trainer:
         await self._say.activated(known.model_id, reason)
 
     def _note(self, **changed: object) -> None:
+        """What is noted holds for this process even where it cannot be written: else it would train without a pause."""
         self._notes = with_notes(self._notes, **changed)
-        write_notes(self._folder, self._notes)
+        try:
+            write_notes(self._folder, self._notes)
+        except NotWritten as error:
+            _log.warning("the trainer's notes cannot be written: after a restart it begins anew", error=str(error))
