@@ -109,7 +109,7 @@ async def test_a_worker_killed_again_and_again_writes_what_an_undisturbed_one_do
         await activate(one, stored_model(one, 2), reason="second", from_ns=BEGIN_NS + 200 * NS_PER_MINUTE)
         await write_bars(one, bars_of_all(range(150, 300)))
     await run(calm)
-    for point in ("read", "published", "rows_sent", "rows_stored", "acknowledged"):
+    for point in ("published", "rows_sent", "acknowledged"):
         worker = start_worker("signals", settings, settings.data_dir, crash_at=f"{point}:150")
         await eventually(lambda child=worker: _ended(child), within_s=60)
         assert worker.exit_code() == EXIT_CODE
