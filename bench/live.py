@@ -33,11 +33,18 @@ Prepare = Callable[[Settings], Awaitable[None]]
 """What is put into the log before the workers start."""
 Warm = Callable[[Mapping[str, int]], Awaitable[None]]
 """Waits, given the ports of the workers' pages by name, until what is to be measured goes on."""
+After = Callable[[Settings], Awaitable[dict[str, Any]]]
+"""Looks at what the run left in the log, while it is there."""
 _PYTHON = {"simulator", *INPUTS}
 
 
 async def _nothing(_: object) -> None:
-    """Nothing to prepare, or to wait for."""
+    """Nothing to prepare, to wait for, or to do meanwhile."""
+
+
+async def _no_more(_: Settings) -> dict[str, Any]:
+    """Nothing to look at."""
+    return {}
 
 
 async def run(
@@ -49,8 +56,13 @@ async def run(
     seconds: float,
     prepare: Prepare = _nothing,
     warm: Warm = _nothing,
+    beside: Prepare = _nothing,
+    after: After = _no_more,
 ) -> dict[str, Any]:
-    """`settings` has the addresses of running servers; `rate` is trades a second and venue. Leaves nothing behind."""
+    """`settings` has the addresses of running servers; `rate` is trades a second and venue. Leaves nothing behind.
+
+    `beside` goes on while it is measured, and is then given up.
+    """
     port = pick_ports([0])[0]
     chosen = {"namespace": f"bench-{uuid.uuid4().hex[:8]}", "simulator_url": f"ws://{HOST}:{port}"}
     settings = settings.model_copy(update=chosen)
@@ -62,7 +74,13 @@ async def run(
         say(f"warming up for {_WARM_UP_S:.0f} s")
         await asyncio.sleep(_WARM_UP_S)
         await warm({kept.name: kept.settings.web_port for kept in supervisor.kept})
-        return await _measure(settings, supervisor, data_dir, say, rate=rate, seconds=seconds)
+        meanwhile = asyncio.ensure_future(beside(settings))
+        try:
+            found = await _measure(settings, supervisor, data_dir, say, rate=rate, seconds=seconds)
+        finally:
+            meanwhile.cancel()
+            await asyncio.gather(meanwhile, return_exceptions=True)
+        return found | await after(settings)
     finally:
         supervisor.stop()
         process.stop([simulator], grace_s=2.0)

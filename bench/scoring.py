@@ -103,9 +103,9 @@ class Data(NamedTuple):
     names: list[str]
 
 
-def data(bars: int = _FIT_BARS, *, size_ns: int = NS_PER_MINUTE) -> Data:
-    """The same every time."""
-    one, candles = base_set(size_ns), walk(WARM_BARS + bars, seed=2)
+def data(bars: int = _FIT_BARS, *, size_ns: int = NS_PER_MINUTE, seed: int = 1) -> Data:
+    """The same every time, for a seed."""
+    one, candles = base_set(size_ns), walk(WARM_BARS + bars, seed=seed + 1)
     book, rows = Book([one]), []
     for at, candle in enumerate(candles):
         values = book.take(at * size_ns, candle)

@@ -47,6 +47,11 @@ def _live(part: Mapping[str, Any]) -> Iterator[Row]:
                 f"{title}, {share}, ms", found, bar="" if limit is None else f"< {limit:g}{kind}",
                 met=None if limit is None else _met(found < limit),
             )  # fmt: skip
+    if "rescored" in part:
+        again = part["rescored"]
+        wrong = again["missing"] + again["surplus"] + again["different"]
+        title = f"records that differ when scored again, {part['swaps']} swaps of models"
+        yield _row(title, wrong, most=again["computed"], bar="0", met=_met(wrong == 0))
     yield _row("bars timed, of which scored", part["receipt_to_prediction_ms"]["records"], most=part["scored_share"])
 
 

@@ -105,11 +105,12 @@ def test_timing_gives_the_quantiles_of_calls():
 
 
 def test_a_model_for_seconds_is_stored_and_scores(tmp_path, monkeypatch):
-    monkeypatch.setattr(signals, "data", lambda *, size_ns: scoring.data(2_000, size_ns=size_ns))
+    monkeypatch.setattr(signals, "data", lambda **how: scoring.data(2_000, **how))
     stored = signals.trained(Registry(tmp_path))
     assert stored.document.size_ns == NS_PER_SECOND and stored.document.is_synthetic
     assert set(stored.document.members) == {"lightgbm", "logistic"}
     assert Registry(tmp_path).load(stored.document.model_id, stored.sha256).scorer()
+    assert signals.trained(Registry(tmp_path), 2).document.model_id != stored.document.model_id
 
 
 def test_what_is_scored_counts_as_scored():
