@@ -87,11 +87,12 @@ class Stock:
         linear = LinearPart(
             logistic.coef_[0].tolist(), float(logistic.intercept_[0]), scaler.mean_.tolist(), scaler.scale_.tolist()
         )
+        digest = hashlib.sha256(trees.encode()).hexdigest()
         return Document(
-            FORMAT, "bench-1-00000000", "forward", size_ns, 5, {"base": base_set(size_ns).schema},
+            FORMAT, f"bench-1-{digest[:8]}", "forward", size_ns, 5, {"base": base_set(size_ns).schema},
             [*names], {"lightgbm": 0.5, "logistic": 0.5}, knots, 0, 1, _EXPIRES_NS, True,
             [CheckRow(row.tolist(), float(one), float(two)) for row, one, two in made],
-            linear, hashlib.sha256(trees.encode()).hexdigest(),
+            linear, digest,
         ), trees  # fmt: skip
 
 
