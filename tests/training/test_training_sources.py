@@ -142,6 +142,7 @@ GOOD = "1769904000000,9,10,8,9,5,0,45,7,3"
         ("1769904000000,9,10", "a cut line"),
         ("1769904000001" + GOOD[13:], "a multiple of"),
         ("yesterday" + GOOD[13:], "a time in digits"),
+        ("9" * 5_000 + GOOD[13:], "a time in digits"),
     ],
 )
 def test_a_bar_that_cannot_be_is_refused_with_its_line(tmp_path, line, word):
@@ -171,6 +172,9 @@ def test_a_cut_file_is_refused(tmp_path):
     path = klines(tmp_path, *(GOOD.replace("1769904000000", str(1769904000000 + 60_000 * n)) for n in range(999)))
     path.write_bytes(path.read_bytes()[:-200])
     refused(path, "expected comma-separated klines")
+    whole = klines(tmp_path, *(GOOD.replace("1769904000000", str(1769904000000 + 60_000 * n)) for n in range(999)))
+    whole.write_bytes(whole.read_bytes()[:60] + b"\xff" * 60 + whole.read_bytes()[120:])
+    refused(whole, "expected comma-separated klines")
 
 
 @pytest.mark.parametrize("size", ["1s", "1m"])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from sofia_streams.training.sources.bars import Row, number, wrong
 SUFFIXES = (".csv", ".csv.gz")
 _NEEDED = ("open", "high", "low", "close", "volume")
 _TIMES = ("open_time", "timestamp", "start_ns")
+_DIGITS_MAX = 20
 _UNITS = ((1e11, 10**9), (1e14, 10**6), (1e17, 10**3))
 """A moment of our times that is below the first is counted in that many ns: seconds, milliseconds, microseconds."""
 
@@ -35,7 +37,7 @@ def read_klines(path: Path) -> Iterator[Row]:
                 _refuse_columns(path, names)
             for line, row in enumerate(rows, start=2):
                 yield _row(row, time, symbol, f"{path.name} line {line}")
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise ConfigError(f"training: {path}: expected comma-separated klines, found {error}.") from error
 
 
@@ -62,7 +64,7 @@ def _row(row: dict[str, str | None], time: str, symbol: str, where: str) -> Row:
 
 def _start_ns(text: str, where: str) -> int:
     """Digits are seconds, ms, µs or ns by their size; else ISO 8601, UTC where it does not say."""
-    if text.isdecimal():
+    if text.isdecimal() and len(text) <= _DIGITS_MAX:
         found = int(text)
         return found * next((unit for below, unit in _UNITS if found < below), 1)
     try:
