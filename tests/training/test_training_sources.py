@@ -81,6 +81,36 @@ def test_klines_may_lack_what_a_venue_does_not_say(tmp_path):
     assert (candle.quote_volume, candle.buy_volume, candle.trade_count) == (None, None, None)
 
 
+def a_table(path, **columns):
+    """One bar, with these columns as another program may write them."""
+    bar_ = {name: [1.0] for name in ("open", "high", "low", "close", "volume")}
+    pq.write_table(pa.table(bar_ | {"symbol": ["A/B"], "start_ns": [BEGIN_NS]} | columns), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("columns", "word"),
+    [
+        ({"trade_count": ["many"]}, "a number as trade_count"),
+        ({"venues": [5]}, "closes by venue as JSON"),
+        ({"venues": ['{"a": -1, "b": 1}']}, "closes of venues above zero"),
+        ({"venue": ["all", "okx"], "close": [1.0, 0.0]}, "closes of venues above zero"),
+        ({"venue": ["all", "okx"], "close": [1.0, float("nan")]}, "closes of venues above zero"),
+    ],
+)
+def test_a_column_that_cannot_be_is_refused(tmp_path, columns, word):
+    length = len(next(iter(columns.values())))
+    same = {name: [1.0] * length for name in ("open", "high", "low", "close", "volume")}
+    same |= {"symbol": ["A/B"] * length, "start_ns": [BEGIN_NS] * length}
+    refused(a_table(tmp_path / "a.parquet", **(same | columns)), word, "a.parquet row 0")
+
+
+def test_a_count_that_is_no_number_is_not_known(tmp_path):
+    """As data frames have it where it is missing."""
+    ((_, _, candle, _),) = bars_of(a_table(tmp_path / "a.parquet", trade_count=[float("nan")])).seen
+    assert candle.trade_count is None
+
+
 def test_exported_features_are_the_candles_they_were_computed_from(tmp_path):
     """As `sofia export features_1m` has them: numbers as text, venues as JSON, quiet bars with their repeated price."""
     same = {"market": "spot", "symbol": "A/B", "quality": "complete", "volume": "3.5", "trade_count": 2}

@@ -116,6 +116,8 @@ def _candle(row: Row, close: float | None) -> Candle | None:
         raise wrong(row.where, "prices above zero", f"{row.prices}")
     if not low <= min(first, last) <= max(first, last) <= high:
         raise wrong(row.where, "open and close from low to high", f"open, high, low, close {row.prices}")
+    if not all(isfinite(close) and close > 0.0 for close in row.venues.values()):
+        raise wrong(row.where, "closes of venues above zero", f"{dict(row.venues)}"[:200])
     amounts = [one for one in (row.volume, row.quote_volume, row.buy_volume, row.trade_count) if one is not None]
     if not all(isfinite(one) and one >= 0 for one in amounts):
         raise wrong(row.where, "quantities from zero", f"{amounts}")

@@ -42,14 +42,15 @@ def row_of(where: str, record: dict[str, Any], venues: dict[str, float]) -> Row:
     known = [price for price in prices if price is not None]
     if known and len(known) < len(prices):
         raise wrong(where, "open, high, low and close, or none of them", f"{prices}")
-    count = record.get("trade_count")
+    count = number(record.get("trade_count"), where, "trade_count")
     return Row(
         where, record["symbol"], record["start_ns"],
         (known[0], known[1], known[2], known[3]) if known else None,
         number(record["volume"], where, "volume") or 0.0,
         number(record.get("quote_volume"), where, "quote_volume"),
         number(record.get("buy_volume"), where, "buy_volume"),
-        None if count is None else int(count), _is_complete(record), _closes(record.get("venues"), where) or venues,
+        None if count is None or not count.is_integer() else int(count), _is_complete(record),
+        _closes(record.get("venues"), where) or venues,
     )  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def _is_complete(record: dict[str, Any]) -> bool:
 def _closes(text: str | None, where: str) -> dict[str, float]:
     try:
         return msgspec.json.decode(text, type=dict[str, float]) if text else {}
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, TypeError) as error:
         raise wrong(where, "closes by venue as JSON", str(error)) from error
 
 
