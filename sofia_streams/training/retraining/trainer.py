@@ -223,7 +223,7 @@ class Trainer:
     async def _judge(self, champion: Known | None) -> None:
         """Of a challenger: it takes over, is dropped, or goes on."""
         challenger, contest = self._challenger(), self._shadow.contest
-        if challenger is None:
+        if challenger is None or not self._shadow.newest_ns:  # what has expired is told by bars, not by the clock
             return
         verdict = None if contest is None else contest.verdict()
         is_expired = self._now_ns() > challenger.model.document.expires_ns

@@ -1,0 +1,56 @@
+"""A trainer before it has read any bar, and one whose folder cannot be written."""
+
+import pytest
+
+from sofia_streams.core.features.sets import base_set, flow_set
+from sofia_streams.core.scoring.labels import Rule
+from sofia_streams.errors import NotWritten
+from sofia_streams.model import NS_PER_MINUTE
+from sofia_streams.settings import load_settings
+from sofia_streams.training.fitting.run import Order, run
+from sofia_streams.training.registry import Registry
+from sofia_streams.training.retraining.child import Ended
+from sofia_streams.training.retraining.known import Library
+from sofia_streams.training.retraining.notes import Notes, write_notes
+from sofia_streams.training.retraining.trainer import Trainer
+from sofia_streams.training.sources.generated import generate
+
+SETS = [base_set(NS_PER_MINUTE), flow_set(NS_PER_MINUTE)]
+
+
+def trainer_in(folder):
+    """Of these models, on no log yet; and the texts of what it says."""
+    told = []
+
+    async def tell(record):
+        told.append(record.text)
+
+    settings = load_settings(None, {}).model_copy(update={"models_dir": folder})
+    return Trainer(settings, SETS[0], Library(Registry(folder), SETS), owns=lambda: True, tell=tell), told
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(NotWritten):
+        write_notes(tmp_path / "taken" / "models", Notes())
+
+
+async def test_trainings_that_fail_for_want_of_a_folder_are_said_and_counted(tmp_path):
+    """Nothing else stops the next one from beginning at once."""
+    (tmp_path / "taken").write_text("")
+    trainer, told = trainer_in(tmp_path / "taken" / "models")
+    for _ in range(3):
+        await trainer._ended(Ended(None, "no room"), None)
+    assert [text.partition(",")[0] for text in told] == [f"training failed ({times} in a row)" for times in (1, 2, 3)]
+    assert trainer._notes.failures == 3
+
+
+async def test_before_a_bar_was_read_no_challenger_is_judged(tmp_path):
+    """The clock may be far from the bars: those of a replay, or of a feed that is down."""
+    bars = generate({"A/B": 5.0}, size_ns=NS_PER_MINUTE, bars=3_000, until_ns=10**18, seed=1)
+    order = Order(["base"], NS_PER_MINUTE, Rule("forward", 5), ["logistic"], NS_PER_MINUTE, 0, 0.002, 0.6)
+    model_id = run(bars, order, Registry(tmp_path), lambda *_: None)[0].document.model_id
+    trainer, told = trainer_in(tmp_path)
+    trainer._note(challenger=model_id)
+    await trainer._judge(None)
+    assert (trainer._notes.challenger, told) == (model_id, [])
