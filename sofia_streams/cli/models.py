@@ -15,8 +15,10 @@ from sofia_streams.errors import BadModel
 if TYPE_CHECKING:
     from sofia_streams.settings import Settings
     from sofia_streams.training.card import Card
-    from sofia_streams.training.fitting.run import Order
+    from sofia_streams.training.fitting.run import Order, Report
     from sofia_streams.training.registry import Registry, Stored
+    from sofia_streams.training.sources.bars import Bars
+    from sofia_streams.training.sources.reading import Generation
 
 models = typer.Typer(help="Trained models and their cards.", no_args_is_help=True)
 _BPS = 1e-4
@@ -24,9 +26,9 @@ _ONLY_JSON = ("size_ns", "until_ns", "expires_ns", "sha256")
 
 
 def train(
-    data: Annotated[str, typer.Option(help="questdb, generated, or a file or folder of bars: Parquet, CSV klines")] = (
-        "questdb"
-    ),
+    data: Annotated[
+        str, typer.Option(help="questdb, venues, generated, or a file or folder of bars: Parquet, CSV klines")
+    ] = "questdb",
     size: Annotated[Literal["1s", "1m"] | None, typer.Option(help="Bars of this size; SIGNALS_BAR_SIZE")] = None,
     horizon: Annotated[
         int | None, typer.Option(min=1, max=1_440, help="Bars ahead that it looks; TRAIN_HORIZON_BARS")
@@ -49,19 +51,30 @@ def train(
     """
     from sofia_streams.ops.supervision.running import running_or_configured
     from sofia_streams.training.fitting.run import run
-    from sofia_streams.training.sources.reading import Generation, read
+    from sofia_streams.training.sources.reading import Generation
 
     began_s, settings = time.monotonic(), running_or_configured()
     size = size or settings.signals_bar_size
     order = _order(settings, size, horizon, label, (cost_bps, fee_bps), sets, folds)
     generation = Generation(bars, seed, _until_ns(until))
     with interruptible("stopped; nothing was written"), drawn() as report:
-        report("reading", 0, 1)
-        found = read(data, settings, size, days, generation)
+        found = _bars(data, settings, size, days, generation, report)
         stored, card = run(found, order, _registry(settings), report)
     say(card.verdict)
     elapsed = {"elapsed_s": round(time.monotonic() - began_s, 3)}
     show(_place(stored) | _in_short(card) | elapsed, as_json=as_json)
+
+
+def _bars(
+    data: str, settings: Settings, size: Literal["1s", "1m"], days: int | None, generation: Generation, report: Report
+) -> Bars:
+    from sofia_streams.ops.replay.candles import candles_of_venues
+    from sofia_streams.training.sources.reading import read
+
+    if data == "venues":
+        data = str(asyncio.run(candles_of_venues(settings, size, days, report)))
+    report("reading", 0, 1)
+    return read(data, settings, size, days, generation)
 
 
 def _place(stored: Stored) -> dict[str, object]:

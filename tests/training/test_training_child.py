@@ -12,7 +12,7 @@ from trained_models import SETS, model
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.training.registry import Registry
-from sofia_streams.training.retraining.child import options_of, train
+from sofia_streams.training.retraining.child import options_of, source_of, train
 from sofia_streams.training.retraining.known import Library, rule_of
 from sofia_streams.training.retraining.notes import NAME, Notes, read_notes, with_notes, write_notes
 
@@ -76,8 +76,11 @@ async def test_cancelling_ends_it(settings):
 
 def test_options_are_those_of_the_model_before(settings):
     document = model()[2].document
-    assert options_of(settings, None) == ["--data", "questdb", "--size", "1s"]
-    found = options_of(settings.model_copy(update={"simulator_url": "ws://127.0.0.1:1"}), document)
+    assert options_of(settings, None, "questdb") == ["--data", "questdb", "--size", "1s"]
+    assert [source_of(settings, has_bars=found) for found in (True, False)] == ["questdb", "venues"]
+    demo = settings.model_copy(update={"simulator_url": "ws://127.0.0.1:1"})
+    assert {source_of(demo, has_bars=found) for found in (True, False)} == {"generated"}
+    found = options_of(demo, document, "generated")
     assert found[:4] == ["--data", "generated", "--size", "1s"]
     assert " ".join(found[4:]) == "--horizon 5 --label forward --cost-bps 0.0 --sets base"
     assert rule_of(document) == Rule("forward", 5, document.cost)

@@ -45,6 +45,13 @@ class Situation(NamedTuple):
     challenger: bool
     trained_ns: int | None
     is_demo: bool
+    may_ask_venues: bool = False
+    """Whether their candles may be fetched for a first model: not where that was tried lately."""
+
+    @property
+    def has_bars(self) -> bool:
+        """Whether there are enough of our own."""
+        return self.windows >= self.windows_needed
 
 
 def windows_needed(symbols: int, horizon_bars: int) -> int:
@@ -68,7 +75,7 @@ def due(situation: Situation, *, after_hours: int) -> Reason | None:
     if trained_ns is not None and situation.now_ns < trained_ns + _PAUSE_SHARE * after_ns:
         return None
     if model is None or not is_in_force(situation):
-        return "no model" if situation.is_demo or situation.windows >= situation.windows_needed else None
+        return "no model" if situation.is_demo or situation.has_bars or situation.may_ask_venues else None
     if situation.challenger:
         return None
     lifetime_ns = model.expires_ns - model.trained_until_ns

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from sofia_streams.core.scoring.document import Document
 from sofia_streams.settings import Settings, worker_environment
@@ -34,9 +34,18 @@ class Ended(NamedTuple):
     text: str
 
 
-def options_of(settings: Settings, document: Document | None) -> list[str]:
-    """Of `sofia train`: bars of the demo are made up, others come from QuestDB; the rest is as in the model before."""
-    source = "questdb" if settings.simulator_url is None else "generated"
+Source = Literal["questdb", "venues", "generated"]
+
+
+def source_of(settings: Settings, *, has_bars: bool) -> Source:
+    """Where the bars to train on are from: made up in the demo, else QuestDB, or the venues where it has too few."""
+    if settings.simulator_url is not None:
+        return "generated"
+    return "questdb" if has_bars else "venues"
+
+
+def options_of(settings: Settings, document: Document | None, source: Source) -> list[str]:
+    """Of `sofia train`: bars from this source, the rest as in the model before."""
     options = ["--data", source, "--size", settings.signals_bar_size]
     if document is not None:
         sets = "base,flow" if "flow" in document.schemas else "base"

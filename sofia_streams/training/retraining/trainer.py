@@ -37,7 +37,7 @@ from sofia_streams.obs import metrics
 from sofia_streams.scored import Activation, Refusal
 from sofia_streams.settings import Settings
 from sofia_streams.training.activation import activate, said_of_models
-from sofia_streams.training.retraining.child import Ended, options_of, train
+from sofia_streams.training.retraining.child import Ended, Source, options_of, source_of, train
 from sofia_streams.training.retraining.follow import Follower
 from sofia_streams.training.retraining.known import Library
 from sofia_streams.training.retraining.notes import Notes, read_notes, with_notes, write_notes
@@ -46,6 +46,8 @@ from sofia_streams.training.retraining.shadow import Shadow
 
 _log = structlog.get_logger("trainer")
 _EVERY_S, _AGAIN_S = 5.0, 2.0
+_VENUES_AGAIN_S = 6 * 3_600.0
+"""So long the venues are not asked again for candles to train on."""
 
 
 class Trainer:
@@ -65,7 +67,8 @@ class Trainer:
         self._said: list[Activation | Refusal] = []
         self._said_until = -1
         self._training: asyncio.Task[Ended] | None = None
-        self._not_before_s = 0.0
+        self._source: Source = "questdb"
+        self._not_before_s = self._venues_not_before_s = 0.0
 
     async def run(self) -> None:
         """For ever; a broker that is away is waited for."""
@@ -168,7 +171,8 @@ class Trainer:
         if self._training is None and time.monotonic() >= self._not_before_s:
             reason = due(situation, after_hours=self._settings.train_after_hours)
             if reason is not None:
-                self._begin_training(reason, champion)
+                has_bars = champion is not None or situation.has_bars
+                self._begin_training(reason, champion, source_of(self._settings, has_bars=has_bars))
         self._say.where_it_stands(situation, self._shadow.contest, is_training=self._training is not None)
 
     def _look(self, champion: Known | None) -> None:
@@ -187,10 +191,14 @@ class Trainer:
         return Situation(
             self._now_ns(), model, self._follower.windows, needed, self._shadow.drift, len(self._watches.faults()),
             self._notes.challenger is not None, self._notes.trained_ns, self._settings.simulator_url is not None,
+            time.monotonic() >= self._venues_not_before_s,
         )  # fmt: skip
 
-    def _begin_training(self, reason: Reason, champion: Known | None) -> None:
-        options = options_of(self._settings, None if champion is None else champion.model.document)
+    def _begin_training(self, reason: Reason, champion: Known | None, source: Source) -> None:
+        options = options_of(self._settings, None if champion is None else champion.model.document, source)
+        self._source = source
+        if source == "venues":
+            self._venues_not_before_s = time.monotonic() + _VENUES_AGAIN_S
         why = {"drift": self._shadow.drift_text, "degradation": "; ".join(self._watches.faults())}.get(reason, "")
         _log.info("training", reason=reason, why=why, options=" ".join(options))
         self._training = asyncio.create_task(train(self._settings, options))
@@ -199,6 +207,9 @@ class Trainer:
     async def _ended(self, ended: Ended, champion: Known | None) -> None:
         """What becomes of a new model, or that there is none."""
         known = None if ended.model_id is None else self._library(ended.model_id)
+        if known is None and self._source == "venues":  # nothing is wrong with us: bars of our own come all the same
+            _log.warning("no candles of the venues to train on; collecting bars", why=ended.text)
+            return
         if known is None:
             self._note(failures=self._notes.failures + 1)
             self._not_before_s = time.monotonic() + pause_s(self._notes.failures)

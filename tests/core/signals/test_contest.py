@@ -130,6 +130,7 @@ SYNTHETIC = InForce(1_000 * HOUR_NS, 1_168 * HOUR_NS, True)
         ({"model": None}, None),
         ({"model": None, "windows": NEEDED}, "no model"),
         ({"model": None, "is_demo": True, "windows": 0}, "no model"),
+        ({"model": None, "windows": 0, "may_ask_venues": True}, "no model"),
         ({"now_ns": 1_169 * HOUR_NS, "windows": NEEDED}, "no model"),
         ({"now_ns": 1_169 * HOUR_NS, "windows": NEEDED, "trained_ns": 1_165 * HOUR_NS}, None),
     ],
