@@ -99,7 +99,7 @@ async def test_training_reads_the_files_and_knows_that_they_are_made_up(tmp_path
 
 
 async def test_candles_of_all_pairs_come_from_the_first_venue_that_has_them_and_once(tmp_path):
-    async with venue_at(tmp_path) as (settings, rest):
+    async with venue_at(tmp_path) as (settings, _):
         two = settings.model_copy(update={"crypto_exchanges": ("coinbase", "okx"), "crypto_symbols": ("BTC/USDT",)})
         told = []
         folder = await candles_of_venues(two, "1m", 1, lambda *step: told.append(step))
