@@ -14,10 +14,11 @@ from sofia_streams.obs import metrics
 from sofia_streams.settings import load_settings
 from sofia_streams.worker.acks import Acknowledger
 from sofia_streams.worker.rebuilding import Rebuilder
+from sofia_streams.worker.transport import BRISK
 from tables.ohlcv import ohlcv_table
 
 settings = load_settings()
-app = create_app("ohlcv", settings)
+app = create_app("ohlcv", settings, pace=BRISK)
 trades = topic_on(app, topics.TRADES, settings)
 bars = topic_on(app, topics.BARS, settings)
 table = ohlcv_table(app, settings.topic_partitions)

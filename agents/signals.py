@@ -20,10 +20,11 @@ from sofia_streams.topics import partition_name
 from sofia_streams.training.registry import Registry
 from sofia_streams.worker.acks import Acknowledger
 from sofia_streams.worker.scoring import Scoring, Shelf, observe, told_of
+from sofia_streams.worker.transport import PROMPT
 from tables.rolling_features import rolling_features_table
 
 settings = load_settings()
-app = create_app("signals", settings, is_prompt=True)
+app = create_app("signals", settings, pace=PROMPT)
 bars = topic_on(app, topics.BARS, settings)
 features, predictions, signals, models, alerts = (
     topic_on(app, topic, settings)

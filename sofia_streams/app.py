@@ -29,7 +29,7 @@ from sofia_streams.worker.deferred import DeferredTable, ReadableTopic
 from sofia_streams.worker.log_check import LogCheck
 from sofia_streams.worker.loop_watch import LoopWatch
 from sofia_streams.worker.sink import Item, Sink
-from sofia_streams.worker.transport import FETCH_BYTES_MIN, PromptTransport
+from sofia_streams.worker.transport import STEADY, Pace, PromptTransport
 
 try:
     import uvloop
@@ -98,7 +98,6 @@ _SAME: dict[str, Any] = {
     "consumer_metadata_max_age_ms": 10_000,  # a topic made anew, or with more partitions, is seen soon
     "consumer_max_fetch_size": _RECORD_BYTES_MAX,
     "producer_acks": -1,
-    "producer_linger": 0.01,
     "producer_max_request_size": _RECORD_BYTES_MAX,
     "stream_wait_empty": False,
     "worker_redirect_stdouts": False,
@@ -110,11 +109,8 @@ _SAME: dict[str, Any] = {
 """What is the same for every worker."""
 
 
-def create_app(worker: str, settings: Settings, *, reads_log: bool = True, is_prompt: bool = False) -> faust.App:
+def create_app(worker: str, settings: Settings, *, reads_log: bool = True, pace: Pace = STEADY) -> faust.App:
     """The app of one worker; one that does not read the log has no consumer group.
-
-    `is_prompt`: records are few and somebody waits for what they cause, so each is fetched as it comes and what it
-    causes is sent at once. Costs a fetch a record.
 
     Raises ConfigError when no broker address is set, or the system allows too few open files.
     """
@@ -133,9 +129,10 @@ def create_app(worker: str, settings: Settings, *, reads_log: bool = True, is_pr
         web_enabled=settings.web_port > 0,
         logging_config=logging_config,
         datadir=settings.data_dir / "faust",
-        **{**_SAME, **({"producer_linger": 0.0} if is_prompt else {})},
+        producer_linger=pace.linger_s,
+        **_SAME,
     )
-    app.fetch_bytes_min = 1 if is_prompt else FETCH_BYTES_MIN
+    app.pace = pace
     app.log_check = LogCheck(settings, app.conf.id)
     app.transport = PromptTransport(app.conf.broker_consumer, app)
     app.producer_only = not reads_log

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import sets_of
+from sofia_streams.errors import BadModel
 from sofia_streams.ops.rescoring import rescore
 from sofia_streams.ops.workers import Lag
 from sofia_streams.scored import Activation
@@ -19,10 +21,12 @@ async def activate_model(
 ) -> dict[str, Any]:
     """Put a model in force for bars that end at `from_ns` or later (None: now); what was said, for people.
 
-    Raises BadModel for one that is damaged, of another bar size or other features, KafkaError.
+    Raises BadModel for one that is damaged, has expired, or is of another bar size or other features; KafkaError.
     """
     stored = Registry(settings.models_folder()).load(model_id)
     stored.model(sets_of(SIZES_NS[settings.signals_bar_size]))
+    if stored.document.expires_ns < max(from_ns or 0, time.time_ns()):
+        raise BadModel(f"model {model_id}: expected one that still scores, found an expired one. Train a new one.")
     return shown(await activate(settings, stored, reason=reason, from_ns=from_ns))
 
 

@@ -65,12 +65,18 @@ class Scoring:
         self._shelf, self._table = shelf, table
         self._steps = Steps(sets, shelf, confidence_min=confidence_min, stored=table)
         self._latest: dict[str, tuple[Features, Prediction]] = {}
-        self.forget = self._steps.forget
+
+    def forget(self) -> None:
+        """Another process may have these partitions now."""
+        self._steps.forget()
+        self._latest.clear()
 
     async def apply(self, record: Bar | Activation | History, partition: int, place: str) -> Step:
         """One record of `bars`; the rows that it changes stand in the table."""
-        if isinstance(record, Activation):
-            await self._shelf.fetch(record)
+        end_ns = record.start_ns + record.size_ns if isinstance(record, Bar) else 0
+        needed = record if isinstance(record, Activation) else self._steps.in_force(partition, end_ns)
+        if needed is not None:
+            await self._shelf.fetch(needed)
         step = self._steps.apply(record, partition, place)
         for key, row in step.rows.items():
             self._table[key] = row

@@ -27,7 +27,7 @@ from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Container, Iterable, Mapping
 from contextlib import aclosing
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 from faust.transport.consumer import ensure_TP
@@ -41,9 +41,26 @@ from sofia_streams.worker.log_check import positions_after
 from sofia_streams.worker.trail import Changed, Marks, extended, mark_of, to_text
 
 _log = structlog.get_logger("transport")
-FETCH_MS_MAX = 20
-FETCH_BYTES_MIN = 64 * 1024
-"""A fetch returns when it has so much (less for a prompt worker), or after FETCH_MS_MAX with what there is."""
+
+
+class Pace(NamedTuple):
+    """How a worker reads and sends.
+
+    A fetch returns when it has `fetch_bytes_min`, or after `fetch_ms_max` with what there is; what is sent waits
+    `linger_s` for more.
+    """
+
+    fetch_ms_max: int
+    fetch_bytes_min: int
+    linger_s: float
+
+
+STEADY = Pace(20, 64 * 1024, 0.01)
+"""Many records, and nobody waits for one."""
+BRISK = Pace(10, 64 * 1024, 0.0)
+"""Many records, and somebody waits for what some of them cause."""
+PROMPT = Pace(20, 1, 0.0)
+"""Few records, and somebody waits for what each causes: it is fetched as it comes. Costs a fetch a record."""
 _LOOK_S = 20.0
 """Below Faust's own timeout of the seek, which would end its recovery in silence and leave the worker idle for ever."""
 _CHANGED = (
@@ -74,8 +91,9 @@ class PromptThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> Any:
         consumer = super()._create_worker_consumer(transport)
-        consumer._fetch_max_wait_ms = FETCH_MS_MAX  # both are read when it starts
-        consumer._fetch_min_bytes = transport.app.fetch_bytes_min
+        pace: Pace = transport.app.pace
+        consumer._fetch_max_wait_ms = pace.fetch_ms_max  # both are read when it starts
+        consumer._fetch_min_bytes = pace.fetch_bytes_min
         commit = consumer.commit
 
         async def commit_with_marks(offsets: Mapping[Any, Any]) -> None:

@@ -81,6 +81,10 @@ class Steps:
             rows[chosen_key(partition)] = self._row_of(partition)
         return Step((features, prediction, signal), rows, refused)
 
+    def in_force(self, partition: int, end_ns: int) -> Activation | None:
+        """What a bar of this partition that ends then would be scored by, if it can be loaded."""
+        return in_force(self._row_of(partition), end_ns)
+
     def _activate(self, activation: Activation, partition: int) -> Step:
         row = with_activation(self._row_of(partition), activation)
         self._chosen[partition] = row
