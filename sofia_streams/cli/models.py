@@ -126,12 +126,14 @@ def _registry(settings: Settings) -> Registry:
 def list_models(as_json: AsJson = False) -> None:
     """Models of the registry, oldest data first.  Example: sofia models list --json.
 
-    A damaged one is listed with what is wrong with it.
+    The one in force is marked, where a broker can be asked. A damaged one is listed with what is wrong with it.
     """
+    from sofia_streams.ops.models import model_in_force
     from sofia_streams.ops.supervision.running import running_or_configured
 
-    registry = _registry(running_or_configured())
-    rows = [_listed(registry, name) for name in registry.names()]
+    settings = running_or_configured()
+    registry, in_force = _registry(settings), asyncio.run(model_in_force(settings))
+    rows = [_listed(registry, name) | {"in_force": name == in_force} for name in registry.names()]
     if not as_json:  # what a line of a terminal has room for
         rows = [{name: value for name, value in row.items() if name not in _ONLY_JSON} for row in rows]
     show_rows("models", rows, as_json=as_json)

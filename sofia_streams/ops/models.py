@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from aiokafka.errors import KafkaError
+
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import sets_of
+from sofia_streams.core.signals.in_force import chosen_of, in_force
 from sofia_streams.errors import BadModel
 from sofia_streams.ops.rescoring import rescore
 from sofia_streams.ops.workers import Lag
@@ -34,6 +37,17 @@ async def roll_back(settings: Settings, *, reason: str) -> dict[str, Any]:
     """Put the model in force again that was before the last one. As `activate_model`; ConfigError where none was."""
     before = before_last(await said_of_models(settings))
     return await activate_model(settings, before.model_id, reason=reason)
+
+
+async def model_in_force(settings: Settings) -> str | None:
+    """The id of the model that a bar which ends now is scored by; None where there is none, or no broker to ask."""
+    if settings.broker_url is None:
+        return None
+    try:
+        found = in_force(chosen_of(await said_of_models(settings)), time.time_ns())
+    except KafkaError:
+        return None
+    return None if found is None else found.model_id
 
 
 async def rescored(settings: Settings) -> dict[str, Any]:

@@ -26,10 +26,11 @@ async def activate(settings: Settings, stored: Stored, *, reason: str, from_ns: 
     score as it was trained, KafkaError.
     """
     stored.scorer()
-    now_ns = time.time_ns()
-    model_id = stored.document.model_id
+    now_ns, model_id = time.time_ns(), stored.document.model_id
     begins_ns = now_ns if from_ns is None else from_ns
-    activation = Activation(f"{model_id}@{now_ns}", model_id, stored.sha256, begins_ns, now_ns, reason)
+    before = [one.said_ns for one in await said_of_models(settings) if isinstance(one, Activation)]
+    said_ns = max([now_ns, *(one + 1 for one in before)])  # clocks of two machines may differ
+    activation = Activation(f"{model_id}@{said_ns}", model_id, stored.sha256, begins_ns, said_ns, reason)
     await write_records(settings, records_of(activation, places(settings, topics.BARS)))
     return activation
 

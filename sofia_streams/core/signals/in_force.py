@@ -5,12 +5,12 @@ Order in the log decides, not a clock, so every reader of the partition swaps at
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from sofia_streams.model import NS_PER_MINUTE
-from sofia_streams.scored import Activation
+from sofia_streams.scored import Activation, Refusal
 
 _KEPT_MAX = 64
 _KEPT_NS = 60 * NS_PER_MINUTE
@@ -32,8 +32,10 @@ def chosen_key(partition: int) -> str:
 
 
 def with_activation(row: ChosenRow, activation: Activation) -> ChosenRow:
-    """One more; one that is known changes nothing."""
+    """One more; one that is known changes nothing, nor one from before those that are kept, which was said again."""
     if any(one.activation_id == activation.activation_id for one in row.activations):
+        return row
+    if row.activations and activation.said_ns < row.activations[0].said_ns:
         return row
     kept = _needed([*row.activations, activation], row.refused)
     names = {one.activation_id for one in kept}
@@ -45,12 +47,24 @@ def with_refusal(row: ChosenRow, activation_id: str) -> ChosenRow:
     return ChosenRow(row.activations, [*row.refused, activation_id])
 
 
+def chosen_of(said: Iterable[Activation | Refusal]) -> ChosenRow:
+    """What the records of `models` come to, in their order; what any worker refused counts as refused."""
+    row = ChosenRow()
+    for one in said:
+        if isinstance(one, Activation):
+            row = with_activation(row, one)
+        elif one.activation_id not in row.refused:
+            row = with_refusal(row, one.activation_id)
+    return row
+
+
 def in_force(row: ChosenRow, end_ns: int) -> Activation | None:
     """Of a bar that ends then: the last in the log that has begun by then and was not refused."""
-    return next(_begun(row, end_ns), None)
+    return next(begun(row, end_ns), None)
 
 
-def _begun(row: ChosenRow, end_ns: int) -> Iterator[Activation]:
+def begun(row: ChosenRow, end_ns: int) -> Iterator[Activation]:
+    """Those that have begun by then and were not refused, the one in force first, then what it replaced."""
     for one in reversed(row.activations):
         if one.from_ns <= end_ns and one.activation_id not in row.refused:
             yield one

@@ -19,9 +19,10 @@ _OPEN_MAX = 8
 
 
 class RollingRow(msgspec.Struct, frozen=True, array_like=True, tag="rolling"):
-    """The row of a symbol in the table `rolling_features`."""
+    """The row of a symbol in the table `rolling_features`; `history_ns` is where the newest history ended."""
 
     memory: Memory
+    history_ns: int = -1
 
 
 class OpenRow(msgspec.Struct, frozen=True, array_like=True, tag="open"):
@@ -39,14 +40,16 @@ class Rolling:
         """Begins with what the rows say. Raises ValueError where they are damaged."""
         self.book = Book(sets)
         self._closes: dict[int, dict[str, float]] = {}
+        self._history_ns = -1
         if row is not None:
             self.book.resume(row.memory)
+            self._history_ns = row.history_ns
         if open_row is not None:
             self._closes = {start_ns: dict(closes) for start_ns, closes in open_row.closes.items()}
 
     def row(self) -> RollingRow:
         """What must be kept once a consolidated bar or history was taken."""
-        return RollingRow(self.book.memory())
+        return RollingRow(self.book.memory(), self._history_ns)
 
     def open_row(self) -> OpenRow:
         """What must be kept once any bar was taken."""
@@ -84,7 +87,14 @@ class Rolling:
         return Features(bar.market, bar.symbol, bar.size_ns, bar.start_ns, bar.quality, candle, values)
 
     def learn(self, history: History) -> bool:
-        """Take up bars from before our own; whether they were of use."""
-        if history.size_ns != self.book.size_ns:
+        """Take up bars from before our own; whether they were new, and so the row must be kept.
+
+        One that ends no later than an earlier one is that one again, maybe read again after a crash, when the book has
+        begun anew since: it is passed over.
+        """
+        end_ns = history.klines[-1].start_ns if history.klines else -1
+        if history.size_ns != self.book.size_ns or end_ns <= self._history_ns:
             return False
-        return self.book.learn((kline.start_ns, candle_of_kline(kline)) for kline in history.klines)
+        self._history_ns = end_ns
+        self.book.learn((kline.start_ns, candle_of_kline(kline)) for kline in history.klines)
+        return True

@@ -31,6 +31,7 @@ from sofia_streams.core.monitoring.retraining import (
     windows_needed,
 )
 from sofia_streams.core.monitoring.watching import Known, Watches, recall_bars
+from sofia_streams.core.signals.in_force import begun, chosen_of
 from sofia_streams.errors import BadModel, NotWritten
 from sofia_streams.logread import places, reader
 from sofia_streams.obs import metrics
@@ -132,16 +133,8 @@ class Trainer:
 
     def _champion(self) -> Known | None:
         """The model in force, as the signals worker chooses it."""
-        refused = [one.activation_id for one in self._said if isinstance(one, Refusal)]
-        for one in reversed(self._said):
-            if isinstance(one, Refusal) or one.activation_id in refused:
-                continue
-            if (
-                one.from_ns <= max(self._now_ns(), time.time_ns())
-                and (known := self._library(one.model_id)) is not None
-            ):
-                return known
-        return None
+        chosen = begun(chosen_of(self._said), max(self._now_ns(), time.time_ns()))
+        return next((known for one in chosen if (known := self._library(one.model_id)) is not None), None)
 
     def _challenger(self) -> Known | None:
         return None if self._notes.challenger is None else self._library(self._notes.challenger)

@@ -87,7 +87,7 @@ def logs(draw, most=30):
     """
     records, number = [], 0
     if draw(st.booleans()):
-        records = [activation("one", -99, 99), history(range(-90, 0))]
+        records = [activation("one", -99, -1), history(range(-90, 0))]
     for serial in range(draw(st.integers(1, most))):
         kind = draw(st.integers(0, 19))
         if kind == 0:

@@ -25,10 +25,13 @@ MINUTES = st.integers(0, 300)
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), MINUTES, MINUTES), max_size=90), MINUTES)
 def test_what_is_kept_of_activations_never_changes_which_is_in_force(all_said, end):
-    """Of any bar that ends at most an hour before the latest moment that an activation both names and is behind."""
+    """Of any bar that ends at most an hour before the latest moment that an activation both names and is behind.
+
+    They are said in the order of the log; and all of them may be read again from its beginning.
+    """
     everything, row = [], ChosenRow()
-    for serial, (name, from_minute, minute) in enumerate(all_said):
-        one = msgspec.structs.replace(activation(name, from_minute, serial), said_ns=at_ns(minute))
+    for serial, (name, from_minute, minute) in enumerate(sorted(all_said, key=lambda one: one[2])):
+        one = msgspec.structs.replace(activation(name, from_minute, serial), said_ns=at_ns(minute) + serial)
         everything.append(one)
         row = with_activation(row, one)
         assert with_activation(row, one) == row
@@ -36,6 +39,8 @@ def test_what_is_kept_of_activations_never_changes_which_is_in_force(all_said, e
     begun = [one for one in everything[-64:] if one.from_ns <= at_ns(end)]
     if begun and end >= max(min(from_minute, minute) for _, from_minute, minute in all_said) - 60:
         assert in_force(row, at_ns(end)) == begun[-1]
+    for one in everything:
+        assert with_activation(row, one) == row
 
 
 def test_a_refused_activation_is_passed_over():

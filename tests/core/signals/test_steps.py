@@ -215,3 +215,14 @@ def test_outputs_read_back_are_the_same():
         assert codec.decode_scored(codec.encode(one)) == one
         if isinstance(one, Prediction):
             assert one.raw_score is not None
+
+
+def test_history_that_was_of_no_use_is_of_none_when_it_is_read_again_after_the_book_began_anew():
+    quiet = [record for at in range(5) for record in minute(at, None)]
+    records = [history(range(-90, 0)), *quiet, history(range(5)), *minute(6, None)]
+    _, stored = run(steps(), records)
+    again, changed = run(steps(stored), records)
+    assert not any(again) and not changed
+    rest = minute(7, 100)
+    assert run(steps({**stored, **changed}), rest, len(records)) == run(steps(dict(stored)), rest, len(records))
+    assert not features(steps(stored), bar(7, 100)).sets["base"].is_ready
