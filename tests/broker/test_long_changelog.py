@@ -48,7 +48,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 async def uncompacted(settings: Settings) -> str:
     """The topics of the namespace, with a changelog that keeps every row; its name."""
     await apply_topics(settings)
-    [name] = topics.changelog_names(settings.namespace)
+    name, *_ = topics.changelog_names(settings.namespace)
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.broker_address())
     await admin.start()
     try:

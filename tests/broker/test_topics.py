@@ -68,7 +68,7 @@ async def test_a_stretch_whose_begin_is_dropped_while_it_is_read_goes_on_at_what
 
 async def test_a_changelog_of_an_earlier_version_gets_the_settings_and_is_compacted(servers, admin):
     settings = servers.model_copy(update={"namespace": "older"})
-    [name] = topics.changelog_names("older")
+    name, *_ = topics.changelog_names("older")
     older = {"cleanup.policy": "compact"}
     await admin.create_topics([NewTopic(name, settings.topic_partitions, 1, topic_configs=older)])
     await apply_topics(settings)
