@@ -19,7 +19,7 @@ from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import ConfigError, DependencyDown, UnknownSymbol
 from sofia_streams.model import NS_PER_SECOND
-from sofia_streams.ops.replay.candles import candles_of_venues
+from sofia_streams.ops.replay.candles import candles_of_venues, first_venue
 from sofia_streams.ops.replay.download import Order, download, path_of, stamp_of
 from sofia_streams.ops.replay.export import BARS
 from sofia_streams.ops.simulate import checked_plan, generated
@@ -103,8 +103,7 @@ async def test_candles_of_all_pairs_come_from_the_first_venue_that_has_them_and_
         two = settings.model_copy(update={"crypto_exchanges": ("coinbase", "okx"), "crypto_symbols": ("BTC/USDT",)})
         told = []
         folder = await candles_of_venues(two, "1m", 1, lambda *step: told.append(step))
-        seconds = await candles_of_venues(two, "1s", 1, lambda *step: None)
-        assert (folder.name, seconds.name) == ("coinbase-1m", "okx-1s")
+        assert (folder.name, first_venue(two, "1s")) == ("coinbase-1m", "okx")
         assert told[-1][0] == "coinbase BTC/USDT 1m" and told[-1][1] == told[-1][2]
         whole = min(folder.iterdir())
         before = times([whole])
@@ -113,7 +112,7 @@ async def test_candles_of_all_pairs_come_from_the_first_venue_that_has_them_and_
         assert read(str(folder), two, "1m", None, Generation(500, 1, 0)).is_synthetic
         alone = two.model_copy(update={"crypto_exchanges": ("coinbase",)})
         with pytest.raises(ConfigError, match="has candles of 1s, found none among coinbase"):
-            await candles_of_venues(alone, "1s", 1, lambda *step: None)
+            first_venue(alone, "1s")
 
 
 async def test_seconds_come_in_pages_of_an_hour_where_a_venue_has_them(tmp_path):

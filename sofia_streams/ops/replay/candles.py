@@ -24,7 +24,7 @@ async def candles_of_venues(settings: Settings, size: Size, days: int | None, re
 
     What is there whole is not fetched again. Raises ConfigError where no venue has any, and as `download`.
     """
-    venue = _venue(settings, size)
+    venue = first_venue(settings, size)
     folder = settings.data_dir / "candles" / f"{venue}-{size}"
     own = settings.model_copy(update={"crypto_exchanges": (venue,)})
     for symbol in settings.crypto_symbols:
@@ -33,7 +33,8 @@ async def candles_of_venues(settings: Settings, size: Size, days: int | None, re
     return folder
 
 
-def _venue(settings: Settings, size: Size) -> str:
+def first_venue(settings: Settings, size: Size) -> str:
+    """The first configured one that has candles of this size. Raises ConfigError where none has."""
     for venue in settings.crypto_exchanges:
         try:
             check_serves(venue, settings.crypto_market, size)
