@@ -73,8 +73,7 @@ class Scoring:
 
     async def apply(self, record: Bar | Activation | History, partition: int, place: str) -> Step:
         """One record of `bars`; the rows that it changes stand in the table."""
-        end_ns = record.start_ns + record.size_ns if isinstance(record, Bar) else 0
-        needed = record if isinstance(record, Activation) else self._steps.in_force(partition, end_ns)
+        needed = self._steps.needed(record, partition)
         if needed is not None:
             await self._shelf.fetch(needed)
         step = self._steps.apply(record, partition, place)

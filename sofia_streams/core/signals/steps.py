@@ -14,7 +14,7 @@ from sofia_streams.core.signals.in_force import ChosenRow, chosen_key, in_force,
 from sofia_streams.core.signals.predicting import Model, predict, signal_of
 from sofia_streams.core.signals.rolling import OpenRow, Rolling, RollingRow
 from sofia_streams.errors import BadModel
-from sofia_streams.model import Bar
+from sofia_streams.model import CONSOLIDATED, Bar
 from sofia_streams.scored import Activation, Features, History, Prediction, Signal
 
 Row = RollingRow | OpenRow | ChosenRow
@@ -81,9 +81,14 @@ class Steps:
             rows[chosen_key(partition)] = self._row_of(partition)
         return Step((features, prediction, signal), rows, refused)
 
-    def in_force(self, partition: int, end_ns: int) -> Activation | None:
-        """What a bar of this partition that ends then would be scored by, if it can be loaded."""
-        return in_force(self._row_of(partition), end_ns)
+    def needed(self, record: Bar | Activation | History, partition: int) -> Activation | None:
+        """The model that applying this record will want: of an activation itself, of a bar that is to be scored."""
+        if isinstance(record, Activation):
+            return record
+        if not isinstance(record, Bar) or record.venue != CONSOLIDATED:
+            return None
+        is_new = self._rolling(symbol_key(record.market, record.symbol)).is_new(record)
+        return in_force(self._row_of(partition), record.start_ns + record.size_ns) if is_new else None
 
     def _activate(self, activation: Activation, partition: int) -> Step:
         row = with_activation(self._row_of(partition), activation)
