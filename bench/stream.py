@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from sofia_streams.core.bars.windows import Rules
 from sofia_streams.ingest.coalesce import Coalescer
 from sofia_streams.ingest.names import Names
 from sofia_streams.model import ParsedTrade, Punctuation, TradeBatch
@@ -50,7 +51,7 @@ def frames(count: int, rate: float) -> Iterator[TradeBatch]:
 
 def coalesced(batches: Iterable[TradeBatch], linger_s_max: float = _LINGER_S_MAX) -> Iterator[Timed]:
     """The records of these frames, coalesced as ingest does; the receipt of a frame is the clock."""
-    coalescer, flushed_s, now_s = Coalescer(linger_s_max), 0.0, 0.0
+    coalescer, flushed_s, now_s = Coalescer(linger_s_max, Rules().lateness_ns), 0.0, 0.0
     for batch in batches:
         now_s = (batch.received_ns - START_NS) / 1e9
         while flushed_s + _FLUSH_EVERY_S <= now_s:

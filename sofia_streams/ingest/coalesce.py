@@ -2,26 +2,35 @@
 
 A quiet instrument's trades go out at once. While several are busy, each waits a little longer between its records, so
 that all together make about RECORDS_PER_S: what a record costs every reader stays the same however many there are.
-Sends nothing.
+Trades by which a second of their instrument passes go out at once, behind what was held: bars wait for those. Sends
+nothing.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import msgspec
 
+from sofia_streams.core.bars.watermark import Watermark
 from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.model import TradeBatch
 
 RECORDS_PER_S = 300.0
 TRADES_A_RECORD_MAX = 1_000
-_BUSY_S, _COUNT_EVERY_S = 1.0, 0.05
+_BUSY_S, _COUNT_EVERY_S, _PASSES_S_MIN = 1.0, 0.05, 0.5
 
 
 class Coalescer:
-    """Holds at most `wait_s_max` worth of trades of each instrument; `now_s` is any clock that only grows."""
+    """Holds at most `wait_s_max` worth of trades of each instrument; `now_s` is any clock that only grows.
 
-    def __init__(self, wait_s_max: float) -> None:
+    `lateness_ns`: a second has passed with a trade so far behind its end (`core.bars.watermark`).
+    """
+
+    def __init__(self, wait_s_max: float, lateness_ns: int) -> None:
         self._wait_s_max = wait_s_max
+        self._passed_s: dict[str, float] = {}
+        self._watermarks: dict[str, Watermark] = defaultdict(lambda: Watermark(lateness_ns))
         self._held: dict[str, list[TradeBatch]] = {}
         self._sent_s: dict[str, float] = {}
         self._counted_s = float("-inf")
@@ -32,10 +41,12 @@ class Coalescer:
         """The records to send now, in order: none while the instrument waits for more."""
         name = instrument_key(batch.venue, batch.market, batch.symbol)
         held = self._held.get(name)
-        records = self.take(name, now_s) if held and held[0].line != batch.line else []
+        passes = self._passes(name, batch, now_s)
+        records = self.take(name, now_s) if held and (passes or held[0].line != batch.line) else []
         held = self._held.setdefault(name, [])
         held.append(batch)
-        if self._is_due(name, now_s) or sum(len(one.trades) for one in held) >= TRADES_A_RECORD_MAX:
+        is_full = sum(len(one.trades) for one in held) >= TRADES_A_RECORD_MAX
+        if passes or is_full or self._is_due(name, now_s):
             records += self.take(name, now_s)
         return records
 
@@ -56,6 +67,16 @@ class Coalescer:
     def take_all(self, now_s: float) -> list[TradeBatch]:
         """Everything that is held."""
         return [record for name in list(self._held) for record in self.take(name, now_s)]
+
+    def _passes(self, name: str, batch: TradeBatch, now_s: float) -> bool:
+        """Whether a second passes by these trades; more often than live only where a recording is read at speed."""
+        watermark = self._watermarks[name]
+        before_ns = watermark.passed_ns
+        watermark.saw(max((trade.exchange_ns for trade in batch.trades), default=0))
+        if watermark.passed_ns == before_ns or now_s - self._passed_s.get(name, float("-inf")) < _PASSES_S_MIN:
+            return False
+        self._passed_s[name] = now_s
+        return True
 
     def _is_due(self, name: str, now_s: float) -> bool:
         return now_s - self._sent_s.get(name, float("-inf")) >= self.wait_s

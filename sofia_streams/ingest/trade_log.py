@@ -32,7 +32,7 @@ class TradeLog:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._coalescer = Coalescer(settings.coalesce_ms_max / 1e3)
+        self._coalescer = Coalescer(settings.coalesce_ms_max / 1e3, settings.lateness_ms * NS_PER_MS)
         self._unacknowledged: set[asyncio.Future[object]] = set()
         self._failed: BaseException | None = None
         self._in_order = asyncio.Lock()  # what is put first is in the log first, whoever flushes

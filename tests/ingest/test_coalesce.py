@@ -6,19 +6,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sofia_streams.ingest.coalesce import RECORDS_PER_S, TRADES_A_RECORD_MAX, Coalescer
-from sofia_streams.model import Trade, TradeBatch
+from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Trade, TradeBatch
 
-WAIT_S = 0.05
+WAIT_S, LATENESS_NS = 0.05, 300_000_000
 
 
-def batch(number: int, symbol: str = "BTC/USDT", line: str = "1", count: int = 1) -> TradeBatch:
-    trades = [Trade(str(number), Decimal(1), Decimal(1), "buy", number, number)] * count
+def batch(
+    number: int, symbol: str = "BTC/USDT", line: str = "1", count: int = 1, exchange_ns: int = 0
+) -> TradeBatch:
+    trades = [Trade(str(number), Decimal(1), Decimal(1), "buy", exchange_ns, number)] * count
     return TradeBatch("okx", "spot", symbol, number, line, trades)
 
 
 def run(arrivals: list[tuple[float, TradeBatch]], every_s: float = 0.005) -> list[tuple[float, TradeBatch]]:
     """(when, record) as a producer sends them that asks `due` every 5 ms."""
-    coalescer, sent, asked_s = Coalescer(WAIT_S), [], 0.0
+    coalescer, sent, asked_s = Coalescer(WAIT_S, LATENESS_NS), [], 0.0
     for at_s, one in arrivals:
         while asked_s + every_s <= at_s:
             asked_s += every_s
@@ -53,6 +55,29 @@ def test_twelve_busy_instruments_make_about_the_same_records_as_the_budget():
     assert max(waits_s) <= WAIT_S + 0.006
 
 
+def test_trades_by_which_a_second_passes_wait_for_nothing():
+    """Twelve busy instruments, all trades a millisecond old: what closes a bar goes out as it comes, once a second."""
+    arrivals = [
+        (step / 4_000, batch(step, f"S{step % 12}", exchange_ns=step * NS_PER_SECOND // 4_000 - NS_PER_MS))
+        for step in range(5 * 4_000)
+    ]
+    closed: dict[tuple[str, int], float] = {}
+    for at_s, record in run(arrivals):
+        second = (record.trades[-1].exchange_ns - LATENESS_NS) // NS_PER_SECOND
+        closed.setdefault((record.symbol, second), at_s)
+    for (symbol, second), at_s in closed.items():
+        if second > 0:
+            first_s = min(due_s for due_s, one in arrivals if one.symbol == symbol and due_s >= second + 0.301)
+            assert at_s == first_s, (symbol, second)
+    assert len(closed) >= 12 * 5
+
+
+def test_a_recording_that_is_read_at_speed_makes_no_record_a_trade():
+    """A trade every second of the recording, a thousand of them in a second of the clock."""
+    arrivals = [(step / 1_000, batch(step, exchange_ns=step * NS_PER_SECOND)) for step in range(3_000)]
+    assert len(run(arrivals)) < RECORDS_PER_S * 3 * 1.1
+
+
 def test_a_burst_from_nothing_is_joined_within_a_tenth_of_a_second():
     arrivals = [(step / 60_000, batch(step, f"S{step % 12}")) for step in range(60_000)]
     assert len(run(arrivals)) <= 0.05 * 60_000 + 1.1 * RECORDS_PER_S
@@ -64,7 +89,7 @@ def test_a_record_does_not_grow_without_bound():
 
 
 def test_what_arrives_together_is_one_record_and_nothing_is_lost_on_the_way():
-    coalescer, given, out = Coalescer(0.05), [], []
+    coalescer, given, out = Coalescer(WAIT_S, LATENESS_NS), [], []
     for number in range(1, 101):
         trade = Trade(str(number), Decimal(1), Decimal(1), "buy", 10**18, number)
         given.append(trade)
