@@ -75,12 +75,20 @@ class Child:
 
 
 def start(
-    name: str, command: list[str], *, port: int, data_dir: Path, cwd: Path, env: Mapping[str, str] | None = None
+    name: str,
+    command: list[str],
+    *,
+    port: int,
+    data_dir: Path,
+    cwd: Path,
+    env: Mapping[str, str] | None = None,
+    niceness: int = 0,
 ) -> Child:
     """Start `command` in a session of its own with its own log file, and record it under `data_dir`/run.
 
-    `env` replaces the environment. Call it from the main thread: the kernel ends the child when the thread that
-    started it ends. Raises OSError where the system refuses: then it does not run.
+    `env` replaces the environment; `niceness` is how far it gives way to others, 0 to 19 (`launch`). Call it from the
+    main thread: the kernel ends the child when the thread that started it ends. Raises
+    OSError where the system refuses: then it does not run.
     """
     if threading.current_thread() is not threading.main_thread():
         raise SofiaError(
@@ -90,7 +98,7 @@ def start(
     log = data_dir / "log" / f"{name}.log"
     if log.exists():
         log.replace(log.with_suffix(".log.1"))
-    launcher = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *command]
+    launcher = [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), str(niceness), *command]
     with log.open("wb") as output:
         process = subprocess.Popen(
             launcher, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd=cwd, env=env, start_new_session=True

@@ -38,6 +38,8 @@ READERS = tuple(name for name, inputs in INPUTS.items() if inputs)
 """Those that read the log."""
 REPLAYED = tuple(name for name in READERS if name not in ("backfill", "trainer"))
 """Those of a replay: a recording has no REST, and trains no model for what comes."""
+_PATIENT, _NICENESS = ("trainer", "timeseries_writer", "backfill"), 5
+"""Nobody waits for what these write: where the processor is short they give way to the others."""
 _ROOT = Path(__file__).resolve().parents[2]
 STOP_GRACE_S = 10.0
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "SOFIA_CANARY")
@@ -66,7 +68,10 @@ def start_worker(
     if settings.web_port:
         command = [*command[:-1], f"--web-port={settings.web_port}"]
     called = name if copy == 1 else f"{name}-{copy}"
-    return process.start(called, command, port=settings.web_port, data_dir=data_dir, cwd=_ROOT, env=env)
+    niceness = _NICENESS if name in _PATIENT else 0
+    return process.start(
+        called, command, port=settings.web_port, data_dir=data_dir, cwd=_ROOT, env=env, niceness=niceness
+    )
 
 
 def worker_of(child: process.Child) -> str:
@@ -171,16 +176,22 @@ async def _is_stable(admin: AIOKafkaAdminClient, group: str, members: int) -> bo
     return any(one[2] == "Stable" and len(one[5]) >= members for one in found)
 
 
-async def wait_drained(settings: Settings, children: list[process.Child], *, timeout_s: float) -> None:
-    """Until every worker has committed the end of its input, in the order data flows. Raises DependencyDown."""
-    deadline_s = time.monotonic() + timeout_s
+async def wait_drained(settings: Settings, children: list[process.Child], *, stalled_after_s: float) -> None:
+    """Until every worker has committed the end of its input, in the order data flows.
+
+    Raises DependencyDown for one that ended, and for one that commits nothing for so long.
+    """
     async with Lag(settings) as lag:
         running = {worker_of(child) for child in children}
         for name in [name for name in READERS if name in running]:
+            least, since_s = sys.maxsize, time.monotonic()
             while (left := await lag.of(name)) > 0:
                 check_alive(children)
-                if time.monotonic() > deadline_s:
+                if left < least:
+                    least, since_s = left, time.monotonic()
+                elif time.monotonic() - since_s > stalled_after_s:
                     raise DependencyDown(
-                        f"{name}: expected to be done within {timeout_s:.0f} s, found {left} records left"
+                        f"{name}: expected it to go on, found that it committed nothing for {stalled_after_s:.0f} s "
+                        f"with {left} records left. Its log says why."
                     )
                 await asyncio.sleep(0.1)

@@ -34,6 +34,8 @@ def test_up_shows_candles_refuses_a_second_one_and_ctrl_c_leaves_nothing(up: Up,
     assert f"held by process {up.process.pid}" in second.stderr
     found = json.loads(sofia(data_dir, "status", "--json").stdout)
     assert {one["name"] for one in found["processes"]} >= {"kafka", "redis", "questdb", "ohlcv", "simulator"}
+    pids = {one["name"]: one["pid"] for one in found["processes"]}
+    assert [psutil.Process(pids[name]).nice() for name in ("ohlcv", "signals", "timeseries_writer")] == [0, 0, 5]
     assert set(found["lag"]) == {"ohlcv", "signals", "trainer", "timeseries_writer", "redis_bridge", "backfill"}
     assert sofia(data_dir, "doctor", "--json").returncode == 0
     assert up.stop(signal.SIGINT) == 0

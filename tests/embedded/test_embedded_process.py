@@ -7,12 +7,13 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from sofia_streams.embedded import java, process
+from sofia_streams.embedded import java, launch, process
 from sofia_streams.embedded.lock import AlreadyRunning, DataDirLock, holder
 from sofia_streams.errors import SofiaError
 from sofia_streams.ops.supervision.up import stop_running
@@ -46,6 +47,29 @@ def test_a_child_is_recorded_in_its_own_session_and_stopped(data_dir: Path) -> N
         assert process.stop([child], grace_s=5) == []
     assert process.find_process(record) is None
     assert list((data_dir / "run").iterdir()) == []
+
+
+def test_a_child_gives_way_to_others_also_where_the_system_shares_by_session(data_dir: Path) -> None:
+    child = process.start("thing", SLEEP, port=1, data_dir=data_dir, cwd=data_dir, niceness=7)
+    try:
+        while psutil.Process(child.pid).cmdline() != SLEEP:
+            assert child.exit_code() is None
+        assert psutil.Process(child.pid).nice() == 7
+        group = Path(f"/proc/{child.pid}/autogroup")
+        assert not group.exists() or group.read_text().endswith(" nice 7\n")
+    finally:
+        process.stop([child], grace_s=5)
+
+
+def test_niceness_is_not_added_to_that_of_a_parent_which_gives_way_itself(data_dir: Path) -> None:
+    inner = [sys.executable, "-I", "-S", launch.__file__]
+    code = "import subprocess, sys, os; subprocess.run([*sys.argv[1:4], sys.argv[4], str(os.getpid()), *sys.argv[5:]])"
+    command = [sys.executable, "-c", code, *inner, "10", sys.executable, "-c", "import os; print(os.nice(0))"]
+    child = process.start("thing", command, port=1, data_dir=data_dir, cwd=data_dir, niceness=5)
+    while child.exit_code() is None:
+        time.sleep(0.01)
+    assert child.log_tail() == "10"
+    process.stop([child], grace_s=0)
 
 
 def test_a_child_that_ignores_sigterm_is_killed(data_dir: Path) -> None:

@@ -240,33 +240,33 @@ class Meddler:
 
 
 @pytest.mark.broker
-async def test_one_of_three_workers_killed_on_the_way_leaves_its_partitions_to_the_others(recording, settings):
+async def test_one_of_three_workers_killed_on_the_way_leaves_its_partitions_to_the_others(short, settings):
     async def kill(own, children):
         place = next(place for place, child in enumerate(children) if child.name == "ohlcv-2")
         process.stop([children.pop(place)], grace_s=0)
 
     meddler = Meddler(kill)
-    run = await streamed([recording], settings, settings.data_dir, silent, 3, Hooks(meddler.start))
+    run = await streamed([short], settings, settings.data_dir, silent, 3, Hooks(meddler.start))
     assert meddler.done
     assert sorted(run.workers) == ["ohlcv", "ohlcv-3"]
-    comparison = Comparison(folded([recording], Settings()))
+    comparison = Comparison(folded([short], Settings()))
     comparison.add(run)
     assert comparison.result()["equal"], comparison.result()
 
 
 @pytest.mark.broker
-async def test_a_trade_that_only_one_run_has_is_named(recording, settings):
+async def test_a_trade_that_only_one_run_has_is_named(short, settings):
     async def slip_in(own, children):
-        batch = next(one for one in records_of([recording], Settings()) if isinstance(one, TradeBatch))
+        batch = next(one for one in records_of([short], Settings()) if isinstance(one, TradeBatch))
         one = msgspec.structs.replace(batch.trades[0], trade_id="999999999999")
         async with AIOKafkaProducer(bootstrap_servers=own.broker_address()) as producer:
             value = codec.encode(msgspec.structs.replace(batch, trades=[one]))
             await producer.send_and_wait(topics.wire_name(topics.TRADES, own.namespace), value, batch.symbol.encode())
 
     meddler = Meddler(slip_in)
-    run = await streamed([recording], settings, settings.data_dir, silent, 1, Hooks(meddler.start))
+    run = await streamed([short], settings, settings.data_dir, silent, 1, Hooks(meddler.start))
     assert meddler.done
-    comparison = Comparison(folded([recording], Settings()))
+    comparison = Comparison(folded([short], Settings()))
     comparison.add(run)
     (_, row) = comparison.result()["runs"]
     assert not row["equal"]

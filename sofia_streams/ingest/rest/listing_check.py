@@ -58,7 +58,7 @@ async def check_listings(settings: Settings, settle_s: float = _SETTLE_S) -> Fou
 
 async def _asked(settings: Settings) -> Found:
     """Raises OSError, TimeoutError, MsgspecError where the process fails, hangs or says something else."""
-    command = [sys.executable, launch.__file__, str(os.getpid()), sys.executable, "-m", __name__]
+    command = [sys.executable, launch.__file__, str(os.getpid()), "0", sys.executable, "-m", __name__]
     process = await asyncio.create_subprocess_exec(
         *command,
         stdout=asyncio.subprocess.PIPE,

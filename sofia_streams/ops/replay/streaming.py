@@ -32,7 +32,15 @@ from sofia_streams.ops.replay.in_process import summarised, with_pace
 from sofia_streams.ops.replay.scored_book import ScoredBook
 from sofia_streams.ops.replay.trade_book import TradeBook
 from sofia_streams.ops.topics import apply_topics
-from sofia_streams.ops.workers import REPLAYED, STOP_GRACE_S, check_alive, start_worker, wait_drained, wait_joined
+from sofia_streams.ops.workers import (
+    REPLAYED,
+    STOP_GRACE_S,
+    check_alive,
+    start_worker,
+    wait_drained,
+    wait_joined,
+    worker_of,
+)
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.recording import serve_recording
 from sofia_streams.stores.base import TABLES
@@ -42,7 +50,7 @@ from sofia_streams.training.activation import activate
 from sofia_streams.training.registry import Stored
 
 _INGEST = "crypto_ws"
-_TIMEOUT_S, _JOIN_S = 900.0, 60.0
+_INGEST_S, _JOIN_S, _STALLED_S = 900.0, 60.0, 120.0
 _SINCE_BAR_END = "bar_to_prediction"
 _OWN: dict[str, object] = {
     "topic_retention_hours": 0, "redis_maxlen": 2**40, "dedup_ids_max": 10_000_000, "retention_trades_days": 0,
@@ -140,7 +148,7 @@ async def _run_through(
         say("ingest is done; waiting for the workers")
         if task:
             await task
-        await wait_drained(settings, children, timeout_s=_TIMEOUT_S)
+        await wait_drained(settings, children, stalled_after_s=_STALLED_S)
         return progress
     finally:
         if task:
@@ -158,7 +166,7 @@ def _start(names: Sequence[str], settings: Settings, data_dir: Path) -> list[pro
 
 
 async def _wait_finished(settings: Settings, children: list[process.Child]) -> Progress:
-    deadline_s = time.monotonic() + _TIMEOUT_S
+    deadline_s = time.monotonic() + _INGEST_S
     async with reader(settings) as consumer:
         consumer.assign(places(settings, topics.HEALTH))
         while time.monotonic() < deadline_s:
@@ -168,7 +176,7 @@ async def _wait_finished(settings: Settings, children: list[process.Child]) -> P
                     if progress.finished:
                         return progress
             check_alive(children)
-    raise DependencyDown(f"crypto_ws: expected to finish within {_TIMEOUT_S:.0f} s. Its log says why not.")
+    raise DependencyDown(f"crypto_ws: expected to finish within {_INGEST_S:.0f} s. Its log says why not.")
 
 
 async def read_bars(settings: Settings) -> BarBook:
@@ -206,7 +214,7 @@ async def _summary(run: _Run, children: Sequence[process.Child], out: Path | Non
         await asyncio.to_thread(write_replay, out, book, trades, scored)
     store = QuestDb(settings.questdb_address(), settings.table_prefix())
     streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
-    questdb_rows = await settled_counts(store)
+    questdb_rows = await settled_counts(store) if "timeseries_writer" in map(worker_of, children) else {}
     redis_entries = await streams.counts(settings.stream_prefix())
     await streams.close()
     return {

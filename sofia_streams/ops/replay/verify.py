@@ -5,7 +5,7 @@ one venue. What is varied, and may change nothing in the last revision of a bar:
 
 in process  the order in which venues reach the log: one venue after another, then seeded orders in which venues take
             turns of random length and some run far ahead of others
-streaming   the whole pipeline with one `ohlcv` worker, and with three that share thrice as many partitions
+streaming   ingest, the log and one `ohlcv` worker, and with three that share thrice as many partitions
 
 What it does not vary: the order within a venue (a venue's own lateness and ids go by it), and receipt times (staleness
 and plausibility go by them). Compares the last revision of each bar, without its revision and quality.
@@ -28,7 +28,6 @@ from sofia_streams.model import NS_PER_HOUR, NS_PER_MINUTE, NS_PER_SECOND, Bar, 
 from sofia_streams.ops.replay.bar_book import BarBook, Difference
 from sofia_streams.ops.replay.in_process import Replay, records_of
 from sofia_streams.ops.replay.streaming import Hooks, Say, read_bars, replay_streaming
-from sofia_streams.ops.workers import REPLAYED
 from sofia_streams.settings import Settings
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -99,7 +98,10 @@ async def streamed(
     copies: int,
     hooks: Hooks = Hooks(),  # noqa: B008
 ) -> Run:
-    """Through the whole pipeline with so many `ohlcv` workers. Raises BadCapture, DependencyDown."""
+    """Through ingest, the log and so many `ohlcv` workers: nothing that follows from bars is compared.
+
+    Raises BadCapture, DependencyDown.
+    """
     books: list[BarBook] = []
 
     async def keep(found: Settings) -> None:
@@ -109,10 +111,9 @@ async def streamed(
 
     # Faust fills one worker after another up to partitions / workers, rounded up: only a multiple is shared by all
     own = settings.model_copy(update={"topic_partitions": min(copies * settings.topic_partitions, _PARTITIONS_MAX)})
-    readers = ["ohlcv"] * copies + [name for name in REPLAYED if name != "ohlcv"]
     say(f"streaming with {copies} ohlcv worker{'s' if copies > 1 else ''}")
     summary: Any = await replay_streaming(
-        paths, own, data_dir, say, hooks=hooks._replace(inspect=keep), readers=readers
+        paths, own, data_dir, say, hooks=hooks._replace(inspect=keep), readers=["ohlcv"] * copies
     )
     applied = {
         name: found.get("applied", 0.0) for name, found in summary["workers"].items() if name.startswith("ohlcv")
@@ -122,7 +123,7 @@ async def streamed(
 
 
 async def verify_streaming(paths: Sequence[Path], settings: Settings, data_dir: Path, say: Say) -> dict[str, Any]:
-    """All of `verify_in_process`, and the whole pipeline with each of `OHLCV_COPIES`. Raises as `streamed`."""
+    """All of `verify_in_process`, and through the log with each of `OHLCV_COPIES`. Raises as `streamed`."""
     comparison = _in_process(paths, settings, say)
     for copies in OHLCV_COPIES:
         comparison.add(await streamed(paths, settings, data_dir, say, copies))
