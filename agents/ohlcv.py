@@ -6,13 +6,12 @@ import time
 from typing import Any
 
 from sofia_streams import codec, topics
-from sofia_streams.app import add_table_pages, create_app, set_aside, topic_on
+from sofia_streams.app import add_acknowledger, add_table_pages, create_app, set_aside, topic_on, was_given_up
 from sofia_streams.core.bars import candles, view
 from sofia_streams.core.bars.windows import SIZE_NAME, Rules
 from sofia_streams.model import NS_PER_MS, Bar, TradeBatch
 from sofia_streams.obs import metrics
 from sofia_streams.settings import load_settings
-from sofia_streams.worker.acks import Acknowledger
 from sofia_streams.worker.rebuilding import Rebuilder
 from sofia_streams.worker.transport import BRISK
 from tables.ohlcv import ohlcv_table
@@ -23,7 +22,7 @@ trades = topic_on(app, topics.TRADES, settings)
 bars = topic_on(app, topics.BARS, settings)
 table = ohlcv_table(app, settings.topic_partitions)
 rules = Rules(lateness_ns=settings.lateness_ms * NS_PER_MS)
-acknowledger = Acknowledger(table.write)
+acknowledger = add_acknowledger(app, table.write)
 add_table_pages(app, "ohlcv", lambda: view.instruments(dict(table)), lambda key: view.instrument(dict(table), key))
 
 
@@ -34,18 +33,6 @@ async def publish(bar: Bar, closed_by: Any = None) -> Any:
 
 
 rebuilder = Rebuilder(settings, publish, lambda: app.producer.flush())
-
-
-@app.task
-async def acknowledge() -> None:
-    """Let offsets be committed once bars and rows are in the log."""
-    await acknowledger.run()
-
-
-@app.on_partitions_revoked.connect
-async def hand_over(*_: Any, **__: Any) -> None:
-    """What is under way is finished before another worker takes over."""
-    await acknowledger.drain()
 
 
 async def put(step: candles.Step, message: Any) -> list[Any]:
@@ -63,17 +50,20 @@ async def build_bars(stream: Any) -> None:
     outputs: list[Any] = []  # those of a gap before a record that is set aside wait for the next record
     async for event in stream.noack().events():
         message, step = event.message, None
-        for gap in app.log_check.take_lost(message.topic, message.partition):
-            outputs += await put(candles.apply(table, gap, offset=message.offset - 1, rules=rules), message)
-        async with set_aside(app, settings, event):
-            record = codec.decode_trades(event.value)
-            step = candles.apply(table, record, offset=message.offset, rules=rules)
-        if step is None:
-            continue
-        outputs += await put(step, message)
-        await acknowledger.add(event, outputs, table.take_changes())
-        outputs = []
-        _count(record, step, message.timestamp)
+        async with acknowledger.in_hand:
+            if was_given_up(app, message):
+                continue
+            for gap in app.log_check.take_lost(message.topic, message.partition):
+                outputs += await put(candles.apply(table, gap, offset=message.offset - 1, rules=rules), message)
+            async with set_aside(app, settings, event):
+                record = codec.decode_trades(event.value)
+                step = candles.apply(table, record, offset=message.offset, rules=rules)
+            if step is None:
+                continue
+            outputs += await put(step, message)
+            await acknowledger.add(event, outputs, table.take_changes())
+            outputs = []
+            _count(record, step, message.timestamp)
 
 
 def _count(record: Any, step: candles.Step, logged_s: float) -> None:

@@ -18,9 +18,10 @@ from sofia_streams.worker.bridging import Bridge
 from sofia_streams.worker.logtail import read_before
 from sofia_streams.worker.remembering import Remembering
 from sofia_streams.worker.sink import Sink
+from sofia_streams.worker.transport import STEADY
 
 settings = load_settings()
-app = create_app("redis_bridge", settings)
+app = create_app("redis_bridge", settings, pace=STEADY)
 store = RedisStreams(settings.redis_address(), settings.redis_maxlen)
 bridge = Bridge(settings, store)
 prefix = settings.stream_prefix()

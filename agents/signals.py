@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from sofia_streams import codec, topics
-from sofia_streams.app import add_table_pages, create_app, set_aside, topic_on
+from sofia_streams.app import add_acknowledger, add_table_pages, create_app, set_aside, topic_on, was_given_up
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.signals.predicting import Model
@@ -18,7 +18,6 @@ from sofia_streams.scored import Activation
 from sofia_streams.settings import load_settings
 from sofia_streams.topics import partition_name
 from sofia_streams.training.registry import Registry
-from sofia_streams.worker.acks import Acknowledger
 from sofia_streams.worker.scoring import Scoring, Shelf, observe, told_of
 from sofia_streams.worker.transport import PROMPT
 from tables.rolling_features import rolling_features_table
@@ -41,21 +40,8 @@ def load(activation: Activation) -> Model:
 
 
 scoring = Scoring(sets, Shelf(load), table, confidence_min=float(settings.ai_min_signal_confidence))
-acknowledger = Acknowledger(table.write)
+acknowledger = add_acknowledger(app, table.write, forget=scoring.forget)
 add_table_pages(app, "rolling_features", scoring.symbols, scoring.symbol)
-
-
-@app.task
-async def acknowledge() -> None:
-    """Let offsets be committed once outputs and rows are in the log."""
-    await acknowledger.run()
-
-
-@app.on_partitions_revoked.connect
-async def hand_over(*_: Any, **__: Any) -> None:
-    """What is under way is finished before another worker takes over; what it knows is read back from the table."""
-    await acknowledger.drain()
-    scoring.forget()
 
 
 async def put(step: Step, message: Any) -> list[Any]:
@@ -78,12 +64,15 @@ async def score_bars(stream: Any) -> None:
     """Take each record once; outputs reach the log before the rows that say so, rows before the acknowledgement."""
     async for event in stream.noack().events():
         message, step = event.message, None
-        async with set_aside(app, settings, event):
-            place = f"{partition_name(message)}/{message.offset}"
-            step = await scoring.apply(codec.decode_bars(event.value), message.partition, place)
-        if step is not None:
-            await acknowledger.add(event, await put(step, message), table.take_changes())
-            metrics.RECORDS.labels("bars").inc()
+        async with acknowledger.in_hand:
+            if was_given_up(app, message):
+                continue
+            async with set_aside(app, settings, event):
+                place = f"{partition_name(message)}/{message.offset}"
+                step = await scoring.apply(codec.decode_bars(event.value), message.partition, place)
+            if step is not None:
+                await acknowledger.add(event, await put(step, message), table.take_changes())
+                metrics.RECORDS.labels("bars").inc()
 
 
 if __name__ == "__main__":

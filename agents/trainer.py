@@ -6,14 +6,13 @@ New models are the business of one process, whichever has partition 0 of `featur
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Any
 
 from aiokafka import TopicPartition
 
 from sofia_streams import codec, topics
-from sofia_streams.app import create_app, set_aside, topic_on
+from sofia_streams.app import add_acknowledger, create_app, set_aside, topic_on, was_given_up
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.monitoring.watching import Told, Watches, recall_bars
@@ -23,9 +22,8 @@ from sofia_streams.scored import ModelQuality
 from sofia_streams.settings import load_settings
 from sofia_streams.training.registry import Registry
 from sofia_streams.training.retraining.follow import followed
-from sofia_streams.training.retraining.known import Library
+from sofia_streams.training.retraining.library import Library
 from sofia_streams.training.retraining.trainer import Trainer
-from sofia_streams.worker.acks import Acknowledger
 from sofia_streams.worker.model_gauges import show, show_nothing
 from sofia_streams.worker.recalling import Recalling
 
@@ -36,7 +34,6 @@ quality, alerts, *inputs = (topic_on(app, topic, settings) for topic in (topics.
 base, flow = sets_of(SIZES_NS[settings.signals_bar_size])
 library = Library(Registry(settings.models_folder()), [base, flow])
 watches = Watches(base, library)
-acknowledger = Acknowledger(lambda row: asyncio.sleep(0))
 FIRST = TopicPartition(topics.wire_name(topics.FEATURES, settings.namespace), 0)
 
 
@@ -55,32 +52,33 @@ recalling = Recalling(
 )  # fmt: skip
 
 
-@app.task
-async def run() -> None:
-    """Let offsets be committed once outputs are in the log; train."""
-    await asyncio.gather(acknowledger.run(), trainer.run())
+app.task(trainer.run)
 
 
-@app.on_partitions_revoked.connect
-async def hand_over(*_: Any, **__: Any) -> None:
-    """What is under way is finished before another worker takes over; what it knows is read from the log again."""
-    await acknowledger.drain()
+def forget() -> None:
+    """What it knows is read from the log again."""
     watches.by_symbol.clear()
     recalling.forget()
     show_nothing()
+
+
+acknowledger = add_acknowledger(app, forget=forget)
 
 
 async def judge(stream: Any) -> None:
     """Take each record of a topic once; what it leads to is in the log before it is acknowledged."""
     async for event in stream.noack().events():
         told: list[Told] | None = None
-        await recalling.before(event.message)
-        async with set_aside(app, settings, event):
-            told = watches.take(followed(event.value), is_new=True)
-        if told is not None:
-            outputs = [await send(one) for each in told for one in each.said]
-            await acknowledger.add(event, outputs, [])
-            metrics.RECORDS.labels(topics.catalogue_name(event.message)).inc()
+        async with acknowledger.in_hand:
+            if was_given_up(app, event.message):
+                continue
+            await recalling.before(event.message)
+            async with set_aside(app, settings, event):
+                told = watches.take(followed(event.value), is_new=True)
+            if told is not None:
+                outputs = [await send(one) for each in told for one in each.said]
+                await acknowledger.add(event, outputs, [])
+                metrics.RECORDS.labels(topics.catalogue_name(event.message)).inc()
 
 
 for channel, topic in zip(inputs, BOTH, strict=True):

@@ -24,12 +24,13 @@ from sofia_streams.model import Quarantined, TradeBatch
 from sofia_streams.obs import logs, metrics
 from sofia_streams.obs.waits import say_when_asked
 from sofia_streams.settings import Settings
+from sofia_streams.worker.acks import Acknowledger
 from sofia_streams.worker.broken_sends import mend_sends
 from sofia_streams.worker.deferred import DeferredTable, ReadableTopic
 from sofia_streams.worker.log_check import LogCheck
 from sofia_streams.worker.loop_watch import LoopWatch
 from sofia_streams.worker.sink import Item, Sink
-from sofia_streams.worker.transport import STEADY, Pace, PromptTransport
+from sofia_streams.worker.transport import CALM, Pace, PromptTransport
 
 try:
     import uvloop
@@ -109,7 +110,7 @@ _SAME: dict[str, Any] = {
 """What is the same for every worker."""
 
 
-def create_app(worker: str, settings: Settings, *, reads_log: bool = True, pace: Pace = STEADY) -> faust.App:
+def create_app(worker: str, settings: Settings, *, reads_log: bool = True, pace: Pace = CALM) -> faust.App:
     """The app of one worker; one that does not read the log has no consumer group.
 
     Raises ConfigError when no broker address is set, or the system allows too few open files.
@@ -172,6 +173,31 @@ def topic_on(app: faust.App, topic: topics.Topic, settings: Settings) -> Any:
         key_serializer="raw",
         value_serializer="raw",
     )
+
+
+def add_acknowledger(
+    app: faust.App, write: Callable[[Any], Awaitable[Any]] | None = None, *, forget: Callable[[], None] | None = None
+) -> Acknowledger:
+    """What lets an agent's offsets be committed once outputs, and rows by `write`, are in the log. Runs with the app.
+
+    Before partitions go to another worker everything under way is finished, then `forget` called: what an agent knows
+    of them is read back when they return.
+    """
+    acknowledger = Acknowledger(write or (lambda row: asyncio.sleep(0)))
+
+    async def hand_over(*_: Any, **__: Any) -> None:
+        await acknowledger.drain()
+        if forget is not None:
+            forget()
+
+    app.task(acknowledger.run)
+    app.on_partitions_revoked.connect(hand_over)
+    return acknowledger
+
+
+def was_given_up(app: faust.App, message: Any) -> bool:
+    """Whether the partition of a message was given up since it was read: then its next owner has the message too."""
+    return bool(message.generation_id != app.consumer_generation_id)
 
 
 def sink_agent(

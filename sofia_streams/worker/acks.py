@@ -30,12 +30,14 @@ class Acknowledger:
         self._write = write
         self._published: asyncio.Queue[Effects] = asyncio.Queue(waiting_max)
         self._stored: asyncio.Queue[tuple[Acknowledgeable, Sequence[Awaitable[Any]]]] = asyncio.Queue(waiting_max)
+        self.in_hand = asyncio.Lock()
+        """Held from when a record is folded until it is added: `drain` waits for it too."""
 
     async def add(self, event: Acknowledgeable, outputs: Sequence[Awaitable[Any]], rows: Sequence[Any]) -> None:
         """`outputs` are awaited in order, then `rows` are written in order, then the event is acknowledged.
 
-        Waits while too many records are under way. A coroutine among the outputs runs when its turn comes, when all
-        outputs of earlier records are in the log.
+        Call it holding `in_hand`. Waits while too many records are under way. A coroutine among the outputs runs when
+        its turn comes, when all outputs of earlier records are in the log.
         """
         passing("read")
         await self._published.put((event, outputs, rows))
@@ -47,9 +49,10 @@ class Acknowledger:
             group.create_task(self._acknowledge())
 
     async def drain(self) -> None:
-        """Until nothing is under way."""
-        await self._published.join()
-        await self._stored.join()
+        """Until nothing is under way, and none in hand."""
+        async with self.in_hand:
+            await self._published.join()
+            await self._stored.join()
 
     async def _store(self) -> None:
         while True:

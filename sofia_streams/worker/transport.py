@@ -55,8 +55,10 @@ class Pace(NamedTuple):
     linger_s: float
 
 
+CALM = Pace(200, 64 * 1024, 0.01)
+"""Nobody waits for a record: with little to do it costs little."""
 STEADY = Pace(20, 64 * 1024, 0.01)
-"""Many records, and nobody waits for one."""
+"""Many records, and somebody reads what becomes of each."""
 BRISK = Pace(10, 64 * 1024, 0.0)
 """Many records, and somebody waits for what some of them cause."""
 PROMPT = Pace(20, 1, 0.0)

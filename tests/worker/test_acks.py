@@ -108,6 +108,18 @@ async def test_a_failure_stops_the_worker_and_acknowledges_nothing(failing):
         assert "ack 1" not in log.happened
 
 
+async def test_drain_waits_for_a_record_in_hand():
+    log = Log()
+    async with running(log) as (acknowledger, _):
+        async with acknowledger.in_hand:
+            drained = asyncio.create_task(acknowledger.drain())
+            await settled()
+            assert not drained.done()
+            await acknowledger.add(Event("1", log.happened), [], [])
+        await drained
+        assert log.happened == ["ack 1"]
+
+
 async def test_drain_waits_for_everything_under_way():
     log = Log()
     async with running(log) as (acknowledger, _):

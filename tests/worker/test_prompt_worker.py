@@ -4,10 +4,10 @@ import pytest
 
 from sofia_streams.app import create_app
 from sofia_streams.settings import load_settings
-from sofia_streams.worker.transport import BRISK, PROMPT, STEADY
+from sofia_streams.worker.transport import BRISK, CALM, PROMPT, STEADY
 
 
-@pytest.mark.parametrize("pace", [STEADY, BRISK, PROMPT])
+@pytest.mark.parametrize("pace", [CALM, STEADY, BRISK, PROMPT])
 async def test_what_its_client_asks_the_log_for(pace):
     settings = load_settings(None, {"BROKER_URL": "kafka://127.0.0.1:1"})
     app = create_app("signals", settings, pace=pace)
