@@ -7,7 +7,7 @@ What it does not do: venue frames (`venues`), capture lines (`capture`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from itertools import pairwise
 from typing import TypeVar
@@ -19,7 +19,7 @@ from sofia_streams.core.signals.in_force import ChosenRow
 from sofia_streams.core.signals.rolling import OpenRow, RollingRow
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Alert, Bar, Gap, Outage, Progress, Punctuation, Ticker, TradeBatch
-from sofia_streams.scored import Activation, History, ModelQuality, Refusal, Scored
+from sofia_streams.scored import Activation, History, ModelQuality, Refusal, Scored, Signal
 
 T = TypeVar("T")
 InBars = Bar | Activation | History
@@ -159,8 +159,7 @@ def _check_trades(record: TradeBatch | Punctuation | Gap) -> None:
         trades = record.trades
         times_ns = [trade.exchange_ns for trade in trades]
         for values in ([trade.price for trade in trades], [trade.quantity for trade in trades]):
-            if values and not _SMALLEST <= min(values) <= max(values) < _LARGEST:
-                raise ValueError("a price or quantity that none can be")
+            _check_prices(values)
     elif isinstance(record, Gap):
         times_ns = [record.from_ns, record.until_ns or 0]
         _check_numbers({"missing_volume": record.missing_volume})
@@ -180,8 +179,8 @@ def _check_bar(bar: Bar) -> None:
     is_quiet = not bar.trade_count
     if bar.trade_count < 0 or any((getattr(bar, name) is None) is not is_quiet for name in _PRICES):
         raise ValueError("prices that do not go with the number of trades")
-    if bar.low is not None and not all(_SMALLEST <= getattr(bar, name) < _LARGEST for name in _PRICES[:4]):
-        raise ValueError("a price that none can be")
+    if not is_quiet:
+        _check_prices([getattr(bar, name) for name in _PRICES[:4]])
 
 
 def _check_ticker(ticker: Ticker) -> None:
@@ -201,7 +200,7 @@ def _check_in_bars(record: InBars) -> None:
 
 
 def _check_history(history: History) -> None:
-    _check_symbol(history.symbol)
+    _check_label(history.symbol)
     starts = [kline.start_ns for kline in history.klines]
     _check_times([history.received_ns, *starts])
     if history.size_ns not in SIZE_NAME or any(one % history.size_ns for one in starts):
@@ -209,17 +208,17 @@ def _check_history(history: History) -> None:
     if any(later <= sooner for sooner, later in pairwise(starts)):
         raise ValueError("candles that do not ascend")
     for kline in history.klines:
-        prices = (kline.open, kline.high, kline.low, kline.close)
-        if not _SMALLEST <= min(prices) <= max(prices) < _LARGEST:
-            raise ValueError("a price that none can be")
+        _check_prices((kline.open, kline.high, kline.low, kline.close))
         _check_numbers({name: getattr(kline, name) for name in _SUMS})
 
 
 def _check_scored(record: Scored) -> None:
-    _check_symbol(record.symbol)
+    _check_label(record.symbol)
     _check_times([record.start_ns])
     if not isinstance(record, ModelQuality) and record.size_ns not in SIZE_NAME:
         raise ValueError(f"a size of {str(record.size_ns)[:40]} ns")
+    if isinstance(record, Signal) and record.close is not None:
+        _check_prices((record.close,))
 
 
 def _check_row(row: AnyRow) -> None:
@@ -232,10 +231,10 @@ def _check_row(row: AnyRow) -> None:
 def _check_name(record: TradeBatch | Punctuation | Gap | Bar | Ticker) -> None:
     """Names stand in keys (`venue|market|symbol`), in streams and in tables."""
     for name in (record.venue, record.symbol):
-        _check_symbol(name)
+        _check_label(name)
 
 
-def _check_symbol(name: str) -> None:
+def _check_label(name: str) -> None:
     if not (0 < len(name) <= _NAME_CHARS_MAX and name.isprintable()) or "|" in name:
         raise ValueError(f"a name that none can be: {name[:40]!r}")
 
@@ -243,6 +242,11 @@ def _check_symbol(name: str) -> None:
 def _check_times(times_ns: list[int]) -> None:
     if times_ns and not 0 <= min(times_ns) <= max(times_ns) <= _NS_MAX:
         raise ValueError("a time outside of 1970 to 2262")
+
+
+def _check_prices(values: Sequence[Decimal]) -> None:
+    if values and not _SMALLEST <= min(values) <= max(values) < _LARGEST:
+        raise ValueError("a price or quantity that none can be")
 
 
 def _check_numbers(found: dict[str, Decimal | None]) -> None:

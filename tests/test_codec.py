@@ -12,6 +12,7 @@ from sofia_streams.core.bars.windows import Feed, Window
 from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Bar, Gap, Punctuation, Ticker, Trade, TradeBatch
+from sofia_streams.scored import Signal
 
 AT_NS = 1_672_515_782_136_000_000
 HEAD = ("okx", "spot", "BTC/USDT", AT_NS)
@@ -22,6 +23,7 @@ GAP = Gap(*HEAD, "c", "g", "ids", "open", AT_NS, AT_NS + 1, missing_volume=Decim
 PRICES = (Decimal("5.50"),) * 4
 BAR = Bar("okx", "spot", "BTC/USDT", 10**9, AT_NS, *PRICES, Decimal(1), Decimal(5), Decimal(0), 1, Decimal(5), "1", "1")
 TICKER = Ticker(*HEAD, exchange_ns=AT_NS, last=Decimal("5.5"), bid_quantity=Decimal(0))
+SIGNAL = Signal("spot", "BTC/USDT", 10**9, AT_NS, "buy", "confident", Decimal("5.5"), 0.75, "m", "bars/0/1")
 EDGE = Edge(AT_NS, "okx", 1, "1", Decimal("5.5"))
 SUMS = Sums(EDGE, EDGE, Decimal("5.5"), Decimal("5.5"), Decimal(1), Decimal("5.5"), Decimal(0), 1)
 WINDOW = Window(SUMS, {"trade": IdSet([1, 1])})
@@ -32,6 +34,7 @@ RECORDS = [
     (codec.decode_gap, GAP),
     (codec.decode_bar, BAR),
     (codec.decode_ticker, TICKER),
+    (codec.decode_scored, SIGNAL),
     (codec.decode_row, WINDOW),
     (codec.decode_row, Feed(1, AT_NS, AT_NS, AT_NS, {AT_NS: WINDOW})),
 ]
@@ -125,7 +128,7 @@ def test_a_trade_of_such_a_time_is_refused(at_ns):
 @pytest.mark.parametrize("name", NO_NAMES)
 @pytest.mark.parametrize(("decode", "record"), [one for one in RECORDS if hasattr(one[1], "symbol")])
 def test_a_name_that_would_break_keys_or_streams_is_refused(decode, record, name):
-    for part in ("venue", "symbol"):
+    for part in {"venue", "symbol"} & {*record.__struct_fields__}:
         refused(decode, codec.encode(msgspec.structs.replace(record, **{part: name})))
 
 

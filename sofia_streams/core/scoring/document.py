@@ -9,6 +9,8 @@ from typing import Literal
 
 import msgspec
 
+from sofia_streams.core.scoring.labels import LabelKind, Rule
+
 FORMAT = 1
 ModelType = Literal["lightgbm", "logistic"]
 
@@ -43,7 +45,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schemas        hash of each feature set it reads, by the set's name
     inputs         the features it reads, as "set.name", in order
     members        weight of each model type in the raw score; they sum to 1
-    horizon_bars   how many bars ahead the probability is about; `label` says of what
+    horizon_bars   how many bars ahead the probability is about; `label` says of what (`labels.Rule`)
     trained_from_ns, trained_until_ns   its data; the last of them only judged it
     expires_ns     bars that end later are not scored with it
     cost           what getting in and out costs, a fraction: a label comes true only beyond it
@@ -52,7 +54,7 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     format: int
     model_id: str
-    label: str
+    label: LabelKind
     size_ns: int
     horizon_bars: int
     schemas: dict[str, str]
@@ -69,6 +71,11 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cost: float = 0.0
 
     @property
+    def rule(self) -> Rule:
+        """What its probability is of."""
+        return Rule(self.label, self.horizon_bars, self.cost)
+
+    @property
     def model_type(self) -> str:
         """Of its one member, or "ensemble"."""
         return "ensemble" if len(self.members) > 1 else next(iter(self.members), "ensemble")
@@ -76,4 +83,4 @@ class Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def other(self) -> str:
         """What a label is that did not come true: "down", or only "not up" where it had to rise beyond a cost."""
-        return "not up" if self.label == "forward" and self.cost > 0.0 else "down"
+        return "not up" if self.cost > 0.0 else "down"

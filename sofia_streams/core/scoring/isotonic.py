@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import pairwise
+from math import isfinite
 
 from sofia_streams.errors import BadModel
 
@@ -36,6 +37,11 @@ class Isotonic:
             *((values[at + 1] - values[at]) / (scores[at + 1] - scores[at]) for at in range(len(scores) - 1)),
             0.0,
         ]
+        if not all(map(isfinite, self._slopes)):
+            raise BadModel(
+                "calibration: expected scores so far apart that a line leads from one to the next, found "
+                f"{min(b - a for a, b in pairwise(scores))!r} between two. Train again, or activate another model."
+            )
 
     def at(self, score: float) -> float:
         """The probability of a score."""

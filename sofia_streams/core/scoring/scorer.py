@@ -17,7 +17,7 @@ from sofia_streams.core.scoring.trees import Trees
 from sofia_streams.errors import BadModel
 
 _TOLERANCE = 1e-12
-CHECKS_MIN = 16
+CHECKS_MIN, HORIZON_BARS_MAX = 16, 10_000
 
 
 class Score(NamedTuple):
@@ -39,32 +39,41 @@ class Scorer:
         self.document = document
         if document.format != FORMAT:
             raise _bad(document, f"format {FORMAT}", f"{document.format}", "Another version made it: train again.")
-        if document.horizon_bars < 1 or not 0.0 <= document.cost < 1.0:
-            found = f"{document.horizon_bars} bars ahead, cost {document.cost}"
-            raise _bad(document, "at least 1 bar ahead and a cost from 0 to 1", found)
+        if not 1 <= document.horizon_bars <= HORIZON_BARS_MAX or not 0.0 <= document.cost < 1.0:
+            found = f"{str(document.horizon_bars)[:20]} bars ahead, cost {document.cost}"
+            raise _bad(document, f"1 to {HORIZON_BARS_MAX} bars ahead and a cost from 0 to 1", found)
+        if not 0 <= document.expires_ns < 2**63:
+            raise _bad(document, "an end from 1970 to 2262", f"{str(document.expires_ns)[:40]} ns")
         try:
-            self._build(document, trees)
+            self._members = _members(document, trees)
         except BadModel:
             raise
-        except (OverflowError, ValueError) as error:
-            raise _bad(document, "numbers that can be added up", str(error)) from error
-
-    def _build(self, document: Document, trees: str | None) -> None:
-        members = _members(document, trees)
-        self._only = members[0][1] if len(members) == 1 else None
-        self._members = members
+        except (ArithmeticError, ValueError) as error:
+            raise _unable(document, error) from error
+        self._only = self._members[0][1] if len(self._members) == 1 else None
         self._calibrate = Isotonic(document.calibration.scores, document.calibration.values).at
         self._check()
 
     def score(self, row: Sequence[float]) -> Score:
-        """Of the model's inputs, in its order; none of them missing."""
-        if self._only is not None:
-            raw = self._only(row)
-        else:
-            raw = 0.0
-            for weight, at in self._members:
-                raw += weight * at(row)
-        return Score(raw, self._calibrate(raw))
+        """Of the model's inputs, in its order; none of them missing.
+
+        Raises BadModel where they lead to no number: then no row is safe with this model.
+        """
+        try:
+            if self._only is not None:
+                raw = self._only(row)
+            else:
+                raw = 0.0
+                for weight, at in self._members:
+                    raw += weight * at(row)
+            calibrated = self._calibrate(raw)
+        except BadModel:
+            raise
+        except (ArithmeticError, ValueError) as error:
+            raise _unable(self.document, error) from error
+        if not 0.0 <= calibrated <= 1.0:  # also where it is no number
+            raise _bad(self.document, "a probability", f"{calibrated!r} of a raw score of {raw!r}")
+        return Score(raw, calibrated)
 
     def _check(self) -> None:
         document = self.document
@@ -95,6 +104,10 @@ def _members(document: Document, trees: str | None) -> list[tuple[float, Callabl
     if not weights or min(weights) < 0.0 or not isclose(sum(weights), 1.0, abs_tol=1e-9):
         raise _bad(document, "members whose weights sum to 1", f"{weights}")
     return found
+
+
+def _unable(document: Document, error: Exception) -> BadModel:
+    return _bad(document, "numbers that can be added up", str(error))
 
 
 def _bad(document: Document, expected: str, found: str, cure: str = "Train again, or activate another.") -> BadModel:

@@ -44,7 +44,10 @@ def places_of(document: Document, sets: Sequence[FeatureSet]) -> list[tuple[str,
 
 
 def predict(features: Features, model: Model | None, place: str, *, is_refused: bool = False) -> Prediction:
-    """Of one bar, whose record stands at `place`; `is_refused`: there is a model, but none that could be loaded."""
+    """Of one bar, whose record stands at `place`; `is_refused`: there is a model, but none that could be loaded.
+
+    Raises BadModel where the model makes no probability of the bar's features.
+    """
     row = None if model is None else model.inputs(features)
     why = _abstains(features, model, is_known=row is not None, is_refused=is_refused)
     same = (features.market, features.symbol, features.size_ns, features.start_ns, place)
@@ -80,7 +83,7 @@ def signal_of(prediction: Prediction, bar: Bar, *, confidence_min: float) -> Sig
     reason: str
     if prediction.abstention is not None or sure is None:
         action, reason = "abstain", str(prediction.abstention)
-    elif sure < confidence_min:
+    elif not sure >= confidence_min:  # nothing is done on what is no number
         action, reason = "hold", f"confidence {sure:.3f} below {confidence_min:g}"
     elif prediction.prediction_class == "up":
         action, reason = "buy", "up"

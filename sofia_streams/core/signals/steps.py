@@ -23,7 +23,7 @@ Load = Callable[[Activation], Model]
 
 
 class Refused(NamedTuple):
-    """A model that was to be in force and cannot be loaded: the one before it goes on."""
+    """A model that was in force and cannot be loaded, or fails on a bar: the one before it goes on."""
 
     activation: Activation
     error: BadModel
@@ -73,8 +73,7 @@ class Steps:
         open_rows: dict[str, Row] = {f"{key}|open": rolling.open_row()}
         if features is None:
             return Step(None, open_rows, [])
-        model, refused, is_refused = self._model(partition, features.end_ns)
-        prediction = predict(features, model, place, is_refused=is_refused)
+        prediction, refused = self._predict(features, partition, place)
         signal = signal_of(prediction, record, confidence_min=self._confidence_min)
         rows: dict[str, Row] = {key: rolling.row()} | open_rows  # this order: with the second alone closes are lost
         if refused:
@@ -113,13 +112,13 @@ class Steps:
             self._chosen[partition] = row if isinstance(row, ChosenRow) else ChosenRow()
         return self._chosen[partition]
 
-    def _model(self, partition: int, end_ns: int) -> tuple[Model | None, list[Refused], bool]:
-        """The model in force at a bar's end, what was refused now, and whether any begun by then ever was."""
+    def _predict(self, features: Features, partition: int, place: str) -> tuple[Prediction, list[Refused]]:
+        """By the model in force at the bar's end; one that cannot be loaded, or fails on the bar, is refused now."""
         refused: list[Refused] = []
-        while (activation := in_force(self._row_of(partition), end_ns)) is not None:
+        while (activation := in_force(self._row_of(partition), features.end_ns)) is not None:
             try:
-                return self._load(activation), refused, False
+                return predict(features, self._load(activation), place), refused
             except BadModel as error:
                 refused.append(Refused(activation, error))
                 self._chosen[partition] = with_refusal(self._row_of(partition), activation.activation_id)
-        return None, refused, bool(self._row_of(partition).refused)
+        return predict(features, None, place, is_refused=bool(self._row_of(partition).refused)), refused

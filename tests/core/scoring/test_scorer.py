@@ -76,6 +76,8 @@ BAD = {
     "weights that have no sum": lambda: (changed(linear=huge(1e308, 1e-10)), a_model()[1]),
     "a sum that is too large": lambda: (changed(linear=huge(1.7e308, 1.0, sign=1)), a_model()[1]),
     "a horizon of none": lambda: (changed(horizon_bars=0), a_model()[1]),
+    "a horizon beyond all": lambda: (changed(horizon_bars=10**30), a_model()[1]),
+    "an end that is no time": lambda: (changed(expires_ns=10**30), a_model()[1]),
     "a cost below zero": lambda: (changed(cost=-0.1), a_model()[1]),
     "no members": lambda: (changed(members={}), a_model()[1]),
     "knots that fall": lambda: (changed(calibration=Calibration([0.1, 0.2], [0.9, 0.1])), a_model()[1]),
@@ -88,6 +90,11 @@ BAD = {
 def test_a_model_is_refused_with_its_reason_if_it_has(what):
     with pytest.raises(BadModel, match=r"expected .*found"):
         Scorer(*BAD[what]())
+
+
+def test_knots_that_no_line_joins_are_refused():
+    with pytest.raises(BadModel, match="expected scores so far apart"):
+        Isotonic([0.0, 5e-324, 0.5], [0.0, 0.1, 0.5])
 
 
 @pytest.mark.parametrize("place", [0, 40, 400, 2_000, -300])

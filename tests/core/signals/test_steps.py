@@ -8,7 +8,9 @@ from signal_bars import BEGIN_NS, SETS, a_model, activation, bar, history, load,
 
 from sofia_streams import codec
 from sofia_streams.core.features.sets import base_set
-from sofia_streams.core.signals.predicting import predict, signal_of
+from sofia_streams.core.scoring.document import CheckRow, LinearPart
+from sofia_streams.core.scoring.scorer import Scorer
+from sofia_streams.core.signals.predicting import Model, predict, signal_of
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.errors import BadModel
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar
@@ -115,6 +117,25 @@ def test_a_model_that_cannot_be_loaded_is_refused_once_and_the_one_before_goes_o
     assert [one.activation.model_id for one in refused] == ["lost"]
 
 
+def test_a_model_that_makes_no_number_of_a_bar_is_refused_and_the_one_before_scores_it():
+    """Two weights whose products have no sum: the rows that it was checked with are zeros."""
+    linear = LinearPart([1e308, -1e308], 0.0, [0.0, 0.0], [1.0, 1.0])
+    checks = [CheckRow([0.0, 0.0], 0.5, 0.5)] * 16
+    document = msgspec.structs.replace(
+        a_model().document, inputs=["base.rsi_14"] * 2, linear=linear, checks=checks, model_id="boundless"
+    )
+    boundless = Model(Scorer(document, None), SETS)
+    machine = Steps(SETS, lambda one: boundless if one.model_id == "boundless" else load(one), confidence_min=0.6)
+    warm(machine)
+    found = [
+        step
+        for record in [activation("one", 0, 1), activation("boundless", 0, 2), *minute(70, 100), *minute(71, 100)]
+        if (step := machine.apply(record, 0, "bars/0/1")).outputs
+    ]
+    assert [step.outputs[1].model_id for step in found] == ["one", "one"]
+    assert [[one.activation.model_id for one in step.refused] for step in found] == [["boundless"], []]
+
+
 def test_where_no_model_could_be_loaded_it_says_so():
     machine = steps()
     warm(machine)
@@ -143,6 +164,7 @@ def test_each_reason_to_abstain():
     assert predict(features(machine, bar(91, 100)), old, "").abstention == "expired"
 
 
+@pytest.mark.parametrize("label", ["forward", "barrier"])
 @pytest.mark.parametrize(
     ("tilt", "cost", "confidence_min", "said", "action"),
     [
@@ -152,10 +174,10 @@ def test_each_reason_to_abstain():
         (3, 0.0, 0.999, "up", "hold"),
     ],
 )
-def test_a_signal_goes_with_a_prediction_that_is_confident_enough(tilt, cost, confidence_min, said, action):
+def test_a_signal_goes_with_a_prediction_that_is_confident_enough(label, tilt, cost, confidence_min, said, action):
     machine = steps()
     warm(machine)
-    prediction = predict(features(machine, bar(70, 100)), a_model(tilt=tilt, cost=cost), "bars/0/9")
+    prediction = predict(features(machine, bar(70, 100)), a_model(tilt=tilt, cost=cost, label=label), "bars/0/9")
     signal = signal_of(prediction, bar(70, 100), confidence_min=confidence_min)
     assert (prediction.prediction_class, signal.action) == (said, action)
     assert prediction.confidence == signal.confidence >= 0.5
