@@ -37,7 +37,7 @@ ALLOWED = {
     "app": (*GROUND, "worker"),
     "ingest": (*GROUND, "logread", "logwrite", "core", "venues", "embedded"),
     "simulator": ("capture", "errors", "model", "venues"),
-    "training": (*GROUND, "logread", "logwrite", "core", "stores"),
+    "training": (*GROUND, "logread", "logwrite", "core", "stores", "embedded"),
     "ops": (*GROUND, "logread", "logwrite", "core", "venues", "stores", "embedded", "ingest", "simulator", "training"),
     "tables": ("app", "topics", "model", "codec", "core"),
     "agents": (
@@ -71,7 +71,7 @@ INNER = {
 }
 """Rooms within a room, and which of them each may import; what stands beside the folders imports none of them."""
 PURE_ROOMS = ("model", "scored", "core", "venues")
-LINES_MAX, FUNCTION_LINES_MAX, AGENT_LINES_MAX = 300, 40, 90
+LINES_MAX, FUNCTION_LINES_MAX, AGENT_LINES_MAX = 300, 40, 88
 PACKAGES = tuple(f"sofia_streams{room}" for room in ("", ".core", ".ingest", ".training", ".ops"))
 """What is imported from these is a module or a room."""
 OURS = ("sofia_streams", "agents", "tables", "bench")

@@ -10,7 +10,7 @@ from sofia_streams.settings import load_settings
 from sofia_streams.training.fitting.run import Order, run
 from sofia_streams.training.registry import Registry
 from sofia_streams.training.retraining.child import Ended
-from sofia_streams.training.retraining.known import Library
+from sofia_streams.training.retraining.library import Library
 from sofia_streams.training.retraining.notes import Notes, write_notes
 from sofia_streams.training.retraining.trainer import Trainer
 from sofia_streams.training.sources.generated import generate

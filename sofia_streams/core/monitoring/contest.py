@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 
-from sofia_streams.core.monitoring.maturing import Settled
-from sofia_streams.core.monitoring.watching import Known
+from sofia_streams.core.monitoring.maturing import MaturedLabel
+from sofia_streams.core.monitoring.watching import WatchedModel
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.core.scoring.quality import log_loss
 from sofia_streams.core.scoring.resampling import lower_bound
@@ -50,15 +50,15 @@ class Contest:
         self._looked = 0
         self._verdict = Verdict("open", 0, LABELS_MIN, None, None)
 
-    def take(self, symbol: str, settled: Settled) -> None:
+    def take(self, symbol: str, matured: MaturedLabel) -> None:
         """A label of a symbol; counts where both models said something of its bar."""
-        scores: Mapping[str, float] = settled.scores
-        is_ours = settled.rule == self.rule and self.champion in scores and self.challenger in scores
-        if not is_ours or settled.start_ns < self.since_ns:
+        scores: Mapping[str, float] = matured.scores
+        is_ours = matured.rule == self.rule and self.champion in scores and self.challenger in scores
+        if not is_ours or matured.start_ns < self.since_ns:
             return
         self._symbols[symbol] = None
-        theirs, ours = (log_loss(scores[one], settled.label) for one in (self.champion, self.challenger))
-        self._gains[settled.start_ns, symbol] = theirs - ours
+        theirs, ours = (log_loss(scores[one], matured.label) for one in (self.champion, self.challenger))
+        self._gains[matured.start_ns, symbol] = theirs - ours
         if self._verdict.outcome == "open" and len(self._gains) >= self._due:
             self._look()
 
@@ -92,7 +92,7 @@ class Contest:
         self._looked += outcome == "open"
 
 
-def over(champion: Known, challenger: Known, now_ns: int) -> str | None:
+def over(champion: WatchedModel, challenger: WatchedModel, now_ns: int) -> str | None:
     """Why there is nothing to compare any more, in words; None: the contest goes on.
 
     Somebody may activate another model meanwhile. Labels of another rule say nothing of either.

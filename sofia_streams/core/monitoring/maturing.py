@@ -60,7 +60,7 @@ class Joining:
         return found
 
 
-class Settled(NamedTuple):
+class MaturedLabel(NamedTuple):
     """A bar whose label under one rule is known, and the probabilities that were said of it, by model."""
 
     start_ns: int
@@ -80,7 +80,7 @@ class Maturing:
         self._waiting: dict[Rule, dict[int, dict[str, float]]] = {}
         self._last_ns: int | None = None
 
-    def take(self, features: Features, scores: Mapping[str, float]) -> list[Settled]:
+    def take(self, features: Features, scores: Mapping[str, float]) -> list[MaturedLabel]:
         """The next bar and the labels that it settles. A hole before it gives up what is open."""
         candle = features.candle
         if candle is None or (self._last_ns is not None and features.start_ns != self._last_ns + self._base.size_ns):
@@ -98,7 +98,7 @@ class Maturing:
             for outcome in labeller.take(features.start_ns, prices, sigma):
                 said = self._waiting[rule].pop(outcome.start_ns, None)
                 if said is not None:
-                    found.append(Settled(outcome.start_ns, rule, outcome.label, outcome.forward_return, said))
+                    found.append(MaturedLabel(outcome.start_ns, rule, outcome.label, outcome.forward_return, said))
         for model_id, probability in scores.items():
             rule_of_it = self._rule_of(model_id)
             if rule_of_it is not None:

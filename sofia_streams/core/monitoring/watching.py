@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from sofia_streams.core.features.sets import FeatureSet
-from sofia_streams.core.monitoring.maturing import Joining, Maturing, Pair, Settled
+from sofia_streams.core.monitoring.maturing import Joining, MaturedLabel, Maturing, Pair
 from sofia_streams.core.scoring.drift import Deciles, bin_of, psi_of_counts
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.core.scoring.quality import Judged, fault, measured
@@ -28,7 +28,7 @@ IMPORTANT = 0.05
 _SOURCE = "trainer"
 
 
-class Known(NamedTuple):
+class WatchedModel(NamedTuple):
     """A model, what it predicts, and each of its inputs: its share of the importance, its deciles in training."""
 
     model: Model
@@ -47,7 +47,7 @@ class Known(NamedTuple):
         return [(name, names.index(name), deciles) for name, share, deciles in self.inputs if share >= IMPORTANT]
 
 
-KnownOf = Callable[[str], Known | None]
+WatchedModelOf = Callable[[str], WatchedModel | None]
 """A model by its id; None where it cannot be loaded."""
 
 
@@ -56,7 +56,7 @@ class Told(NamedTuple):
 
     symbol: str
     end_ns: int
-    settled: Sequence[Settled]
+    matured: Sequence[MaturedLabel]
     quality: Sequence[ModelQuality]
     alerts: Sequence[Alert]
     is_new: bool
@@ -75,7 +75,7 @@ def recall_bars(horizon_bars: int) -> int:
 class Watch:
     """One symbol."""
 
-    def __init__(self, base: FeatureSet, known_of: KnownOf) -> None:
+    def __init__(self, base: FeatureSet, known_of: WatchedModelOf) -> None:
         self._known_of, self._size_ns = known_of, base.size_ns
         self._joining = Joining()
         self._maturing = Maturing(self._rule_of, base)
@@ -93,7 +93,9 @@ class Watch:
         before, now = self._faults
         return now if before is not None else None
 
-    def take(self, record: Features | Prediction, *, is_new: bool, challenger: Known | None = None) -> list[Told]:
+    def take(
+        self, record: Features | Prediction, *, is_new: bool, challenger: WatchedModel | None = None
+    ) -> list[Told]:
         """One record of either topic. A challenger scores every bar beside the champion; then its quality is said."""
         return [self._pair(pair, challenger) for pair in self._joining.take(record, is_new=is_new)]
 
@@ -101,14 +103,14 @@ class Watch:
         known = self._known_of(model_id)
         return None if known is None else known.rule
 
-    def _pair(self, pair: Pair, challenger: Known | None) -> Told:
+    def _pair(self, pair: Pair, challenger: WatchedModel | None) -> Told:
         features, prediction = pair.features, pair.prediction
         scores: dict[str, float] = {}
         for one in (prediction, None if challenger is None else predict(features, challenger.model, prediction.place)):
             if one is not None and one.calibrated_score is not None:
                 scores[one.model_id] = one.calibrated_score
-        settled = self._maturing.take(features, scores)
-        for known in settled:
+        matured = self._maturing.take(features, scores)
+        for known in matured:
             for model_id, probability in known.scores.items():
                 self._judged.setdefault(model_id, deque()).append(Judged(known.start_ns, probability, known.label))
         if prediction.model_id:
@@ -120,7 +122,7 @@ class Watch:
             quality = self._quality(features, challenger) if pair.is_new else []
         if before_ns is not None and before_ns // self._look_ns < features.end_ns // self._look_ns:
             alerts = self._look(features)
-        return Told(features.symbol, features.end_ns, settled, quality, alerts, pair.is_new)
+        return Told(features.symbol, features.end_ns, matured, quality, alerts, pair.is_new)
 
     @property
     def _look_ns(self) -> int:
@@ -156,7 +158,7 @@ class Watch:
             if not judged:
                 del self._judged[model_id]
 
-    def _quality(self, features: Features, challenger: Known | None) -> list[ModelQuality]:
+    def _quality(self, features: Features, challenger: WatchedModel | None) -> list[ModelQuality]:
         """Of the challenger where there is one, else of the champion."""
         known = challenger or self._known_of(self._champion or "")
         judged = None if known is None else self._judged.get(known.model_id)
@@ -196,7 +198,7 @@ class Watches:
     """All symbols that come, by "market|symbol"; `challenger` gives the model that is scored beside, if any."""
 
     def __init__(
-        self, base: FeatureSet, known_of: KnownOf, challenger: Callable[[], Known | None] = lambda: None
+        self, base: FeatureSet, known_of: WatchedModelOf, challenger: Callable[[], WatchedModel | None] = lambda: None
     ) -> None:
         self._base, self._known_of, self._challenger = base, known_of, challenger
         self.by_symbol: dict[str, Watch] = {}
@@ -213,7 +215,7 @@ class Watches:
         return [f"{key}: {watch.fault}" for key, watch in sorted(self.by_symbol.items()) if watch.fault is not None]
 
 
-def drift_of(known: Known, counts: Sequence[Sequence[int]]) -> tuple[float | None, str]:
+def drift_of(known: WatchedModel, counts: Sequence[Sequence[int]]) -> tuple[float | None, str]:
     """The largest PSI of a model's important inputs, and of which; None with under 500 bars. `counts` as in `Watch`."""
     found: tuple[float | None, str] = None, ""
     for (name, _, deciles), found_counts in zip(known.important, counts, strict=False):

@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from sofia_streams.core.scoring.document import FORMAT, Calibration, CheckRow, Document, LinearPart, ModelType
+from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.training.dataset import Dataset, Floats, Ints
 from sofia_streams.training.fitting.folds import Split, halves
@@ -42,14 +43,12 @@ rows it makes steps of what is chance, and says 0 or 1 at both ends.
 class Terms(NamedTuple):
     """What a model is about, beside its data: from the command line and the settings."""
 
-    label: str
+    rule: Rule
     size_ns: int
-    horizon_bars: int
     schemas: Mapping[str, str]
     types: Sequence[ModelType]
     lifetime_ns: int
     is_synthetic: bool
-    cost: float = 0.0
 
 
 class Members:
@@ -109,20 +108,20 @@ def train(data: Dataset, split: Split, terms: Terms) -> Trained:
     scores = members.scores(data.inputs)
     weights = _weights({kind: found[split.weigh] for kind, found in scores.items()}, data.labels[split.weigh])
     raw = _joined(scores, weights)
-    knots = _calibration(raw[split.calibrate], data.at(split.calibrate), terms.horizon_bars)
+    knots = _calibration(raw[split.calibrate], data.at(split.calibrate), terms.rule.horizon_bars)
     calibrated = np.interp(raw, knots.scores, knots.values)
     trees = members.booster.model_to_string() if members.booster is not None else None
     until_ns = int(data.known_ns.max())
     checks = split.test[np.linspace(0, len(split.test) - 1, min(_CHECKS, len(split.test))).astype(int)]
     document = Document(
-        FORMAT, "", terms.label, terms.size_ns, terms.horizon_bars,
+        FORMAT, "", terms.rule.kind, terms.size_ns, terms.rule.horizon_bars,
         dict(terms.schemas), data.names, weights, knots, int(data.start_ns[split.fit].min()), until_ns,
         until_ns + terms.lifetime_ns, terms.is_synthetic,
         [CheckRow(data.inputs[row].tolist(), float(raw[row]), float(calibrated[row])) for row in checks],
-        members.linear(), None if trees is None else hashlib.sha256(trees.encode()).hexdigest(), terms.cost,
+        members.linear(), None if trees is None else hashlib.sha256(trees.encode()).hexdigest(), terms.rule.cost,
     )  # fmt: skip
     digest = hashlib.sha256(msgspec.json.encode(document)).hexdigest()
-    name = f"{terms.label}-{until_ns // NS_PER_SECOND}-{digest[:8]}"
+    name = f"{terms.rule.kind}-{until_ns // NS_PER_SECOND}-{digest[:8]}"
     named = msgspec.structs.replace(document, model_id=name)
     return Trained(named, trees, raw, calibrated, _importance(members, weights, data.names))
 

@@ -76,9 +76,8 @@ def run(bars: Bars, order: Order, registry: Registry, report: Report) -> tuple[S
 def terms_of(order: Order, sets: Sequence[FeatureSet], *, is_synthetic: bool) -> Terms:
     """What the model is about."""
     return Terms(
-        order.rule.kind, order.size_ns, order.rule.horizon_bars, {one.name: one.schema for one in sets}, order.types,
-        order.lifetime_ns, is_synthetic, order.rule.cost,
-    )  # fmt: skip
+        order.rule, order.size_ns, {one.name: one.schema for one in sets}, order.types, order.lifetime_ns, is_synthetic
+    )
 
 
 def _counted(bars: Bars, report: Report) -> Iterator[Seen]:

@@ -1,4 +1,4 @@
-"""One training in a process of its own: lowest priority, bounded time and memory. The caller's loop goes on meanwhile.
+"""One training in a process of its own: low priority, bounded time and memory. The caller's loop goes on meanwhile.
 
 What it does not do: decide when, or what becomes of the model (`trainer`).
 """
@@ -16,12 +16,15 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from sofia_streams.core.scoring.document import Document
+from sofia_streams.embedded import launch
 from sofia_streams.settings import Settings, worker_environment
-from sofia_streams.training.retraining import lowly
+from sofia_streams.training.retraining import bounded
 
 _ROOT = Path(__file__).resolve().parents[3]
 WITHIN_S, BYTES_MAX = 3_600.0, 4 * 1024**3
 """At most so long, and so much address space (a library reserves far more than it uses)."""
+_NICENESS = 10
+"""A tenth of what scoring gets where both want the processor. With less it might never end."""
 _INHERITED = ("PATH", "HOME", "LANG", "TZ", "TMPDIR")
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 _TAIL = 1_000
@@ -58,7 +61,9 @@ def options_of(settings: Settings, document: Document | None, source: Source) ->
 async def train(settings: Settings, options: Sequence[str], *, within_s: float = WITHIN_S) -> Ended:
     """`sofia train` with these options. Raises nothing; cancelling it ends the process."""
     command = [sys.executable, "-m", "sofia_streams.cli", "train", *options, "--json"]
-    launcher = [sys.executable, "-I", "-S", lowly.__file__, str(os.getpid()), str(BYTES_MAX), *command]
+    script = [sys.executable, "-I", "-S"]
+    bound = [*script, bounded.__file__, str(BYTES_MAX), *command]
+    launcher = [*script, launch.__file__, str(os.getpid()), str(_NICENESS), *bound]
     try:
         process = await asyncio.create_subprocess_exec(
             *launcher, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,

@@ -30,7 +30,8 @@ from sofia_streams.core.monitoring.retraining import (
     pause_s,
     windows_needed,
 )
-from sofia_streams.core.monitoring.watching import Known, Watches, recall_bars
+from sofia_streams.core.monitoring.shadow import Shadow
+from sofia_streams.core.monitoring.watching import WatchedModel, Watches, recall_bars
 from sofia_streams.core.signals.in_force import begun, chosen_of
 from sofia_streams.errors import BadModel, NotWritten
 from sofia_streams.logread import places, reader
@@ -38,12 +39,11 @@ from sofia_streams.obs import metrics
 from sofia_streams.scored import Activation, Refusal
 from sofia_streams.settings import Settings
 from sofia_streams.training.activation import activate, said_of_models
+from sofia_streams.training.retraining.announcing import Announcer, Tell
 from sofia_streams.training.retraining.child import Ended, Source, options_of, source_of, train
 from sofia_streams.training.retraining.follow import Follower
-from sofia_streams.training.retraining.known import Library
+from sofia_streams.training.retraining.library import Library
 from sofia_streams.training.retraining.notes import Notes, read_notes, with_notes, write_notes
-from sofia_streams.training.retraining.saying import Saying, Tell
-from sofia_streams.training.retraining.shadow import Shadow
 
 _log = structlog.get_logger("trainer")
 _EVERY_S, _AGAIN_S = 5.0, 2.0
@@ -58,7 +58,7 @@ class Trainer:
         self, settings: Settings, base: FeatureSet, library: Library, *, owns: Callable[[], bool], tell: Tell
     ) -> None:
         self._settings, self._base, self._library, self._owns = settings, base, library, owns
-        self._folder, self._say = settings.models_folder(), Saying(tell)
+        self._folder, self._announcer = settings.models_folder(), Announcer(tell)
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -120,7 +120,7 @@ class Trainer:
         if challenger is not None and champion is not None and challenger.model_id == champion.model_id:
             challenger = None  # somebody activated it
         elif challenger and champion and (why := over(champion, challenger, self._now_ns())):
-            await self._say.dropped(challenger.model_id, why)
+            await self._announcer.dropped(challenger.model_id, why)
             challenger = None
         if self._notes.challenger is not None and challenger is None:
             self._note(challenger=None)
@@ -131,12 +131,12 @@ class Trainer:
             since_ns = self._notes.since_ns
             self._shadow.contest = Contest(champion.model_id, challenger.model_id, challenger.rule, since_ns)
 
-    def _champion(self) -> Known | None:
+    def _champion(self) -> WatchedModel | None:
         """The model in force, as the signals worker chooses it."""
         chosen = begun(chosen_of(self._said), max(self._now_ns(), time.time_ns()))
         return next((known for one in chosen if (known := self._library(one.model_id)) is not None), None)
 
-    def _challenger(self) -> Known | None:
+    def _challenger(self) -> WatchedModel | None:
         return None if self._notes.challenger is None else self._library(self._notes.challenger)
 
     def _now_ns(self) -> int:
@@ -149,7 +149,7 @@ class Trainer:
                 self._shadow.note(told)
                 for quality in told.quality if told.is_new else ():
                     if quality.role == "challenger":
-                        await self._say.tell(quality)
+                        await self._announcer.tell(quality)
 
     async def _step(self) -> None:
         champion = self._champion()
@@ -166,16 +166,16 @@ class Trainer:
             if reason is not None:
                 has_bars = champion is not None or situation.has_bars
                 self._begin_training(reason, champion, source_of(self._settings, has_bars=has_bars))
-        self._say.where_it_stands(situation, self._shadow.contest, is_training=self._training is not None)
+        self._announcer.where_it_stands(situation, self._shadow.contest, is_training=self._training is not None)
 
-    def _look(self, champion: Known | None) -> None:
+    def _look(self, champion: WatchedModel | None) -> None:
         drift = self._shadow.look(champion, self._watches.by_symbol)
         if drift is not None:
             metrics.MODEL_DRIFT.set(drift)
         if champion is not None:
             metrics.MODEL_AGE_SECONDS.set((self._now_ns() - champion.model.document.trained_until_ns) / 1e9)
 
-    def _situation(self, champion: Known | None) -> Situation:
+    def _situation(self, champion: WatchedModel | None) -> Situation:
         model = None
         if champion is not None:
             document = champion.model.document
@@ -187,7 +187,7 @@ class Trainer:
             time.monotonic() >= self._venues_not_before_s,
         )  # fmt: skip
 
-    def _begin_training(self, reason: Reason, champion: Known | None, source: Source) -> None:
+    def _begin_training(self, reason: Reason, champion: WatchedModel | None, source: Source) -> None:
         options = options_of(self._settings, None if champion is None else champion.model.document, source)
         self._source = source
         if source == "venues":
@@ -197,7 +197,7 @@ class Trainer:
         self._training = asyncio.create_task(train(self._settings, options))
         metrics.TRAINING.set(1)
 
-    async def _ended(self, ended: Ended, champion: Known | None) -> None:
+    async def _ended(self, ended: Ended, champion: WatchedModel | None) -> None:
         """What becomes of a new model, or that there is none."""
         known = None if ended.model_id is None else self._library(ended.model_id)
         if known is None and self._source == "venues":  # nothing is wrong with us: bars of our own come all the same
@@ -207,24 +207,24 @@ class Trainer:
             self._note(failures=self._notes.failures + 1)
             self._not_before_s = time.monotonic() + pause_s(self._notes.failures)
             metrics.TRAININGS.labels("failed").inc()
-            await self._say.failed(ended.text, self._notes.failures)
+            await self._announcer.failed(ended.text, self._notes.failures)
             return
         if self._notes.failures:
-            await self._say.succeeds_again()
+            await self._announcer.succeeds_again()
         is_same_rule = champion is None or champion.rule == known.rule
         chosen = fate(self._situation(champion), is_better=self._library.is_better(known), is_same_rule=is_same_rule)
         metrics.TRAININGS.labels(chosen).inc()
         if chosen == "activate":
             await self._activate(known, f"none was in force that it could be compared with. {ended.text}")
         elif chosen == "keep":
-            await self._say.kept(known.model_id, ended.text)
+            await self._announcer.kept(known.model_id, ended.text)
         is_contest = chosen == "contest" and (champion is None or known.model_id != champion.model_id)
         self._note(
             trained_ns=self._now_ns(), failures=0, challenger=known.model_id if is_contest else None,
             since_ns=self._now_ns(),
         )  # fmt: skip
 
-    async def _judge(self, champion: Known | None) -> None:
+    async def _judge(self, champion: WatchedModel | None) -> None:
         """Of a challenger: it takes over, is dropped, or goes on."""
         challenger, contest = self._challenger(), self._shadow.contest
         if challenger is None or not self._shadow.newest_ns:  # what has expired is told by bars, not by the clock
@@ -234,20 +234,20 @@ class Trainer:
         if verdict is not None and verdict.outcome == "won":
             await self._activate(challenger, f"better than {contest and contest.champion} on the same bars: {verdict}")
         elif is_expired or (verdict is not None and verdict.outcome == "lost"):
-            await self._say.dropped(challenger.model_id, "it has expired" if is_expired else str(verdict))
+            await self._announcer.dropped(challenger.model_id, "it has expired" if is_expired else str(verdict))
         elif not is_in_force(situation := self._situation(champion)):
             if fate(situation, is_better=self._library.is_better(challenger), is_same_rule=True) == "activate":
                 await self._activate(challenger, "the one before has expired")
             else:
-                await self._say.kept(challenger.model_id, "The one before has expired.")
+                await self._announcer.kept(challenger.model_id, "The one before has expired.")
         else:
             return
         self._note(challenger=None)
 
-    async def _activate(self, known: Known, reason: str) -> None:
+    async def _activate(self, known: WatchedModel, reason: str) -> None:
         stored = self._library.registry.load(known.model_id)
         await activate(self._settings, stored, reason=reason[:500])
-        await self._say.activated(known.model_id, reason)
+        await self._announcer.activated(known.model_id, reason)
 
     def _note(self, **changed: object) -> None:
         """What is noted holds for this process even where it cannot be written: else it would train without a pause."""

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from watched_bars import known_of
 
 from sofia_streams.core.monitoring.contest import Contest, over
-from sofia_streams.core.monitoring.maturing import Settled
+from sofia_streams.core.monitoring.maturing import MaturedLabel
 from sofia_streams.core.monitoring.retraining import (
     DRIFTED,
     InForce,
@@ -34,7 +34,7 @@ def contest_of(champion, challenger, *, labels=2_000, symbols=("BTC/USDT",), see
         for symbol in symbols:
             label = int(draw.random() < truth)
             scores = {"a": champion(truth, draw), "b": challenger(truth, draw)}
-            contest.take(symbol, Settled(number, RULE, label, 0.0, scores))
+            contest.take(symbol, MaturedLabel(number, RULE, label, 0.0, scores))
         verdicts.append(contest.verdict())
         if verdicts[-1].outcome != "open":
             break
@@ -79,9 +79,9 @@ def test_one_that_only_differs_by_noise_seldom_wins():
 def test_labels_of_one_bar_count_once_those_of_another_rule_or_an_earlier_bar_never():
     contest = Contest("a", "b", RULE, 100)
     for start_ns in (100, 100, 99, 101):
-        contest.take("BTC/USDT", Settled(start_ns, RULE, 1, 0.0, {"a": 0.4, "b": 0.6}))
-    contest.take("BTC/USDT", Settled(102, Rule("forward", 6), 1, 0.0, {"a": 0.4, "b": 0.6}))
-    contest.take("BTC/USDT", Settled(103, RULE, 1, 0.0, {"b": 0.6}))
+        contest.take("BTC/USDT", MaturedLabel(start_ns, RULE, 1, 0.0, {"a": 0.4, "b": 0.6}))
+    contest.take("BTC/USDT", MaturedLabel(102, Rule("forward", 6), 1, 0.0, {"a": 0.4, "b": 0.6}))
+    contest.take("BTC/USDT", MaturedLabel(103, RULE, 1, 0.0, {"b": 0.6}))
     assert contest.verdict().labels == 2
 
 
@@ -98,9 +98,9 @@ def test_more_symbols_need_more_labels():
 def test_a_verdict_does_not_depend_on_how_often_it_is_asked_for(labels):
     draw, often, once = Random(3), Contest("a", "b", RULE, 0), Contest("a", "b", RULE, 0)
     for number in range(labels % 700):
-        settled = Settled(number, RULE, int(draw.random() < 0.6), 0.0, {"a": 0.5, "b": 0.6})
-        often.take("BTC/USDT", settled)
-        once.take("BTC/USDT", settled)
+        matured = MaturedLabel(number, RULE, int(draw.random() < 0.6), 0.0, {"a": 0.5, "b": 0.6})
+        often.take("BTC/USDT", matured)
+        once.take("BTC/USDT", matured)
         often.verdict()
     assert often.verdict() == once.verdict()
 

@@ -13,7 +13,7 @@ from sofia_streams.core.scoring.labels import Rule
 SIZE_NS = 60 * 10**9
 
 
-def settled(record_stream, rule_of):
+def matured(record_stream, rule_of):
     joining, found = Joining(), []
     maturing = Maturing(rule_of, SETS[0])
     for record in record_stream:
@@ -52,7 +52,7 @@ def test_a_pair_is_old_only_where_both_of_it_are(is_first):
 def test_labels_are_those_of_the_bars_and_none_reaches_over_a_hole(hole):
     pairs = records(300, hole=hole)
     stream = [each for pair in pairs for each in pair]
-    found = {one.start_ns: one for one in settled(stream, lambda _: Rule("forward", HORIZON))}
+    found = {one.start_ns: one for one in matured(stream, lambda _: Rule("forward", HORIZON))}
     candles = {features.start_ns: features.candle for features, _ in pairs}
     for features, prediction in pairs:
         ahead = [candles.get(features.start_ns + number * SIZE_NS) for number in range(1, HORIZON + 1)]

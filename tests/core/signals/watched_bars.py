@@ -6,7 +6,7 @@ from random import Random
 
 from signal_bars import BEGIN_NS, SETS, a_model, minute
 
-from sofia_streams.core.monitoring.watching import Known
+from sofia_streams.core.monitoring.watching import WatchedModel
 from sofia_streams.core.scoring.drift import Deciles
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.core.signals.steps import Steps
@@ -29,7 +29,7 @@ def known_of(model_id):
         return None
     names = model.document.inputs
     inputs = [(name, 1.0 / len(names), Deciles([0.0], [0.5, 0.5])) for name in names]
-    return Known(model, Rule("forward", HORIZON), inputs)
+    return WatchedModel(model, Rule("forward", HORIZON), inputs)
 
 
 @cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from sofia_streams.core.monitoring.contest import Contest
-from sofia_streams.core.monitoring.watching import DRIFT_BARS, LOOK_BARS, Known, Told, Watch, drift_of
+from sofia_streams.core.monitoring.watching import DRIFT_BARS, LOOK_BARS, Told, Watch, WatchedModel, drift_of
 
 
 class Shadow:
@@ -31,10 +31,10 @@ class Shadow:
         """Labels count for the contest."""
         self.newest_ns = max(self.newest_ns, told.end_ns)
         if self.contest is not None:
-            for settled in told.settled:
-                self.contest.take(told.symbol, settled)
+            for matured in told.matured:
+                self.contest.take(told.symbol, matured)
 
-    def look(self, champion: Known | None, watches: Mapping[str, Watch]) -> float | None:
+    def look(self, champion: WatchedModel | None, watches: Mapping[str, Watch]) -> float | None:
         """PSI of the champion's inputs over all symbols, where it is time for another look; each is a window's half on.
 
         The deciles of a card are of all symbols together, so the newest bars of all of them are compared with it.
@@ -52,7 +52,7 @@ class Shadow:
         return value
 
 
-def _joined(counted: Sequence[list[list[int]]], champion: Known) -> list[list[int]]:
+def _joined(counted: Sequence[list[list[int]]], champion: WatchedModel) -> list[list[int]]:
     """Bins of all symbols added up; a symbol that another model scores is left out."""
     sizes = [len(deciles.shares) for _, _, deciles in champion.important]
     fitting = [counts for counts in counted if [len(one) for one in counts] == sizes]

@@ -19,7 +19,7 @@ _SOURCE = "trainer"
 Tell = Callable[[Alert | ModelQuality], Awaitable[object]]
 
 
-class Saying:
+class Announcer:
     """`tell` puts a record into the log."""
 
     def __init__(self, tell: Tell) -> None:
