@@ -6,7 +6,15 @@ import socket
 import time
 
 import pytest
-from test_integration import BUSY, check_same, children_settings, ids_in_questdb, ids_in_redis, silent, trade_numbers
+from test_integration import (
+    BUSY,
+    check_same,
+    children_settings,
+    ids_in_questdb,
+    ids_in_redis,
+    silent,
+    trade_numbers,
+)
 from test_integration import settings as settings
 
 from sofia_streams.crash_points import EXIT_CODE, POINTS

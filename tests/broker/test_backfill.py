@@ -30,7 +30,7 @@ pytestmark = pytest.mark.broker
 COUNTING = {"binance": "BTCUSDT", "okx": "BTC-USDT", "coinbase": "BTC-USDT"}
 DROPS = (1, 7, 100, 500)
 BYBIT_DROP = 7
-RATE = 100.0
+RATE = 60.0
 PATIENCE_S = 150.0
 WORKERS = ["crypto_ws", "backfill", "ohlcv"]
 
@@ -54,7 +54,7 @@ class Pipeline:
         while not (found := await holds()):
             assert time.monotonic() < deadline_s, "it did not come to hold in time"
             self._supervisor.check()
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(1.0)
         return found
 
     def kill(self, name: str) -> None:

@@ -18,8 +18,8 @@ from sofia_streams.worker import canary
 pytestmark = [pytest.mark.broker, pytest.mark.alone]
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = ROOT / "tests" / "sim" / "seeds.txt"
-HURT_MINUTES, RATE, SEED = 3, 40, 2360
-"""With the start, healing and the comparison a little over four minutes on two idle cores."""
+HURT_MINUTES, RATE, SEED = 2, 40, 2360
+"""With the start, healing and the comparison a little over three minutes on two idle cores."""
 PATIENCE_S = 900
 
 

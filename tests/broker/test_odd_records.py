@@ -15,35 +15,20 @@ from waiting import eventually
 
 from sofia_streams import codec, topics
 from sofia_streams.embedded import process
-from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.ingest.trade_log import TradeLog
 from sofia_streams.logread import whole_topic
 from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import Quarantined, Trade, TradeBatch
-from sofia_streams.ops.stack import addressed
-from sofia_streams.ops.topics import apply_topics, delete_namespace
 from sofia_streams.ops.workers import Lag
-from sofia_streams.settings import Settings, load_settings, worker_environment
+from sofia_streams.settings import Settings, worker_environment
 
 pytestmark = pytest.mark.broker
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    data_dir = tmp_path_factory.mktemp("odd") / "data"
-    with Stack(data_dir, questdb=False, redis=False, preferred_ports=Ports(0, 0, 0, 0)) as stack:
-        yield addressed(load_settings(None, {}), stack.addresses, data_dir)
-
-
 @pytest.fixture
-async def settings(servers: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Settings]:
-    found = servers.model_copy(
-        update={"namespace": f"t{abs(hash(request.node.name)) % 10**8}", "topic_partitions": 1, "log_level": "info"}
-    )
-    await apply_topics(found)
-    yield found
-    await delete_namespace(found)
+async def settings(make_namespace) -> Settings:
+    return await make_namespace(topic_partitions=1)
 
 
 def batch(number: int, line: str = "", trades: int = 1) -> TradeBatch:

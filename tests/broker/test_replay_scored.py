@@ -27,8 +27,8 @@ from sofia_streams.training.registry import Stored
 from sofia_streams.venues.registry import VENUES
 
 pytestmark = pytest.mark.broker
-START_NS, SECONDS = 1_760_000_040_000_000_000, 200
-SYMBOLS = tuple(f"{base}/USDT" for base in ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "TRX", "ATOM", "ETC"))
+START_NS, SECONDS = 1_760_000_040_000_000_000, 120
+SYMBOLS = tuple(f"{base}/USDT" for base in ("BTC", "ETH", "SOL", "XRP", "ADA", "DOGE", "LTC", "TRX"))
 
 
 def silent(message: str) -> None:
@@ -52,7 +52,7 @@ def model(settings: Settings) -> Stored:
 def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four venues that trade the same pairs, in order."""
     path = tmp_path_factory.mktemp("market") / "market.jsonl.gz"
-    events = Market(Plan(tuple(VENUES), SYMBOLS, 40.0, 7), START_NS).events()
+    events = Market(Plan(tuple(VENUES), SYMBOLS, 16.0, 7), START_NS).events()
     with CaptureWriter(path) as writer:
         for event in takewhile(lambda event: event.at_ns < START_NS + SECONDS * NS_PER_SECOND, events):
             if isinstance(event.said, ParsedTrade):
@@ -91,7 +91,7 @@ async def test_the_pipeline_scores_what_one_process_does(settings, model, market
     assert streamed["hashes"] == folded.summary()["hashes"]
     said = Counter(one.abstention for one in folded.scored.predictions())
     print("bars by abstention", said)
-    assert said[None] > 1_000
+    assert said[None] > 300
     assert {one.model_id for one in folded.scored.predictions()} == {model.document.model_id}
     rows = pq.read_table(tmp_path / "predictions.parquet").to_pylist()
     assert [row["raw_score"] for row in rows] == [one.raw_score for one in folded.scored.predictions()]
@@ -119,5 +119,5 @@ async def test_whatever_came_late_the_log_says_again_what_was_scored(settings, m
         [late_market], own, own.data_dir, silent, hooks=hooks, readers=several("signals", 3), model=model
     )
     assert sum(found["late"] for found in streamed["instruments"].values()) > 100
-    assert len(books["said"].predictions()) > 1_000
+    assert len(books["said"].predictions()) > 300
     assert books["said"].hashes() == books["again"].hashes()

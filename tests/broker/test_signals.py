@@ -1,7 +1,8 @@
 """The signals worker on a real log: what is scored and what is not, swaps, kills, several workers, bad models."""
 
+import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 from signals_scene import BEGIN_NS, SYMBOLS, bars_of, by_window, outputs, stored_model, write_bars
@@ -9,33 +10,19 @@ from waiting import eventually
 
 from sofia_streams.crash_points import EXIT_CODE
 from sofia_streams.embedded import process
-from sofia_streams.embedded.stack import Ports, Stack
+from sofia_streams.errors import DependencyDown
 from sofia_streams.model import NS_PER_MINUTE, Bar
-from sofia_streams.ops.stack import addressed
-from sofia_streams.ops.topics import apply_topics, delete_namespace
-from sofia_streams.ops.workers import start_worker, wait_drained
+from sofia_streams.ops.workers import Lag, start_worker, wait_drained, wait_joined
 from sofia_streams.scored import Refusal
-from sofia_streams.settings import Settings, load_settings
+from sofia_streams.settings import Settings
 from sofia_streams.training.activation import activate, said_of_models
 
 pytestmark = pytest.mark.broker
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    data_dir = tmp_path_factory.mktemp("signals") / "data"
-    with Stack(data_dir, questdb=False, redis=False, preferred_ports=Ports(0, 0, 0, 0)) as stack:
-        yield addressed(load_settings(None, {}), stack.addresses, data_dir)
-
-
 @pytest.fixture
-async def settings(servers: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Settings]:
-    found = servers.model_copy(
-        update={"namespace": f"t{abs(hash(request.node.name)) % 10**8}", "topic_partitions": 3, "log_level": "info"}
-    )
-    await apply_topics(found)
-    yield found
-    await delete_namespace(found)
+async def settings(make_namespace) -> Settings:
+    return await make_namespace(topic_partitions=3)
 
 
 def bars_of_all(minutes: range) -> Iterator[Bar]:
@@ -48,7 +35,7 @@ async def run(settings: Settings, *, copies: int = 1) -> None:
     """Workers until they have taken everything."""
     workers = [start_worker("signals", settings, settings.data_dir, copy=number + 1) for number in range(copies)]
     try:
-        await wait_drained(settings, workers, timeout_s=120)
+        await wait_drained(settings, workers, stalled_after_s=120)
     finally:
         process.stop(workers, grace_s=10)
 
@@ -83,14 +70,33 @@ async def test_every_consolidated_bar_has_one_of_each_output_and_its_first_revis
     assert said[None] > 1_000
 
 
-async def test_a_swap_is_at_one_bar_for_all_symbols_and_no_bar_is_missed_or_scored_twice(settings):
+async def test_a_worker_that_stands_still_is_not_waited_for(settings):
+    worker = start_worker("signals", settings, settings.data_dir)
+    try:
+        await wait_joined(settings, [worker], timeout_s=60)
+        worker.signal(signal.SIGSTOP)
+        await write_bars(settings, bars_of("BTC/USDT", range(3)))
+        with pytest.raises(DependencyDown, match=r"signals: .* committed nothing for 1 s with \d+ records left"):
+            await wait_drained(settings, [worker], stalled_after_s=1)
+    finally:
+        worker.signal(signal.SIGCONT)
+        process.stop([worker], grace_s=10)
+
+
+async def test_a_swap_under_load_is_at_one_bar_for_all_symbols_and_no_bar_is_missed_or_scored_twice(settings):
+    """Bars come while three workers score, and the second model while bars come."""
     first, second = stored_model(settings, 1), stored_model(settings, 2)
     await activate(settings, first, reason="first", from_ns=0)
-    await write_bars(settings, bars_of_all(range(150)))
     swap_ns = BEGIN_NS + 200 * NS_PER_MINUTE
-    await activate(settings, second, reason="second", from_ns=swap_ns)
-    await write_bars(settings, bars_of_all(range(150, 300)))
-    await run(settings, copies=3)
+    workers = [start_worker("signals", settings, settings.data_dir, copy=number) for number in (1, 2, 3)]
+    try:
+        await wait_joined(settings, workers, timeout_s=60)
+        await write_bars(settings, bars_of_all(range(150)))
+        await activate(settings, second, reason="second", from_ns=swap_ns)
+        await write_bars(settings, bars_of_all(range(150, 300)))
+        await wait_drained(settings, workers, stalled_after_s=120)
+    finally:
+        process.stop(workers, grace_s=10)
     counts = Counter()
     for one in (await outputs(settings))["predictions"]:
         assert one.model_id == (first if one.end_ns < swap_ns else second).document.model_id
@@ -99,10 +105,9 @@ async def test_a_swap_is_at_one_bar_for_all_symbols_and_no_bar_is_missed_or_scor
     assert len(counts) == len({(bar.symbol, bar.start_ns) for bar in bars_of_all(range(300)) if bar.venue == "all"})
 
 
-async def test_a_worker_killed_again_and_again_writes_what_an_undisturbed_one_does(settings, servers):
+async def test_a_worker_killed_again_and_again_writes_what_an_undisturbed_one_does(settings, make_namespace):
     """At crash points and by -9, in a log with a swap; another namespace has the run without kills."""
-    calm = servers.model_copy(update={"namespace": f"{settings.namespace}c", "topic_partitions": 1})
-    await apply_topics(calm)
+    calm = await make_namespace(topic_partitions=1)
     for one in (settings, calm):
         await activate(one, stored_model(one, 1), reason="first", from_ns=0)
         await write_bars(one, bars_of_all(range(150)))
@@ -113,13 +118,28 @@ async def test_a_worker_killed_again_and_again_writes_what_an_undisturbed_one_do
         worker = start_worker("signals", settings, settings.data_dir, crash_at=f"{point}:150")
         await eventually(lambda child=worker: _ended(child), within_s=60)
         assert worker.exit_code() == EXIT_CODE
+    for share in (0.5, 0.7):
+        await kill_9_at(settings, share)
     await run(settings)
     disturbed, expected = await found(settings), await found(calm)
     for name in ("features", "predictions", "signals"):
         assert set(disturbed[name]) == set(expected[name])
         for window, records in disturbed[name].items():
             assert {*records} == {*expected[name][window]}, (name, window)
-    await delete_namespace(calm)
+
+
+async def kill_9_at(settings: Settings, share: float) -> None:
+    """A worker, once such a share of the records is committed."""
+    worker = start_worker("signals", settings, settings.data_dir)
+    async with Lag(settings) as lag:
+        total = sum(end for _, end in (await lag.positions("signals")).values())
+        await eventually(lambda: _is_committed(lag, share * total), within_s=60)
+    worker.signal(signal.SIGKILL)
+    process.stop([worker], grace_s=10)
+
+
+async def _is_committed(lag: Lag, records: float) -> bool:
+    return await lag.committed("signals") >= records
 
 
 async def _ended(child: process.Child) -> bool:

@@ -53,7 +53,7 @@ async def live(settings: Settings, symbols: tuple[str, ...], *, revised: bool) -
         await write_bars(settings, (bar for bar in made if revised or bar.revision == 0))
     workers = [start_worker(name, settings, settings.data_dir) for name in ("signals", "timeseries_writer")]
     try:
-        await wait_drained(settings, workers, timeout_s=180)
+        await wait_drained(settings, workers, stalled_after_s=120)
     finally:
         process.stop(workers, grace_s=10)
 
@@ -61,7 +61,7 @@ async def live(settings: Settings, symbols: tuple[str, ...], *, revised: bool) -
 @pytest.mark.parametrize("revised", [False, True], ids=["bars as stored", "bars that were revised since"])
 async def test_training_rows_equal_what_was_scored_live_bit_for_bit(settings, revised):
     """Of bars that nobody revised, from the bars themselves; else from the candles that the features came from."""
-    await live(settings, SYMBOLS[: 3 if settings.signals_bar_size == "1m" else 6], revised=revised)
+    await live(settings, SYMBOLS[: 2 if settings.signals_bar_size == "1m" else 4], revised=revised)
     size = settings.signals_bar_size
     sets = sets_of(SIZES_NS[size])
     store = QuestDb(settings.questdb_address(), settings.table_prefix())

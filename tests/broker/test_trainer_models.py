@@ -1,7 +1,6 @@
 """The trainer on a real log: a first model, challengers that win or lose, trainings that fail beside scoring."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
 
 import msgspec
 import pytest
@@ -11,13 +10,10 @@ from waiting import eventually
 
 from sofia_streams import codec, topics
 from sofia_streams.embedded import process
-from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.logread import whole_topic
 from sofia_streams.model import NS_PER_MINUTE, Bar
-from sofia_streams.ops.stack import addressed
-from sofia_streams.ops.topics import apply_topics, delete_namespace
 from sofia_streams.ops.workers import Lag, start_worker, wait_drained
-from sofia_streams.settings import Settings, load_settings
+from sofia_streams.settings import Settings
 from sofia_streams.training.activation import activate
 from sofia_streams.training.registry import Registry, Stored
 from sofia_streams.training.retraining.notes import Notes, read_notes, write_notes
@@ -25,22 +21,9 @@ from sofia_streams.training.retraining.notes import Notes, read_notes, write_not
 pytestmark = pytest.mark.broker
 
 
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    data_dir = tmp_path_factory.mktemp("models") / "data"
-    with Stack(data_dir, questdb=False, redis=False, preferred_ports=Ports(0, 0, 0, 0)) as stack:
-        yield addressed(load_settings(None, {}), stack.addresses, data_dir)
-
-
 @pytest.fixture
-async def settings(servers: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Settings]:
-    """Each test has topics and models of its own."""
-    name = f"t{abs(hash(request.node.name)) % 10**8}"
-    changed = {"namespace": name, "models_dir": servers.data_dir / name, "topic_partitions": 2}
-    found = servers.model_copy(update=changed)
-    await apply_topics(found)
-    yield found
-    await delete_namespace(found)
+async def settings(make_namespace) -> Settings:
+    return await make_namespace(topic_partitions=2)
 
 
 async def compete(settings: Settings, champion: Stored, challenger: Stored) -> None:
@@ -50,7 +33,7 @@ async def compete(settings: Settings, champion: Stored, challenger: Stored) -> N
     await write_bars(settings, market(2_600))
     workers = [start_worker(name, settings, settings.data_dir) for name in ("signals", "trainer")]
     try:
-        await eventually(lambda: _is_decided(settings), within_s=120)
+        await eventually(lambda: _is_decided(settings), within_s=300)
     finally:
         process.stop(workers, grace_s=10)
 
@@ -83,11 +66,11 @@ async def test_the_demo_trains_a_first_model_and_scores_with_it(settings):
     workers = [start_worker("trainer", demo, demo.data_dir, copy=number) for number in (1, 2)]
     workers.append(start_worker("signals", demo, demo.data_dir))
     try:
-        await eventually(lambda: _has_activated(demo), within_s=120)
+        await eventually(lambda: _has_activated(demo), within_s=300)
         shift_ns = time.time_ns() // NS_PER_MINUTE * NS_PER_MINUTE - 90 * NS_PER_MINUTE - BEGIN_NS
         moved = (bar for symbol in SYMBOLS for bar in bars_of(symbol, range(120)))
         await write_bars(demo, (_later(bar, shift_ns) for bar in moved))
-        await wait_drained(demo, [workers[-1], workers[0]], timeout_s=60)
+        await wait_drained(demo, [workers[-1], workers[0]], stalled_after_s=120)
     finally:
         process.stop(workers, grace_s=10)
     (model_id,) = await activated(demo)
@@ -114,10 +97,10 @@ async def test_a_training_that_fails_is_said_and_leaves_scoring_alone(settings):
     await write_bars(settings, bars[:4_050])
     workers = [start_worker(name, settings, settings.data_dir) for name in ("signals", "trainer")]
     try:
-        await eventually(lambda: _has_failed(settings), within_s=120)
+        await eventually(lambda: _has_failed(settings), within_s=300)
         await activate(settings, a_model(settings, pull=PULL, seed=2), reason="test", from_ns=0)
         await write_bars(settings, bars[4_050:])
-        await wait_drained(settings, workers, timeout_s=60)
+        await wait_drained(settings, workers, stalled_after_s=120)
         async with Lag(settings) as lag:
             assert [await lag.of(name) for name in ("signals", "trainer")] == [0, 0]
     finally:

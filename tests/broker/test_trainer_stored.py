@@ -48,9 +48,9 @@ async def test_a_first_model_is_activated_if_it_is_better_than_the_baselines_and
     await write_bars(settings, bars[:MINUTES])
     workers = [start_worker(one, settings, settings.data_dir) for one in WORKERS]
     try:
-        await eventually(lambda: settled(settings), within_s=180)
+        await eventually(lambda: settled(settings), within_s=300)
         await write_bars(settings, bars[MINUTES:])
-        await wait_drained(settings, workers, timeout_s=60)
+        await wait_drained(settings, workers, stalled_after_s=120)
     finally:
         process.stop(workers, grace_s=10)
     stored = Registry(settings.models_folder())

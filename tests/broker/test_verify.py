@@ -79,7 +79,12 @@ def stores_that_differ(found: dict[str, Any]) -> set[str]:
 async def kept(settings: Settings, paths: list[Path], look: Any) -> dict[str, object]:
     """Replay, and look at the namespace before it is removed."""
     return await replay_streaming(
-        paths, settings, settings.data_dir, silent, hooks=Hooks(inspect=lambda found: look(Namespace(found)))
+        paths,
+        settings,
+        settings.data_dir,
+        silent,
+        hooks=Hooks(inspect=lambda found: look(Namespace(found))),
+        readers=("ohlcv", "timeseries_writer", "redis_bridge"),
     )
 
 

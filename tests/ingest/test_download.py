@@ -230,9 +230,9 @@ def simulated(tmp_path):
 def test_the_command_goes_on_behind_a_kill(tmp_path, simulated):
     """SIGKILL in the midst; the second run keeps what was whole, says so in JSON, and nothing is left over."""
     command = [*SOFIA, "download", "--venue", "okx", "--symbol", "btc/usdt",
-               "--days", "20", "--out", "bars", "--json"]  # fmt: skip
+               "--days", "8", "--out", "bars", "--json"]  # fmt: skip
     env = ENV | {"HOME": str(tmp_path), "SIMULATOR_URL": simulated}
-    wanted = order(tmp_path, days=20)
+    wanted = order(tmp_path, days=8)
     first = subprocess.Popen(command, cwd=tmp_path, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     deadline_s = time.monotonic() + 60
     while len([*wanted.folder.glob("okx-*")]) < 3:
@@ -241,7 +241,7 @@ def test_the_command_goes_on_behind_a_kill(tmp_path, simulated):
     first.send_signal(signal.SIGKILL)
     first.communicate()
     whole = [path for path in days_of(wanted) if path.exists()]
-    assert 3 <= len(whole) < 20 and all(stamp_of(path) for path in whole)
+    assert 3 <= len(whole) < 8 and all(stamp_of(path) for path in whole)
     before = times(whole)
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr
