@@ -92,7 +92,9 @@ class Maturing:
             return []
         self._follow(scores)
         prices = candle.open, candle.high, candle.low, candle.close
-        sigma = bar_sigma(self._base, features.sets["base"].values)
+        written = features.sets.get("base")
+        is_ours = written is not None and written.schema == self._base.schema  # else another version wrote the record
+        sigma = bar_sigma(self._base, written.values) if written is not None and is_ours else None
         found = []
         for rule, labeller in self._labellers.items():
             for outcome in labeller.take(features.start_ns, prices, sigma):

@@ -19,10 +19,17 @@ class Model:
         """Raises BadModel where it is of another bar size, or was trained on other features than these sets give."""
         self.scorer, self.document = scorer, scorer.document
         self._places = places_of(self.document, sets)
-        self.sets = sorted({name for name, _ in self._places})
+        self._schemas = [(name, self.document.schemas[name]) for name in sorted({name for name, _ in self._places})]
 
     def inputs(self, features: Features) -> list[float] | None:
-        """In the order of the model's inputs; None where one is not known."""
+        """In the order of the model's inputs; None where one is not known.
+
+        So it is where a record was written by a version that had other features under these names: places differ.
+        """
+        for name, schema in self._schemas:
+            found = features.sets.get(name)
+            if found is None or found.schema != schema:
+                return None
         row = [features.sets[name].values[place] for name, place in self._places]
         return None if None in row else row  # type: ignore[return-value]  # all are known
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from signal_bars import SETS
-from watched_bars import HORIZON, interleaved, records
+from watched_bars import HORIZON, by_another_version, interleaved, records
 
 from sofia_streams.core.monitoring.maturing import Joining, Maturing
 from sofia_streams.core.scoring.labels import Rule
@@ -74,3 +74,13 @@ def test_models_of_two_rules_are_labelled_by_their_own():
     counts = {rule: sum(one.rule == rule for one in found) for rule in rules.values()}
     assert counts == {rules["long"]: 30, rules["short"]: 37}
     assert all(set(one.scores) == {name for name, rule in rules.items() if rule == one.rule} for one in found)
+
+
+@pytest.mark.parametrize("width", [None, 0])
+def test_no_barrier_is_made_from_the_features_of_another_version(width):
+    rule = Rule("barrier", HORIZON)
+    pairs = [pair for pair in records(300)[100:200] if pair[0].candle is not None]
+    ours, theirs = Maturing(lambda _: rule, SETS[0]), Maturing(lambda _: rule, SETS[0])
+    found = [ours.take(features, {"m": 0.6}) for features, _ in pairs]
+    assert sum(map(len, found)) > 50
+    assert not any(theirs.take(by_another_version(features, width), {"m": 0.6}) for features, _ in pairs)

@@ -4,7 +4,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from signal_bars import BEGIN_NS, SETS, a_model, activation, bar, history, load, logs, minute
+from signal_bars import BEGIN_NS, MODELS, SETS, a_model, activation, bar, history, load, logs, minute
+from watched_bars import by_another_version
 
 from sofia_streams import codec
 from sofia_streams.core.features.sets import base_set
@@ -194,6 +195,19 @@ def test_a_model_of_other_bars_or_other_features_is_refused():
         a_model(schemas={"base": SETS[0].schema, "whales": "0" * 16})
     with pytest.raises(BadModel, match=r"among the features, found base\.price"):
         a_model(inputs=["base.price", *[f"base.{SETS[0].features[at].name}" for at in SETS[0].inputs][1:]])
+
+
+@pytest.mark.parametrize("width", [None, 3, 0])
+def test_a_record_of_other_features_under_the_same_names_is_not_scored(width):
+    """The trainer reads records that an earlier version wrote; their values stand in other places, or are fewer."""
+    machine = steps()
+    warm(machine)
+    features = [machine.apply(one, 0, "").outputs for one in minute(70, 100)][-1][0]
+    assert predict(features, MODELS["one"], "").calibrated_score is not None
+    for strange in (by_another_version(features, width), msgspec.structs.replace(features, sets={})):
+        assert MODELS["one"].inputs(strange) is None
+        said = predict(strange, MODELS["one"], "")
+        assert (said.abstention, said.calibrated_score, said.model_id) == ("not ready", None, "one")
 
 
 def test_history_makes_the_features_of_the_next_bar_ready_and_gives_no_output_itself():

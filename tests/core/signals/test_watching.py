@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from signal_bars import BEGIN_NS, SETS
-from watched_bars import HORIZON, SWAP_BAR, interleaved, known_of, records
+from watched_bars import HORIZON, SWAP_BAR, by_another_version, interleaved, known_of, records
 
 from sofia_streams.core.monitoring.watching import DRIFT_BARS, Watch, Watches, drift_of, recall_bars
 from sofia_streams.core.scoring.drift import Deciles, psi, psi_of_counts
@@ -118,6 +118,15 @@ def test_bins_counted_bar_by_bar_are_those_of_the_last_bars():
     for (_, place, deciles), counts in zip(known.important, watch.counts, strict=True):
         assert psi_of_counts(deciles, counts) == psi(deciles, [row[place] for row in rows])
     assert len(known.important) > 5
+
+
+@pytest.mark.parametrize("width", [None, 3])
+def test_records_of_another_version_count_for_no_drift_and_no_challenger(width):
+    pairs = [(by_another_version(features, width), prediction) for features, prediction in records(MINUTES)[:700]]
+    watch, other = Watch(SETS[0], known_of), known_of("forward-2-00000002")
+    told = [one for record in in_turn(pairs) for one in watch.take(record, is_new=True, challenger=other)]
+    assert not any(map(sum, watch.counts))
+    assert {name for one in told for matured in one.matured for name in matured.scores} == {"forward-1-00000001"}
 
 
 def test_a_model_that_is_not_known_says_nothing():

@@ -4,6 +4,7 @@ import math
 from functools import cache
 from random import Random
 
+import msgspec
 from signal_bars import BEGIN_NS, SETS, a_model, minute
 
 from sofia_streams.core.monitoring.watching import WatchedModel
@@ -67,3 +68,12 @@ def interleaved(pairs, seed):
         if draw.random() < 0.2:
             at[which] = max(0, at[which] - draw.randrange(30))
     return found
+
+
+def by_another_version(features, width=None):
+    """The same record as a version with other features under these names wrote it; `width`: so many of them."""
+    sets = {
+        name: msgspec.structs.replace(one, schema="0" * 16, values=one.values[:width])
+        for name, one in features.sets.items()
+    }
+    return msgspec.structs.replace(features, sets=sets)
