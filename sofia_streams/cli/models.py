@@ -169,7 +169,8 @@ def activate_model(
     """Put a model in force.  Example: sofia models activate forward-1772323200-0a1b2c3d.
 
     Said in the log, in order with the bars: every worker swaps at the same one, and a replay too. Bars that are scored
-    already are not scored anew. Exit code 1 for a model that is damaged, or of other bars or features.
+    already are not scored anew. The word said last counts: models that were to begin then or later (--from) are
+    cancelled, and named as such. Exit code 1 for a model that is damaged, or of other bars or features.
     """
     from sofia_streams.ops.models import activate_model as put
     from sofia_streams.ops.supervision.running import running_or_configured

@@ -13,9 +13,8 @@ from sofia_streams.core.signals.in_force import chosen_of, in_force
 from sofia_streams.errors import BadModel
 from sofia_streams.ops.rescoring import rescore
 from sofia_streams.ops.workers import Lag
-from sofia_streams.scored import Activation
 from sofia_streams.settings import Settings
-from sofia_streams.training.activation import activate, before_last, said_of_models
+from sofia_streams.training.activation import Activated, activate, before_last, said_of_models
 from sofia_streams.training.registry import Registry
 
 
@@ -58,12 +57,14 @@ async def rescored(settings: Settings) -> dict[str, Any]:
     return {"schema": 1, "equal": found.is_equal, **found._asdict()}
 
 
-def shown(activation: Activation) -> dict[str, Any]:
-    """An activation for people and programs."""
+def shown(activated: Activated) -> dict[str, Any]:
+    """An activation for people and programs, and what it cancels."""
+    activation, cancelled = activated
     return {
         "schema": 1,
         "model": activation.model_id,
         "activation": activation.activation_id,
         "from_ns": activation.from_ns,
         "reason": activation.reason,
+        "cancels": [{"model": one.model_id, "from_ns": one.from_ns} for one in cancelled],
     }

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 
 import structlog
 
 from sofia_streams.core.monitoring.contest import Contest
 from sofia_streams.core.monitoring.retraining import Situation, is_in_force
-from sofia_streams.model import Alert
-from sofia_streams.scored import ModelQuality
+from sofia_streams.model import NS_PER_SECOND, Alert
+from sofia_streams.scored import Activation, ModelQuality
 
 _log = structlog.get_logger("trainer")
 _SAID_EVERY_S = 300.0
@@ -34,9 +35,12 @@ class Announcer:
         """After some that failed."""
         await self._alert("training", "info", "training succeeds again")
 
-    async def activated(self, model_id: str, reason: str) -> None:
-        """A model is in force."""
-        await self._alert(f"model {model_id}", "info", f"model {model_id} is activated: {reason}")
+    async def activated(self, model_id: str, reason: str, cancelled: Sequence[Activation] = ()) -> None:
+        """A model is in force; `cancelled` were to be in force later, and a warning says that they will not."""
+        text = f"model {model_id} is activated: {reason}"
+        if cancelled:
+            text += f" This cancels what was to begin later: {', '.join(map(_scheduled, cancelled))}."
+        await self._alert(f"model {model_id}", "warning" if cancelled else "info", text)
 
     async def dropped(self, model_id: str, reason: str) -> None:
         """A challenger that did not win."""
@@ -68,3 +72,8 @@ class Announcer:
                 "`sofia train --data` can train on at once",
                 bars=situation.windows, of=situation.windows_needed,
             )  # fmt: skip
+
+
+def _scheduled(activation: Activation) -> str:
+    begins = datetime.fromtimestamp(activation.from_ns // NS_PER_SECOND, UTC)
+    return f"{activation.model_id} from {begins:%Y-%m-%dT%H:%M:%SZ}"

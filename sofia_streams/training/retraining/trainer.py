@@ -246,8 +246,8 @@ class Trainer:
 
     async def _activate(self, known: WatchedModel, reason: str) -> None:
         stored = self._library.registry.load(known.model_id)
-        await activate(self._settings, stored, reason=reason[:500])
-        await self._announcer.activated(known.model_id, reason)
+        done = await activate(self._settings, stored, reason=reason[:500])
+        await self._announcer.activated(known.model_id, reason, done.cancelled)
 
     def _note(self, **changed: object) -> None:
         """What is noted holds for this process even where it cannot be written: else it would train without a pause."""
