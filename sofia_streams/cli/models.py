@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from sofia_streams.training.sources.reading import Generation
 
 models = typer.Typer(help="Trained models and their cards.", no_args_is_help=True)
-_BPS = 1e-4
 _ONLY_JSON = ("size_ns", "until_ns", "expires_ns", "sha256")
 
 
@@ -94,11 +93,11 @@ def _order(
     sets: str, folds: int,
 ) -> Order:  # fmt: skip
     from sofia_streams.core.bars.windows import SIZES_NS
-    from sofia_streams.core.scoring.labels import Rule
+    from sofia_streams.core.scoring.labels import Rule, fraction_of
     from sofia_streams.model import NS_PER_HOUR
     from sofia_streams.training.fitting.run import Order, set_names
 
-    cost, fee = (one * _BPS for one in bps)
+    cost, fee = (fraction_of(one) for one in bps)
     with wrong_use():
         chosen = set_names(sets)
     return Order(

@@ -45,11 +45,27 @@ async def test_trainings_that_fail_for_want_of_a_folder_are_said_and_counted(tmp
     assert trainer._notes.failures == 3
 
 
+def trained(folder, horizon=5):
+    """The id of a model there, whose data end at 10**18."""
+    bars = generate({"A/B": 5.0}, size_ns=NS_PER_MINUTE, bars=3_000, until_ns=10**18, seed=1)
+    order = Order(["base"], NS_PER_MINUTE, Rule("forward", horizon), ["logistic"], NS_PER_MINUTE, 0, 0.002, 0.6)
+    return run(bars, order, Registry(folder), lambda *_: None)[0].document.model_id
+
+
+async def test_a_model_of_another_rule_than_the_one_in_force_is_kept_and_that_is_said(tmp_path):
+    """Somebody activated that one while this one was trained: nothing compares the two."""
+    ours, theirs = trained(tmp_path), trained(tmp_path, horizon=6)
+    trainer, told = trainer_in(tmp_path)
+    trainer._shadow.newest_ns = 10**18
+    await trainer._ended(Ended(ours, "better."), trainer._library(theirs))
+    assert len(told) == 1
+    assert f"{ours} is not activated by itself: {theirs}, which is in force, predicts something else. " in told[0]
+    assert (trainer._notes.challenger, trainer._notes.trained_ns) == (None, 10**18)
+
+
 async def test_before_a_bar_was_read_no_challenger_is_judged(tmp_path):
     """The clock may be far from the bars: those of a replay, or of a feed that is down."""
-    bars = generate({"A/B": 5.0}, size_ns=NS_PER_MINUTE, bars=3_000, until_ns=10**18, seed=1)
-    order = Order(["base"], NS_PER_MINUTE, Rule("forward", 5), ["logistic"], NS_PER_MINUTE, 0, 0.002, 0.6)
-    model_id = run(bars, order, Registry(tmp_path), lambda *_: None)[0].document.model_id
+    model_id = trained(tmp_path)
     trainer, told = trainer_in(tmp_path)
     trainer._note(challenger=model_id)
     await trainer._judge(None)

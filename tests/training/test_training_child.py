@@ -5,11 +5,15 @@ import json
 import sys
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 from trained_models import SETS, model
 
-from sofia_streams.core.scoring.labels import Rule
+from sofia_streams.core.scoring.labels import Rule, fraction_of
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.training.registry import Registry
 from sofia_streams.training.retraining.child import options_of, source_of, train
@@ -85,6 +89,18 @@ def test_options_are_those_of_the_model_before(settings):
     assert found[:4] == ["--data", "generated", "--size", "1s"]
     assert " ".join(found[4:]) == "--horizon 5 --label forward --cost-bps 0.0 --sets base"
     assert document.rule == Rule("forward", 5, document.cost)
+
+
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.one_of(st.floats(0.0, 1_000.0), st.integers(0, 10_000_000).map(lambda number: number / 10_000)))
+@example(10 / 3)
+@example(7.0000001)
+@example(5e-324)
+def test_the_cost_of_the_model_before_is_handed_on_exactly(settings, cost_bps):
+    """With another one it would be a model of another rule, and could not compete with the one in force."""
+    document = msgspec.structs.replace(model()[2].document, cost=fraction_of(cost_bps))
+    options = options_of(settings, document, "questdb")
+    assert fraction_of(float(options[options.index("--cost-bps") + 1])) == document.cost
 
 
 def test_notes_are_read_as_written_and_damaged_ones_begin_anew(tmp_path):

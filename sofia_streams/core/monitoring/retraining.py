@@ -100,9 +100,10 @@ Fate = Literal["activate", "contest", "keep"]
 def fate(situation: Situation, *, is_better: bool, is_same_rule: bool) -> Fate:
     """What becomes of a new model; "keep": it stays in the list for people.
 
-    Where none is in force, or one of another rule, it is activated if its card says that it is better than the
-    baselines, in the demo in any case. Else it must win a contest, whatever its card says.
+    Beside one in force it must win a contest, whatever its card says. One in force of another rule was activated by
+    hand while this one was trained: nothing can be compared, and nobody asked for the rule of before. Where none is in
+    force, it is activated if its card says that it is better than the baselines, in the demo in any case.
     """
-    if is_in_force(situation) and is_same_rule:
-        return "contest"
+    if is_in_force(situation):
+        return "contest" if is_same_rule else "keep"
     return "activate" if is_better or situation.is_demo else "keep"

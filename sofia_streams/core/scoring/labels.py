@@ -16,13 +16,14 @@ What it does not do: weigh labels that overlap.
 from __future__ import annotations
 
 from collections import deque
-from math import sqrt
+from math import inf, nextafter, sqrt
 from typing import Literal, NamedTuple
 
 LabelKind = Literal["forward", "barrier"]
 Prices = tuple[float, float, float, float]
 """Open, high, low, close."""
 BARRIER_SIGMAS = 1.0
+_BPS = 1e-4
 
 
 class Rule(NamedTuple):
@@ -31,6 +32,22 @@ class Rule(NamedTuple):
     kind: LabelKind
     horizon_bars: int
     cost: float = 0.0
+
+
+def fraction_of(bps: float) -> float:
+    """A cost in basis points as a rule has it."""
+    return bps * _BPS
+
+
+def bps_of(fraction: float) -> float:
+    """The basis points that give exactly this fraction again: a rule with another cost is another rule.
+
+    >>> bps_of(fraction_of(5.0)), fraction_of(bps_of(fraction_of(10 / 3))) == fraction_of(10 / 3)
+    (5.0, True)
+    """
+    near = fraction / _BPS
+    tried = (round(near, 6), near, nextafter(near, -inf), nextafter(near, inf))
+    return next((one for one in tried if fraction_of(one) == fraction), near)
 
 
 class Outcome(NamedTuple):

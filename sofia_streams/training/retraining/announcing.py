@@ -47,7 +47,7 @@ class Announcer:
         await self._alert(f"model {model_id}", "info", f"challenger {model_id} is dropped: {reason}")
 
     async def kept(self, model_id: str, reason: str) -> None:
-        """A model that is not activated though none is in force."""
+        """A model that is neither activated nor scored beside: its card is not good enough, or another rule holds."""
         text = f"model {model_id} is not activated by itself: {reason} `sofia models activate {model_id}` does so."
         await self._alert(f"model {model_id}", "warning", text)
 

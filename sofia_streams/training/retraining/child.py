@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from sofia_streams.core.scoring.document import Document
+from sofia_streams.core.scoring.labels import bps_of
 from sofia_streams.embedded import launch
 from sofia_streams.settings import Settings, worker_environment
 from sofia_streams.training.retraining import bounded
@@ -52,9 +53,8 @@ def options_of(settings: Settings, document: Document | None, source: Source) ->
     options = ["--data", source, "--size", settings.signals_bar_size]
     if document is not None:
         sets = "base,flow" if "flow" in document.schemas else "base"
-        cost_bps = str(round(document.cost * 1e4, 6))
         options += ["--horizon", str(document.horizon_bars), "--label", document.label]
-        options += ["--cost-bps", cost_bps, "--sets", sets]
+        options += ["--cost-bps", repr(bps_of(document.cost)), "--sets", sets]
     return options
 
 

@@ -215,9 +215,10 @@ class Trainer:
         chosen = fate(self._situation(champion), is_better=self._library.is_better(known), is_same_rule=is_same_rule)
         metrics.TRAININGS.labels(chosen).inc()
         if chosen == "activate":
-            await self._activate(known, f"none was in force that it could be compared with. {ended.text}")
+            await self._activate(known, f"none was in force. {ended.text}")
         elif chosen == "keep":
-            await self._announcer.kept(known.model_id, ended.text)
+            other = None if champion is None else over(champion, known, self._now_ns())
+            await self._announcer.kept(known.model_id, ended.text if other is None else f"{other}.")
         is_contest = chosen == "contest" and (champion is None or known.model_id != champion.model_id)
         self._note(
             trained_ns=self._now_ns(), failures=0, challenger=known.model_id if is_contest else None,

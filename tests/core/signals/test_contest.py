@@ -143,7 +143,9 @@ def test_a_model_is_trained_for_a_reason_and_not_too_often(changes, reason):
 def test_a_new_model_takes_over_only_where_none_is_in_force_and_it_is_good(is_better):
     good = "activate" if is_better else "keep"
     assert fate(a_situation(), is_better=is_better, is_same_rule=True) == "contest"
-    assert fate(a_situation(), is_better=is_better, is_same_rule=False) == good
+    for is_demo in (True, False):  # whoever activated one of another rule wants that one
+        assert fate(a_situation(is_demo=is_demo), is_better=is_better, is_same_rule=False) == "keep"
+    assert fate(a_situation(now_ns=1_169 * HOUR_NS), is_better=is_better, is_same_rule=False) == good
     assert fate(a_situation(model=None), is_better=is_better, is_same_rule=True) == good
     assert fate(a_situation(now_ns=1_169 * HOUR_NS), is_better=is_better, is_same_rule=True) == good
     assert fate(a_situation(model=None, is_demo=True), is_better=is_better, is_same_rule=True) == "activate"
