@@ -43,6 +43,17 @@ def test_one_that_is_missing_is_looked_for_once_a_minute(registry):
     assert reads == [1, 1, 1, 2]
 
 
+def test_one_that_is_forgotten_is_looked_for_again_at_once(registry):
+    models, before = Library(registry, SETS, lambda: 0.0), registry.reads
+    for name in ("forward-1-abcdef01", registry.names()[0]):
+        first = models(name)
+        models.forget(name)
+        again = models(name)
+        assert (first is None, again is None) == (name not in registry.names(),) * 2
+    models.forget("forward-1-abcdef02")
+    assert registry.reads == before + 4
+
+
 def test_the_one_that_is_asked_for_again_and_again_stays(registry, monkeypatch):
     monkeypatch.setattr(library, "_KEPT_MAX", 2)
     first, second, third = registry.names()

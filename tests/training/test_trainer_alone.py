@@ -4,7 +4,7 @@ import pytest
 
 from sofia_streams.core.features.sets import base_set, flow_set
 from sofia_streams.core.scoring.labels import Rule
-from sofia_streams.errors import NotWritten
+from sofia_streams.errors import BadModel, NotWritten
 from sofia_streams.model import NS_PER_MINUTE
 from sofia_streams.settings import load_settings
 from sofia_streams.training.fitting.run import Order, run
@@ -61,6 +61,30 @@ async def test_a_model_of_another_rule_than_the_one_in_force_is_kept_and_that_is
     assert len(told) == 1
     assert f"{ours} is not activated by itself: {theirs}, which is in force, predicts something else. " in told[0]
     assert (trainer._notes.challenger, trainer._notes.trained_ns) == (None, 10**18)
+
+
+async def test_a_model_that_a_training_writes_again_is_known_at_once(tmp_path):
+    """It was sought before and not found; the same bars give the same id."""
+    model_id, elsewhere = trained(tmp_path / "there"), tmp_path / "here"
+    trainer, told = trainer_in(elsewhere)
+    assert trainer._library(model_id) is None
+    (tmp_path / "there").rename(elsewhere)
+    champion = trainer._library(trained(elsewhere, horizon=6))
+    trainer._shadow.newest_ns = 10**18
+    await trainer._ended(Ended(model_id, "better."), champion)
+    assert trainer._notes.failures == 0
+    assert [text for text in told if "training failed" in text] == []
+
+
+async def test_a_challenger_whose_files_were_damaged_is_not_activated_and_known_no_more(tmp_path):
+    model_id = trained(tmp_path)
+    trainer, told = trainer_in(tmp_path)
+    known = trainer._library(model_id)
+    (tmp_path / model_id / "model.json").write_text("{}")
+    with pytest.raises(BadModel):
+        await trainer._activate(known, "better")
+    assert trainer._library(model_id) is None
+    assert told == []
 
 
 async def test_before_a_bar_was_read_no_challenger_is_judged(tmp_path):

@@ -36,6 +36,10 @@ class Library:
         self._asked[model_id] = known, tried_s
         return known
 
+    def forget(self, model_id: str) -> None:
+        """Its files may have changed: it is read when it is asked for again."""
+        self._asked.pop(model_id, None)
+
     def _tried(self, model_id: str) -> WatchedModel | None:
         try:
             return self._load(model_id)

@@ -199,7 +199,10 @@ class Trainer:
 
     async def _ended(self, ended: Ended, champion: WatchedModel | None) -> None:
         """What becomes of a new model, or that there is none."""
-        known = None if ended.model_id is None else self._library(ended.model_id)
+        known = None
+        if ended.model_id is not None:
+            self._library.forget(ended.model_id)  # written anew: the same bars give the same id
+            known = self._library(ended.model_id)
         if known is None and self._source == "venues":  # nothing is wrong with us: bars of our own come all the same
             _log.warning("no candles of the venues to train on; collecting bars", why=ended.text)
             return
@@ -246,6 +249,7 @@ class Trainer:
         self._note(challenger=None)
 
     async def _activate(self, known: WatchedModel, reason: str) -> None:
+        self._library.forget(known.model_id)  # where its files are damaged by now, it is known no more
         stored = self._library.registry.load(known.model_id)
         done = await activate(self._settings, stored, reason=reason[:500])
         await self._announcer.activated(known.model_id, reason, done.cancelled)
