@@ -62,5 +62,6 @@ def test_the_one_that_is_asked_for_again_and_again_stays(registry, monkeypatch):
         found = models(name)
         assert found is not None
         assert found.model_id == name
+        assert found.accuracy_min == registry.card(name).test["model"]["accuracy"].low
     assert registry.reads == before + 4  # the second one twice
     assert models("") is None

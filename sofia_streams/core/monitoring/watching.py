@@ -29,11 +29,15 @@ _SOURCE = "trainer"
 
 
 class WatchedModel(NamedTuple):
-    """A model, what it predicts, and each of its inputs: its share of the importance, its deciles in training."""
+    """A model, what it predicts, and each of its inputs: its share of the importance, its deciles in training.
+
+    `accuracy_min` is the lower end of the interval of its accuracy on its card, where it has one.
+    """
 
     model: Model
     rule: Rule
     inputs: Sequence[tuple[str, float, Deciles]]
+    accuracy_min: float | None = None
 
     @property
     def model_id(self) -> str:
@@ -181,7 +185,9 @@ class Watch:
         before = self.fault
         found = None
         if judged is not None and known is not None and len(judged) >= _FULL:
-            found = fault(sorted(judged), overlap=known.rule.horizon_bars)
+            found = fault(
+                sorted(judged), overlap=known.rule.horizon_bars, accuracy_min=known.accuracy_min
+            )  # fmt: skip
         self._faults = self._faults[1], found
         if (before is None) == (self.fault is None) or known is None:
             return []

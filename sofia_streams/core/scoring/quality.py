@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
-from math import log
+from math import log, sqrt
 from typing import NamedTuple
 
 from sofia_streams.core.scoring.resampling import lower_bound
@@ -16,7 +16,7 @@ from sofia_streams.core.scoring.resampling import lower_bound
 BINS = 10
 _EDGE = 1e-6
 _FLOOR, _FLOOR_TIMES, _ECE_MARGIN = 0.8, 1.5, 0.03
-_TAIL = 0.025
+_TAIL, _DEVIATIONS = 0.025, 1.96
 _BLOCKS_MIN = 5
 
 
@@ -78,12 +78,13 @@ def _calibration(judged: Sequence[Judged], overlap: int) -> tuple[float, float]:
     return ece, floor
 
 
-def fault(judged: Sequence[Judged], *, overlap: int) -> str | None:
+def fault(judged: Sequence[Judged], *, overlap: int, accuracy_min: float | None = None) -> str | None:
     """What is wrong with a model by a window of labels, in the order of their bars; None where nothing can be shown.
 
-    Either its Brier score is worse than that of always saying the window's base rate, with the lower end of the 95 %
-    interval of the difference above 0 (block bootstrap, of at least five blocks: over fewer the base rate is luck); or
-    its ECE is above 1.5 times the floor plus 0.03.
+    One of: its Brier score is worse than that of always saying the window's base rate, with the lower end of the 95 %
+    interval of the difference above 0 (block bootstrap, of at least five blocks: over fewer the base rate is luck);
+    its ECE is above 1.5 times the floor plus 0.03; or its accuracy is below that of always saying the window's more
+    frequent label, and the upper end of its 95 % interval below `accuracy_min`, the lower end of that on its card.
     """
     found = measured(judged, overlap=overlap)
     if found is None:
@@ -94,4 +95,25 @@ def fault(judged: Sequence[Judged], *, overlap: int) -> str | None:
         return f"Brier {found.brier:.4f}, always saying the base rate {rate:.3f} would give {rate * (1.0 - rate):.4f}"
     if found.ece > (limit := _FLOOR_TIMES * found.ece_floor + _ECE_MARGIN):
         return f"calibration error {found.ece:.3f}, by chance at most {limit:.3f}"
-    return None
+    return None if accuracy_min is None else _less_accurate(found, accuracy_min, overlap)
+
+
+def _less_accurate(found: Measures, accuracy_min: float, overlap: int) -> str | None:
+    constant, high = max(found.base_rate, 1.0 - found.base_rate), upper_share(found.accuracy, found.labels / overlap)
+    if found.accuracy >= constant or high >= accuracy_min:
+        return None
+    return (
+        f"accuracy {found.accuracy:.3f}, by chance at most {high:.3f}; on its card it is at least {accuracy_min:.3f}, "
+        f"and always saying the same would give {constant:.3f}"
+    )
+
+
+def upper_share(share: float, count: float) -> float:
+    """The upper end of the 95 % interval of a share of so many independent events, by Wilson (1927).
+
+    >>> round(upper_share(0.5, 100), 4), round(upper_share(0.0, 10), 4)
+    (0.5962, 0.2775)
+    """
+    square = _DEVIATIONS**2 / count
+    middle = share + square / 2.0
+    return (middle + sqrt(square * (share * (1.0 - share) + square / 4.0))) / (1.0 + square)

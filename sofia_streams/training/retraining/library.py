@@ -57,9 +57,14 @@ class Library:
     def _load(self, model_id: str) -> WatchedModel:
         """Raises BadModel."""
         stored = self.registry.load(model_id)
+        rule, model = stored.document.rule, stored.model(self._sets)
         try:
-            inputs = [(one.name, one.importance, one.deciles) for one in self.registry.card(model_id).inputs]
+            card = self.registry.card(model_id)
         except BadModel as error:
-            _log.warning("a model without a card: drift of its inputs is not known", model=model_id, error=str(error))
-            inputs = []
-        return WatchedModel(stored.model(self._sets), stored.document.rule, inputs)
+            _log.warning(
+                "a model without a card: drift of its inputs, and how accurate it should be, are not known",
+                model=model_id, error=str(error),
+            )  # fmt: skip
+            return WatchedModel(model, rule, [])
+        inputs = [(one.name, one.importance, one.deciles) for one in card.inputs]
+        return WatchedModel(model, rule, inputs, card.test["model"]["accuracy"].low)

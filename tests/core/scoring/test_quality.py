@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 from sofia_streams.core.scoring.drift import Deciles, psi
-from sofia_streams.core.scoring.quality import Judged, fault, measured
+from sofia_streams.core.scoring.quality import Judged, fault, measured, upper_share
 from sofia_streams.core.scoring.resampling import lower_bound
 from sofia_streams.training.metrics import MEASURES
 
@@ -78,6 +79,58 @@ def test_one_whose_probabilities_are_off_but_better_than_a_constant_has_a_calibr
     found = fault(saying(lambda said: 0.6 if said > 0.5 else 0.02), overlap=1)
     assert found is not None
     assert found.startswith("calibration error")
+
+
+def guessing(share, *, rate=0.5, sure=0.51, labels=500):
+    """Right in exactly this share, with labels that come true in `rate`, by probabilities near one half."""
+    found = []
+    for at in range(labels):
+        label = int((at * 7 % labels) / labels < rate)
+        is_right = (at * 11 % labels) / labels < share
+        found.append((sure if is_right == (label == 1) else 1.0 - sure, label))
+    return judged(found)
+
+
+def test_one_that_is_right_less_often_than_its_card_says_has_lost_accuracy():
+    lost = guessing(0.49)
+    assert measured(lost, overlap=1).accuracy == pytest.approx(0.49)
+    assert fault(lost, overlap=1) is None, "its probabilities say little, and are hardly wrong"
+    assert fault(lost, overlap=1, accuracy_min=0.55) == (
+        "accuracy 0.490, by chance at most 0.534; on its card it is at least 0.550, and always saying the same would "
+        "give 0.500"
+    )
+    assert fault(lost, overlap=1, accuracy_min=0.53) is None, "chance may do that"
+    assert fault(lost, overlap=15, accuracy_min=0.55) is None, "labels that overlap are fewer"
+
+
+def test_a_window_that_is_only_harder_is_no_loss_of_accuracy():
+    """Where base rates move, less can be known, by anybody."""
+    draw = Random(1)
+    said = [draw.choice([0.3, 0.55]) for _ in range(500)]
+    found = judged((one, int(draw.random() < one)) for one in said)
+    measures = measured(found, overlap=1)
+    assert measures.accuracy > max(measures.base_rate, 1.0 - measures.base_rate)
+    assert upper_share(measures.accuracy, 500) < 0.85
+    assert fault(found, overlap=1, accuracy_min=0.85) is None
+
+
+@given(st.integers(1, 600), st.integers(0, 600))
+def test_the_upper_end_of_a_share_is_that_of_wilson(count, right):
+    right = min(right, count)
+    expected = binomtest(right, count).proportion_ci(0.95, method="wilson").high
+    assert upper_share(right / count, count) == pytest.approx(expected, abs=1e-4)
+
+
+@pytest.mark.parametrize("horizon", [1, 5, 15])
+def test_chance_is_seldom_called_a_loss_of_accuracy(horizon):
+    """Of 100 windows of a random walk, by a model that follows what the last bars did, and whose card says so."""
+    draw, walk, count = Random(7), [0.0], 500 * 100
+    for _ in range(count + horizon + 5):
+        walk.append(walk[-1] + draw.gauss(0.0, 1.0))
+    moments = range(5, count + 5)
+    rows = [(0.51 if walk[at] > walk[at - 5] else 0.49, int(walk[at + horizon] > walk[at])) for at in moments]
+    found = [measured(judged(rows[begin : begin + 500]), overlap=horizon) for begin in range(0, count, 500)]
+    assert sum(upper_share(one.accuracy, 500 / horizon) < 0.5 for one in found) <= 5
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=200), st.integers(1, 50))

@@ -93,6 +93,24 @@ def test_a_model_that_gets_worse_is_said_once_and_so_is_its_end():
     assert 600 < bars[0] < 1_500 < bars[1] < 2_300
 
 
+def test_a_model_that_is_less_accurate_than_its_card_says_has_got_worse():
+    """Its probabilities are near one half, so nothing else of it is wrong."""
+    pairs = [
+        (features, msgspec.structs.replace(prediction, calibrated_score=0.49 + at % 2 * 0.02))
+        if prediction.calibrated_score is not None else (features, prediction)
+        for at, (features, prediction) in enumerate(records(MINUTES)[: SWAP_BAR - 1])
+    ]  # fmt: skip
+    assert not [one for _, one in said(in_turn(pairs)) if hasattr(one, "alert_id")]
+
+    def promising(model_id):
+        known = known_of(model_id)
+        return None if known is None else known._replace(accuracy_min=0.9)
+
+    (alert,) = [one for _, one in said(in_turn(pairs), promising) if hasattr(one, "alert_id")]
+    assert "got worse over its last" in alert.text
+    assert "; on its card it is at least 0.900" in alert.text
+
+
 def _by_first(prediction):
     return msgspec.structs.replace(prediction, model_id="forward-1-00000001") if prediction.model_id else prediction
 
