@@ -6,6 +6,7 @@ from sofia_streams.core.features.sets import base_set, flow_set
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.errors import BadModel, NotWritten
 from sofia_streams.model import NS_PER_MINUTE
+from sofia_streams.scored import Candle, Features, FeatureValues, Prediction
 from sofia_streams.settings import load_settings
 from sofia_streams.training.fitting.run import Order, run
 from sofia_streams.training.registry import Registry
@@ -85,6 +86,30 @@ async def test_a_challenger_whose_files_were_damaged_is_not_activated_and_known_
         await trainer._activate(known, "better")
     assert trainer._library(model_id) is None
     assert told == []
+
+
+async def test_a_challenger_that_fails_on_a_bar_is_dropped(tmp_path, monkeypatch):
+    """Else the trainer would begin anew with it at every bar."""
+    model_id = trained(tmp_path)
+    trainer, told = trainer_in(tmp_path)
+    trainer._note(challenger=model_id)
+    values = {one.name: FeatureValues(one.schema, [0.01] * len(one.features), True) for one in SETS}
+    bar = "spot", "A/B", NS_PER_MINUTE, 0
+    pair = Features(*bar, "complete", Candle(1.0, 1.0, 1.0, 1.0, 1.0), values), Prediction(*bar, "bars/0/0")
+
+    async def read(consumer):
+        for record in pair:
+            yield record
+
+    def fail(row):
+        raise BadModel("no number")
+
+    monkeypatch.setattr(trainer._follower, "read", read)
+    monkeypatch.setattr(trainer._library(model_id).model.scorer, "score", fail)
+    with pytest.raises(BadModel):
+        await trainer._follow(None, is_new=True)
+    assert told == [f"challenger {model_id} is dropped: no number"]
+    assert trainer._notes.challenger is None
 
 
 async def test_before_a_bar_was_read_no_challenger_is_judged(tmp_path):

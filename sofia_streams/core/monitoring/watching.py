@@ -100,7 +100,10 @@ class Watch:
     def take(
         self, record: Features | Prediction, *, is_new: bool, challenger: WatchedModel | None = None
     ) -> list[Told]:
-        """One record of either topic. A challenger scores every bar beside the champion; then its quality is said."""
+        """One record of either topic. A challenger scores every bar beside the champion; then its quality is said.
+
+        Raises BadModel where the challenger makes no probability of a bar.
+        """
         return [self._pair(pair, challenger) for pair in self._joining.take(record, is_new=is_new)]
 
     def _rule_of(self, model_id: str) -> Rule | None:

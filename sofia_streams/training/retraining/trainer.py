@@ -145,7 +145,14 @@ class Trainer:
 
     async def _follow(self, consumer: AIOKafkaConsumer, *, is_new: bool) -> None:
         async for record in self._follower.read(consumer):
-            for told in self._watches.take(record, is_new=is_new):
+            try:
+                all_told = self._watches.take(record, is_new=is_new)
+            except BadModel as error:  # of the challenger: the model in force has scored elsewhere
+                if self._notes.challenger is not None:
+                    await self._announcer.dropped(self._notes.challenger, str(error))
+                    self._note(challenger=None)
+                raise
+            for told in all_told:
                 self._shadow.note(told)
                 for quality in told.quality if told.is_new else ():
                     if quality.role == "challenger":
