@@ -14,6 +14,14 @@ from pathlib import Path
 from sofia_streams.errors import NotWritten, SofiaError
 
 
+def make_folder(path: Path) -> None:
+    """It and those above it, where they are not there. Raises NotWritten."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NotWritten(path, error) from error
+
+
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Another path to write to; when it is left, what stands there is on the disk and takes the place of `path`.

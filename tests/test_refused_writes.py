@@ -24,14 +24,20 @@ from sofia_streams.cli.__main__ import main
 from sofia_streams.embedded import process
 from sofia_streams.embedded.lock import DataDirLock, holder
 from sofia_streams.errors import BadCapture, ConfigError, NotWritten
-from sofia_streams.files import whole, write_whole
+from sofia_streams.files import make_folder, whole, write_whole
+from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.ops.chaos.truth import read_ledger
 from sofia_streams.ops.look import bundle
+from sofia_streams.ops.replay.bar_book import BarBook
+from sofia_streams.ops.replay.export import write_replay
+from sofia_streams.ops.replay.scored_book import ScoredBook
+from sofia_streams.ops.replay.trade_book import TradeBook
 from sofia_streams.ops.supervision import running
 from sofia_streams.ops.verify.rows import Bucket
 from sofia_streams.ops.verify.spool import Spool
 from sofia_streams.settings import Settings
 from sofia_streams.simulator.ledger import Ledger
+from sofia_streams.training.retraining.notes import Notes, write_notes
 
 ROOT = Path(__file__).parents[1]
 CAPTURE = ROOT / "tests" / "captures" / "okx-spot-mixed6-20210722.jsonl.gz"
@@ -93,6 +99,22 @@ def test_a_file_is_replaced_by_a_whole_one_or_not_at_all(tmp_path):
         write_whole(path, b"x" * 10, mode=0o600)
     assert {one.name: one.read_text() for one in tmp_path.iterdir()} == {"one": "x" * 10}
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("place", ["a file", "a file/below"])
+def test_a_folder_that_cannot_be_made_is_named_with_the_cure(tmp_path, place):
+    (tmp_path / "a file").touch()
+    path = tmp_path / place
+    replayed = (BarBook(), TradeBook(0, keep=True), ScoredBook(NS_PER_SECOND))
+    for making in (make_folder, lambda path: write_replay(path, *replayed), lambda path: write_notes(path, Notes())):
+        with pytest.raises(NotWritten, match=f"{path}: expected to write it, found: .*room and rights"):
+            making(path)
+    done = sofia(tmp_path, -1, "replay", str(CAPTURE), "--in-process", "--out", place)
+    assert done.returncode == 1
+    assert f"{place}: expected to write it" in done.stderr.splitlines()[-1]
+    make_folder(tmp_path / "some" / "where")
+    make_folder(tmp_path / "some" / "where")
+    assert (tmp_path / "some" / "where").is_dir()
 
 
 def test_what_says_only_when_it_is_synced_that_it_failed_is_not_taken_for_whole(tmp_path, monkeypatch):

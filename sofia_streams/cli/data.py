@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sofia_streams.cli.output import AsJson, interruptible, say, show
-from sofia_streams.errors import ConfigError
+from sofia_streams.files import make_folder
 
 if TYPE_CHECKING:
     from sofia_streams.settings import Settings
@@ -50,17 +50,10 @@ def replay(
         _verify(captures, in_process=in_process, plain=plain, as_json=as_json)
         return
     if out is not None:
-        _make_folder(out)
+        make_folder(out)
     with interruptible():
         summary = _in_process(captures, out, model) if in_process else _through_everything(captures, pace, out, model)
     show(summary, as_json=as_json)
-
-
-def _make_folder(out: Path) -> None:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(f"--out: expected a folder that is there or can be made, found {error}.") from None
 
 
 def _pace(speed: str) -> float | None:
@@ -109,8 +102,11 @@ def _stored(settings: Settings, model_id: str | None) -> Stored | None:
 
 
 @contextmanager
-def _own_servers(captures: list[Path]) -> Iterator[Settings]:
-    """Servers for a replay, with data that goes when they stop; a damaged capture is refused before they start."""
+def _own_servers(captures: list[Path], *, stores: bool = True) -> Iterator[Settings]:
+    """Servers for a replay, with data that goes when they stop; a damaged capture is refused before they start.
+
+    Without `stores`, only a broker.
+    """
     from sofia_streams.capture import read_capture
     from sofia_streams.embedded.stack import Ports
     from sofia_streams.ops.stack import running_stack
@@ -123,7 +119,9 @@ def _own_servers(captures: list[Path]) -> Iterator[Settings]:
             pass
     with (
         tempfile.TemporaryDirectory(prefix="sofia-replay-") as folder,
-        running_stack(settings, Path(folder) / "data", say=say, ports=Ports(0, 0, 0, 0)) as addressed,
+        running_stack(
+            settings, Path(folder) / "data", say=say, ports=Ports(0, 0, 0, 0), stores=stores
+        ) as addressed,
     ):
         yield addressed
 
@@ -138,7 +136,7 @@ def _verify(captures: list[Path], *, in_process: bool, plain: bool, as_json: boo
         if in_process:
             found = verify_in_process(captures, load_settings(), say)
         else:
-            with _own_servers(captures) as addressed:
+            with _own_servers(captures, stores=False) as addressed:
                 found = asyncio.run(verify_streaming(captures, addressed, addressed.data_dir, say))
     show(found, as_json=as_json)
     if not found["equal"]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 
 from sofia_streams.errors import DependencyDown
 from sofia_streams.ops.topics import delete_namespace
@@ -11,16 +12,24 @@ from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.stores.redis_streams import RedisStreams
 
+SINKS = ("timeseries_writer", "redis_bridge")
+"""Workers that write into stores."""
 
-async def empty_stores(settings: Settings) -> None:
-    """Delete a namespace's streams and tables. Raises DependencyDown, and ValueError for the live one."""
-    streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
-    try:
-        await streams.delete(settings.stream_prefix())
+
+async def empty_stores(settings: Settings, sinks: Collection[str] = SINKS) -> None:
+    """Delete a namespace's streams and tables, where these workers wrote them.
+
+    Raises DependencyDown, and ValueError for the live one.
+    """
+    if "redis_bridge" in sinks:
+        streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
+        try:
+            await streams.delete(settings.stream_prefix())
+        finally:
+            await streams.close()
+    if "timeseries_writer" in sinks:
         await asyncio.to_thread(QuestDb(settings.questdb_address(), settings.table_prefix()).drop_tables)
         await asyncio.to_thread(_empty_fallback, settings)
-    finally:
-        await streams.close()
 
 
 def _empty_fallback(settings: Settings) -> None:
@@ -36,7 +45,10 @@ def _empty_fallback(settings: Settings) -> None:
     store.close()
 
 
-async def remove_namespace(settings: Settings) -> None:
-    """Delete everything of a namespace. Raises DependencyDown, and ValueError for the live one."""
-    await empty_stores(settings)
+async def remove_namespace(settings: Settings, sinks: Collection[str] = SINKS) -> None:
+    """Delete everything of a namespace; of the stores, those of these workers.
+
+    Raises DependencyDown, and ValueError for the live one.
+    """
+    await empty_stores(settings, sinks)
     await delete_namespace(settings)

@@ -20,14 +20,15 @@ def make_stack(
     say: Callable[[str], None],
     ports: Ports = Ports(),  # noqa: B008
     progress: Progress | None = None,
+    stores: bool = True,
 ) -> Stack:
-    """The embedded servers that `settings` has no address for; not started."""
+    """The embedded servers that `settings` has no address for; not started. Without `stores`, a broker at most."""
     return Stack(
         data_dir,
         kafka=settings.broker_url is None,
-        questdb=settings.questdb_host is None,
-        redis=settings.redis_url is None,
-        postgres=settings.fallback_enabled and settings.timescale_url is None,
+        questdb=stores and settings.questdb_host is None,
+        redis=stores and settings.redis_url is None,
+        postgres=stores and settings.fallback_enabled and settings.timescale_url is None,
         preferred_ports=ports,
         say=say,
         progress=progress,
@@ -58,7 +59,11 @@ def running_stack(
     say: Callable[[str], None],
     ports: Ports = Ports(),  # noqa: B008
     progress: Progress | None = None,
+    stores: bool = True,
 ) -> Iterator[Settings]:
-    """Inside, broker, database and Redis answer at the yielded settings' addresses. Raises as `Stack.start`."""
-    with make_stack(settings, data_dir, say=say, ports=ports, progress=progress) as stack:
+    """Inside, broker and, with `stores`, database and Redis answer at the yielded settings' addresses.
+
+    Raises as `Stack.start`.
+    """
+    with make_stack(settings, data_dir, say=say, ports=ports, progress=progress, stores=stores) as stack:
         yield addressed(settings, stack.addresses, data_dir)

@@ -207,7 +207,8 @@ def test_what_would_be_ignored_beside_verify_is_refused(short, others, monkeypat
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("verify") / "data"
-    with running_stack(load_settings(None, {}), data_dir, say=silent, ports=Ports(0, 0, 0, 0)) as addressed:
+    own = load_settings(None, {"QUESTDB_HOST": "127.0.0.1", "QUESTDB_HTTP_PORT": "1", "REDIS_URL": "redis://127.0.0.1:1"})
+    with running_stack(own, data_dir, say=silent, ports=Ports(0, 0, 0, 0), stores=False) as addressed:
         yield addressed
 
 

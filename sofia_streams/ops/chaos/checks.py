@@ -38,7 +38,6 @@ from sofia_streams.ops.verify.fallback import PostgresSide
 from sofia_streams.ops.verify.log import Span
 from sofia_streams.ops.verify.run import verify
 from sofia_streams.settings import Settings
-from sofia_streams.stores.questdb import QuestDb
 
 _QUESTDB_WITHIN_S, _READINGS_MAX = 60.0, 4
 _PART_WITHIN_S = 900.0
@@ -189,7 +188,7 @@ def _of_symbol(kept: Mapping[str, Sequence[Print]], symbol: str) -> Iterator[tup
 
 async def _judge_questdb(tally: Tally, settings: Settings, log: Log) -> None:
     async with asyncio.timeout(_QUESTDB_WITHIN_S):
-        await settled_counts(QuestDb(settings.questdb_address(), settings.table_prefix()))
+        await settled_counts(settings)
     ids, bars = await readback.questdb_ids(settings), await readback.questdb_bars(settings)
     _judge_store(tally, QUESTDB, log, ids, bars)
 

@@ -19,8 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sofia_streams.core.bars.windows import SIZES_NS
-from sofia_streams.errors import NotWritten
-from sofia_streams.files import whole
+from sofia_streams.files import make_folder, whole
 from sofia_streams.ingest.rest.client import Rest
 from sofia_streams.ingest.rest.instruments import Place
 from sofia_streams.ingest.rest.klines import Size, check_serves, klines_over
@@ -82,7 +81,7 @@ async def download(settings: Settings, order: Order, progress: Progress, now_ns:
     Raises ConfigError, UnknownSymbol, DependencyDown, BadFrame, NotWritten.
     """
     check_serves(order.venue, order.market, order.size)
-    _make_folder(order.folder)
+    make_folder(order.folder)
     size_ns = SIZES_NS[order.size]
     until_ns = (time.time_ns() if now_ns is None else now_ns) // size_ns * size_ns
     today_ns = until_ns // NS_PER_DAY * NS_PER_DAY
@@ -189,10 +188,3 @@ def _plain(value: Any) -> str | None:
 
 def _date(at_ns: int) -> str:
     return f"{datetime.fromtimestamp(at_ns // NS_PER_SECOND, UTC):%Y-%m-%d}"
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NotWritten(folder, error) from error

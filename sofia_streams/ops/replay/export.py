@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.errors import ConfigError
-from sofia_streams.files import whole
+from sofia_streams.files import make_folder, whole
 from sofia_streams.model import CONSOLIDATED, Bar, TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook
 from sofia_streams.ops.replay.scored_book import ScoredBook
@@ -60,7 +60,7 @@ def write_replay(folder: Path, book: BarBook, trades: TradeBook, scored: ScoredB
 
     `folder` is made; files that are there are replaced, each by a whole one. Raises NotWritten.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     rows = {"trades.parquet": write_trades(folder / "trades.parquet", trades.batches())}
     for size, size_ns in SIZES_NS.items():
         bars = book.bars(size_ns)

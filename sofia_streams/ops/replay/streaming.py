@@ -49,7 +49,7 @@ from sofia_streams.stores.redis_streams import RedisStreams
 from sofia_streams.training.activation import activate
 from sofia_streams.training.registry import Stored
 
-_INGEST = "crypto_ws"
+_INGEST, _STORING, _BRIDGE = "crypto_ws", "timeseries_writer", "redis_bridge"
 _INGEST_S, _JOIN_S, _STALLED_S = 900.0, 60.0, 120.0
 _SINCE_BAR_END = "bar_to_prediction"
 _OWN: dict[str, object] = {
@@ -103,7 +103,7 @@ async def replay_streaming(
         url = f"ws://{HOST}:{next(iter(server.sockets)).getsockname()[1]}/replay"
         own = {"namespace": f"replay-{uuid.uuid4().hex[:8]}", "replay_url": url}
         settings = settings.model_copy(update=_OWN | own)
-        await _check_stores(settings)
+        await _check_stores(settings, readers)
         await apply_topics(settings)
         children: list[process.Child] = []
         try:
@@ -115,7 +115,7 @@ async def replay_streaming(
             return await _summary(run, children, out)
         finally:
             process.stop(children, grace_s=STOP_GRACE_S)
-            await remove_namespace(settings)
+            await remove_namespace(settings, readers)
 
 
 async def _put_in_force(settings: Settings, model: Stored | None) -> None:
@@ -124,12 +124,18 @@ async def _put_in_force(settings: Settings, model: Stored | None) -> None:
         await activate(settings, model, reason="replay", from_ns=0)
 
 
-async def _check_stores(settings: Settings) -> None:
+async def _check_stores(settings: Settings, readers: Sequence[str]) -> None:
     """Raise DependencyDown now, rather than wait for a worker that waits for its store."""
-    await asyncio.to_thread(QuestDb(settings.questdb_address()).query, "SELECT 1")
+    if _STORING in readers:
+        await asyncio.to_thread(QuestDb(settings.questdb_address()).query, "SELECT 1")
+    if _BRIDGE in readers:
+        await _redis_entries(settings)
+
+
+async def _redis_entries(settings: Settings) -> dict[str, int]:
     streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
     try:
-        await streams.counts(settings.stream_prefix())
+        return await streams.counts(settings.stream_prefix())
     finally:
         await streams.close()
 
@@ -212,17 +218,13 @@ async def _summary(run: _Run, children: Sequence[process.Child], out: Path | Non
     scored = await read_scored(settings)
     if out is not None:
         await asyncio.to_thread(write_replay, out, book, trades, scored)
-    store = QuestDb(settings.questdb_address(), settings.table_prefix())
-    streams = RedisStreams(settings.redis_address(), settings.redis_maxlen)
-    questdb_rows = await settled_counts(store) if "timeseries_writer" in map(worker_of, children) else {}
-    redis_entries = await streams.counts(settings.stream_prefix())
-    await streams.close()
+    ran = [worker_of(one) for one in children]
     return {
         **with_pace(summarised(run.progress.counts, book, trades, scored), run.elapsed_s),
         "latency_ms": _latency(stages.values()),
         "workers": {name: {stage: max(one.values()) for stage, one in found.items()} for name, found in stages.items()},
-        "questdb_rows": questdb_rows,
-        "redis_entries": redis_entries,
+        "questdb_rows": await settled_counts(settings) if _STORING in ran else {},
+        "redis_entries": await _redis_entries(settings) if _BRIDGE in ran else {},
     }
 
 
@@ -238,8 +240,9 @@ def _latency(stages: Iterable[Mapping[str, Buckets]]) -> dict[str, dict[str, flo
     return {stage: quantiles(found) for stage, found in together.items() if stage != _SINCE_BAR_END}
 
 
-async def settled_counts(store: QuestDb) -> dict[str, int]:
-    """Row counts once the write-ahead log is applied."""
+async def settled_counts(settings: Settings) -> dict[str, int]:
+    """Row counts of QuestDB once the write-ahead log is applied."""
+    store = QuestDb(settings.questdb_address(), settings.table_prefix())
     while True:
         pending = await asyncio.to_thread(
             store.query, "SELECT name FROM wal_tables() WHERE sequencerTxn != writerTxn AND NOT suspended"

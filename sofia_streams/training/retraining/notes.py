@@ -7,8 +7,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from sofia_streams.errors import NotWritten
-from sofia_streams.files import write_whole
+from sofia_streams.files import make_folder, write_whole
 
 _log = structlog.get_logger("trainer")
 NAME = "trainer.json"
@@ -38,10 +37,7 @@ def read_notes(folder: Path) -> Notes:
 
 def write_notes(folder: Path, notes: Notes) -> None:
     """Raises NotWritten."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise NotWritten(folder, error) from error
+    make_folder(folder)
     write_whole(folder / NAME, msgspec.json.encode(notes))
 
 
