@@ -31,6 +31,7 @@ from sofia_streams.training.metrics import MEASURES
 
 DOCUMENT, TREES, CARD, PAGE, DIAGRAM = "model.json", "trees.txt", "card.json", "card.md", "reliability.png"
 _DOCUMENT_BYTES_MAX = 16 * 1024 * 1024
+_CURE = "Train again, or activate another."
 _ID = re.compile(r"[a-z]{1,20}-[0-9]{1,12}-[0-9a-f]{8}", re.ASCII)
 _decoder, _card_decoder = msgspec.json.Decoder(Document), msgspec.json.Decoder(Card)
 
@@ -109,8 +110,12 @@ class Registry:
             card = _card_decoder.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BadModel(f"model {model_id}: expected a model card, found {error}. Train again.") from error
-        if not ({*MEASURES} <= {*card.test.get("model", ())} and "fit" in card.slices):
-            raise BadModel(f"model {model_id}: expected measures of the model in its card, found none. Train again.")
+        measured = [card.test.get("model", {}), *(fold.measures for fold in card.folds)]
+        if not ("fit" in card.slices and all({*MEASURES} <= {*one} for one in measured)):
+            raise BadModel(
+                f"model {model_id}: expected measures of the model in its card, and of each fold, found some missing. "
+                f"{_CURE}"
+            )
         return card
 
     def load(self, model_id: str, sha256: str | None = None) -> Stored:
@@ -130,7 +135,9 @@ class Registry:
                 f"model {model_id}: expected a model document, found {error}. The file is damaged: activate another."
             ) from error
         if document.model_id != model_id:
-            raise BadModel(f"model {model_id}: expected its own document, found that of {document.model_id[:60]!r}.")
+            raise BadModel(
+                f"model {model_id}: expected its own document, found that of {document.model_id[:60]!r}. {_CURE}"
+            )
         trees = None
         if document.trees_sha256 is not None:
             trees = _read(folder / TREES, TREES_BYTES_MAX, model_id).decode("utf-8", "replace")
@@ -148,11 +155,12 @@ class Registry:
 def _read(path: Path, bytes_max: int, model_id: str) -> bytes:
     try:
         if (size := path.stat().st_size) > bytes_max:
-            raise BadModel(f"model {model_id}: expected a {path.name} of at most {bytes_max} bytes, found {size}.")
+            raise BadModel(
+                f"model {model_id}: expected a {path.name} of at most {bytes_max} bytes, found {size}. {_CURE}"
+            )
         return path.read_bytes()
     except OSError as error:
         raise BadModel(
             f"model {model_id}: expected {path.name} in {path.parent.name}/, found {error.strerror}. "
             "`sofia models list` shows those there are."
         ) from error
-

@@ -14,6 +14,7 @@ from sofia_streams.training.fitting.run import run
 from sofia_streams.training.registry import CARD, DOCUMENT, TREES, Registry
 
 pytestmark = pytest.mark.slow
+FOLD = {"test": {"from_ns": 0, "until_ns": 1, "rows": 1, "base_rate": 0.5}, "measures": {}, "gains": {}}
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def test_a_document_of_something_else_is_refused(there, data):
     refused(registry, name, "expected a model document")
 
 
-@pytest.mark.parametrize("changes", [{"test": {}}, {"test": {"model": {}}}, {"slices": {}}])
+@pytest.mark.parametrize("changes", [{"test": {}}, {"test": {"model": {}}}, {"slices": {}}, {"folds": [FOLD]}])
 def test_a_card_without_measures_is_refused(there, changes):
     registry, place, name = there
     (place / CARD).write_text(json.dumps(json.loads((place / CARD).read_text()) | changes))

@@ -15,6 +15,7 @@ from sofia_streams.errors import BadModel
 
 _FLOAT64, _NORMAL, _ALL_TREES = 1, 0, -1
 TREES_BYTES_MAX = 32 * 1024 * 1024
+_CURE = "Train again, or activate another."
 
 
 @cache
@@ -52,7 +53,7 @@ class Trees:
         try:
             self._booster = library.Booster(model_str=text)
         except library.basic.LightGBMError as error:
-            raise BadModel(f"trees: expected a LightGBM text model, found one it refuses: {error}.") from error
+            raise BadModel(f"trees: expected a LightGBM text model, found one it refuses: {error}. {_CURE}") from error
         found, outputs = self._booster.num_feature(), self._booster.num_model_per_iteration()
         if (found, outputs) != (features, 1):
             raise BadModel(
@@ -81,7 +82,7 @@ class Trees:
     def _check(code: int) -> None:
         if code:
             found = _library().LGBM_GetLastError()
-            raise BadModel(f"trees: expected LightGBM to score a row, found {found!r}.")
+            raise BadModel(f"trees: expected LightGBM to score a row, found {found!r}. {_CURE}")
 
     def __del__(self) -> None:
         if getattr(self, "_free", None) is not None and self._handle:

@@ -22,7 +22,10 @@ def followed(data: bytes | None) -> Features | Prediction:
     """A record of either. Raises BadRecord."""
     record = codec.decode_scored(data)
     if not isinstance(record, Features | Prediction):
-        raise BadRecord(f"expected a record of `features` or `predictions`, found one of {type(record).__name__}")
+        raise BadRecord(
+            f"expected a record of `features` or `predictions`, found one of {type(record).__name__}. Nothing of ours "
+            "writes it there: look what else writes to this topic."
+        )
     return record
 
 
