@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from trained_models import SETS, model
 from sofia_streams.core.scoring.labels import Rule, fraction_of
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.training.registry import Registry
+from sofia_streams.training.retraining import bounded
 from sofia_streams.training.retraining.child import options_of, source_of, train
 from sofia_streams.training.retraining.library import Library
 from sofia_streams.training.retraining.notes import NAME, Notes, read_notes, with_notes, write_notes
@@ -54,6 +56,21 @@ async def test_it_gives_a_model_and_runs_with_low_priority_and_bounded_memory(se
     assert known.model.document.is_synthetic
     assert len(known.inputs) == len(known.model.document.inputs)
     assert not trainings()
+
+
+@pytest.mark.parametrize("error", ["OSError", "ValueError"])
+def test_where_the_system_refuses_a_bound_the_program_runs_without(error):
+    """As macOS does."""
+    refusing = f"""
+import resource, runpy, sys
+def refuse(*_):
+    raise {error}
+resource.setrlimit, sys.argv = refuse, sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    command = [sys.executable, "-c", refusing, bounded.__file__, "4096", sys.executable, "-c", "print('it runs')"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "it runs\n"), done.stderr
 
 
 async def test_a_failure_is_told_in_its_own_words(settings):
