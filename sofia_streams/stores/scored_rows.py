@@ -115,10 +115,16 @@ def _features_record(size_ns: int, row: Mapping[str, Any]) -> Features:
     if row["open"] is not None:
         known = {name: row[name] for name in (*_PRICES, *_AMOUNTS, "trade_count", *_FLAGS)}
         candle = Candle(**known, venues=msgspec.json.decode(row["venues"], type=dict[str, float]))
+    sets = feature_values(size_ns, row)
+    return Features(row["market"], row["symbol"], size_ns, row["start_ns"], row["quality"], candle, sets)
+
+
+def feature_values(size_ns: int, row: Mapping[str, Any]) -> dict[str, FeatureValues]:
+    """By set, of a row of features by column; of another schema than this version's without values."""
     sets: dict[str, FeatureValues] = {}
     for one in sets_of(size_ns):
         schema = row[f"{one.name}_schema"]
         if schema is not None:
             values = [row[feature.name] for feature in one.features] if schema == one.schema else []
             sets[one.name] = FeatureValues(schema, values, row[f"{one.name}_ready"])
-    return Features(row["market"], row["symbol"], size_ns, row["start_ns"], row["quality"], candle, sets)
+    return sets

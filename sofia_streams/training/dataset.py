@@ -5,9 +5,10 @@ A row is one bar that was ready. What it does not do: read stores, split by time
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import isfinite, isnan
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +18,7 @@ from sofia_streams.core.features.book import Book
 from sofia_streams.core.features.sets import FeatureSet, bar_sigma
 from sofia_streams.core.scoring.labels import Labeller, Rule
 from sofia_streams.errors import ConfigError
-from sofia_streams.scored import Candle, FeatureValues, Value
+from sofia_streams.scored import Candle, Value
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -59,17 +60,24 @@ def input_names(sets: Sequence[FeatureSet]) -> list[str]:
     return [f"{one.name}.{one.features[place].name}" for one in sets for place in one.inputs]
 
 
+class Written(NamedTuple):
+    """The values of one feature set as they were known live; NaN: not known. Packed, since a day has a million."""
+
+    schema: str
+    values: array[float]
+
+
 class Seen(NamedTuple):
     """A window of a symbol as features are computed from it; a bar that lacks trades gives no row.
 
-    `written` is what was known live behind the bar, by set, where that was kept: it is taken as it is, since the worker
-    may have remembered more than these windows tell (history, bars that retention has dropped since).
+    `written` is what was known live behind the bar, one a set, where that was kept: it is taken as it is, since the
+    worker may have remembered more than these windows tell (history, bars that retention has dropped since).
     """
 
     symbol: str
     start_ns: int
     candle: Candle
-    written: Mapping[str, FeatureValues] | None = None
+    written: Sequence[Written] = ()
 
 
 class _Rows:
@@ -80,12 +88,12 @@ class _Rows:
         self._size_ns = self._book.size_ns
         self._inputs = [(at, place) for at, one in enumerate(sets) for place in one.inputs]
         self._base_at = base_at(sets)
-        self._waiting: dict[int, list[float]] = {}
+        self._waiting: dict[int, array[float]] = {}
         self._last_ns: int | None = None
-        self.rows: list[tuple[int, int, int, float, list[float]]] = []
+        self.rows: list[tuple[int, int, int, float, array[float]]] = []
         self.left_out: dict[str, int] = {}
 
-    def take(self, start_ns: int, candle: Candle, written: Mapping[str, FeatureValues] | None = None) -> None:
+    def take(self, start_ns: int, candle: Candle, written: Sequence[Written] = ()) -> None:
         computed = self._book.take(start_ns, candle)
         if computed is None:
             self._leave_out("a window that was there before")
@@ -105,11 +113,12 @@ class _Rows:
                 self.rows.append((outcome.start_ns, end_ns, outcome.label, outcome.forward_return, known))
         self._wait(start_ns, candle, found)
 
-    def _written(self, written: Mapping[str, FeatureValues] | None) -> list[list[Value]] | None:
+    def _written(self, written: Sequence[Written]) -> list[list[Value]] | None:
         """What was known live, where it was of these very features."""
-        found = [] if written is None else [written.get(one.name) for one in self._sets]
-        values = [one.values for one, ours in zip(found, self._sets, strict=False) if one and one.schema == ours.schema]
-        return values if len(values) == len(self._sets) else None
+        known = {one.schema: one.values for one in written}
+        if not all(one.schema in known for one in self._sets):
+            return None
+        return [[None if isnan(value) else value for value in known[one.schema]] for one in self._sets]
 
     def _wait(self, start_ns: int, candle: Candle, found: list[list[Value]]) -> None:
         """Keep what a model would be given behind this bar; a bar on which it abstains gives no row."""
@@ -121,7 +130,7 @@ class _Rows:
         elif len(row) < len(self._inputs):
             self._leave_out("not ready")
         else:
-            self._waiting[start_ns] = row
+            self._waiting[start_ns] = array("d", row)
 
     def end(self) -> None:
         self._leave_out("no label yet", len(self._waiting))

@@ -69,7 +69,7 @@ async def test_training_rows_equal_what_was_scored_live_bit_for_bit(settings, re
         store.query(f"TRUNCATE TABLE '{store.table(f'features_{size}')}'")
     seen = windows(read_stored(store, size, SIZES_NS[size], None), SIZES_NS[size], data="QuestDB")
     assert revised == any(one.written for one in seen)
-    data = build([one._replace(written=None) for one in seen], sets, RULE)
+    data = build([one._replace(written=()) for one in seen], sets, RULE)
     if revised:  # what training takes: as it was written, which is the same
         assert build(seen, sets, RULE).inputs.tolist() == data.inputs.tolist()
     wrote = await outputs(settings)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from decimal import Decimal
 
+import msgspec
 import pytest
 from stored_records import ANY_PORTS
 from waiting import blocking_eventually as eventually
@@ -53,14 +54,23 @@ def test_bars_are_read_exactly_and_features_go_before_them(questdb: QuestDb) -> 
         Features("spot", "BTC/USDT", NS_PER_MINUTE, BEGIN_NS + at * NS_PER_MINUTE, "complete", candle, {})
         for at, candle in ((9, scored), (11, quiet))
     ]
-    questdb.write([*made, *single, *features])
-    eventually(lambda: (questdb.count("bars_1m"), questdb.count("features_1m")) == (len(made) + 2, 2), within_s=60)
-    found = windows(read_stored(questdb, "1m", NS_PER_MINUTE, None), NS_PER_MINUTE, data="QuestDB")
+    others = [
+        *(msgspec.structs.replace(bar(n, f"{3_000 + n}", "okx"), symbol="ETH/USDT") for n in range(DAY)),
+        *(msgspec.structs.replace(bar(n, f"{3_001 + n}", "bybit"), symbol="ETH/USDT") for n in range(DAY, 3 * DAY)),
+    ]
+    questdb.write([*made, *single, *others, *features])
+    expected_counts = len(made) + len(single) + len(others), len(features)
+    eventually(lambda: (questdb.count("bars_1m"), questdb.count("features_1m")) == expected_counts, within_s=60)
+    both = windows(read_stored(questdb, "1m", NS_PER_MINUTE, None), NS_PER_MINUTE, data="QuestDB")
+    found = [one for one in both if one.symbol == "BTC/USDT"]
+    assert [one.start_ns for one in both[len(found) :]] == [one.start_ns for one in made[DAY:]], "bybit has most"
+    assert {*both[-1].candle.venues} == {"bybit"}
     assert [one.start_ns for one in found] == [one.start_ns for one in made]
     closes: list[float] = [60_000.0]
     for number, one in enumerate(found):
         expected = candle_of(made[number], {"okx": 60_003.9, "bybit": 60_002.1} if number == 3 else {}, closes[-1])
         assert one.candle == {9: scored, 11: quiet}.get(number, expected), number
         closes.append(one.candle.close)
-    newest = read_stored(questdb, "1m", NS_PER_MINUTE, 1)
+    newest = [*read_stored(questdb, "1m", NS_PER_MINUTE, 1)]
+    assert [row.symbol for row in newest[:2]] == ["BTC/USDT", "ETH/USDT"], "by time"
     assert {row.start_ns for row in newest} == {one.start_ns for one in made[-DAY - 1 :]}

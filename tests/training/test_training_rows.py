@@ -1,6 +1,8 @@
 """Rows to train on: what a model would be given behind a bar, and nothing that was not known then."""
 
-import msgspec
+from array import array
+from math import nan
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from sofia_streams.core.features.book import Book, feature_values, flat
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_SECOND
-from sofia_streams.training.dataset import Seen, build, input_names
+from sofia_streams.training.dataset import Seen, Written, build, input_names
 
 SEEN = bars().seen[:400]
 
@@ -110,11 +112,10 @@ def test_no_bars_are_refused():
 def test_what_was_known_live_is_taken_as_it_was_written_where_it_is_of_these_features():
     """The worker may have remembered more than the windows tell."""
     plain, place = build(SEEN, SETS, ORDER.rule), 200
-    values = feature_values(SETS, Book(SETS).nothing())["base"]
-    ours = msgspec.structs.replace(values, values=[float(at) for at, _ in enumerate(values.values)])
+    ours = Written(SETS[0].schema, array("d", range(len(SETS[0].features))))
     row = plain.start_ns.tolist().index(SEEN[place].start_ns)
-    for one, is_taken in ((ours, True), (msgspec.structs.replace(ours, schema="0" * 16), False)):
-        changed = [*SEEN[:place], SEEN[place]._replace(written={"base": one}), *SEEN[place + 1 :]]
+    for one, is_taken in ((ours, True), (ours._replace(schema="0" * 16), False)):
+        changed = [*SEEN[:place], SEEN[place]._replace(written=[one]), *SEEN[place + 1 :]]
         data = build(changed, SETS, ORDER.rule)
         expected = [float(at) for at in SETS[0].inputs] if is_taken else plain.inputs[row].tolist()
         assert data.inputs[row].tolist() == expected
@@ -123,6 +124,6 @@ def test_what_was_known_live_is_taken_as_it_was_written_where_it_is_of_these_fea
 
 def test_a_bar_that_was_not_ready_live_gives_no_row():
     place = 200
-    nothing = feature_values(SETS, Book(SETS).nothing())
-    changed = [*SEEN[:place], SEEN[place]._replace(written=nothing), *SEEN[place + 1 :]]
+    nothing = Written(SETS[0].schema, array("d", [nan] * len(SETS[0].features)))
+    changed = [*SEEN[:place], SEEN[place]._replace(written=[nothing]), *SEEN[place + 1 :]]
     assert SEEN[place].start_ns not in starts(build(changed, SETS, ORDER.rule))

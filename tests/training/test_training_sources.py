@@ -153,6 +153,23 @@ def test_klines_of_bybit_are_read_with_their_timestamps(tmp_path):
     assert bars_of(path).seen[0].start_ns == 1748623140 * 10**9
 
 
+@pytest.mark.parametrize("unit", [1, 1_000])
+def test_klines_of_binance_without_names_are_read_by_their_places(tmp_path, unit):
+    """As its spot files are: milliseconds, since 2025 microseconds."""
+    lines = (
+        f"{1704067200000 * unit},42283.58,42298.62,42261.02,42298.61,35.92,1,1518955.5,1327,23.1,977000.0,0",
+        f"{1704067260000 * unit},42298.61,42300.00,42298.00,42299.00,12.5,2,528737.5,411,4.25,179770.75,0",
+    )
+    first, second = bars_of(klines(tmp_path, *lines, head="", name="BTCUSDT-1m-2024-01-01.csv.gz")).seen
+    assert (first.symbol, first.start_ns) == ("BTCUSDT", 1704067200 * 10**9)
+    prices = first.candle.open, first.candle.high, first.candle.low, first.candle.close
+    assert prices == (42283.58, 42298.62, 42261.02, 42298.61)
+    amounts = second.candle.volume, second.candle.quote_volume, second.candle.buy_volume, second.candle.trade_count
+    assert amounts == (12.5, 528737.5, 4.25, 411)
+    refused(klines(tmp_path, lines[0].replace(",35.92,", ",-1,"), head=""), "quantities from zero", "line 1")
+    refused(klines(tmp_path, lines[0].removesuffix(",0"), head=""), "expected the columns", "leave it out")
+
+
 GOOD = "1769904000000,9,10,8,9,5,0,45,7,3"
 
 
@@ -169,6 +186,7 @@ GOOD = "1769904000000,9,10,8,9,5,0,45,7,3"
         (GOOD.replace(",5,", ",nan,"), "quantities from zero"),
         (GOOD.removesuffix("3") + "6", "at most the volume"),
         (GOOD.replace(",10,", ",ten,"), "a number as high"),
+        (GOOD.replace(",10,", ",1_0,"), "a number as high"),
         ("1769904000000,9,10", "a cut line"),
         ("1769904000001" + GOOD[13:], "a multiple of"),
         ("yesterday" + GOOD[13:], "a time in digits"),

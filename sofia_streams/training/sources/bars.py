@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise
 from math import isfinite
 from types import MappingProxyType
 from typing import NamedTuple
@@ -16,8 +15,8 @@ from sofia_streams.core.features.book import flat
 from sofia_streams.core.scoring.labels import Prices
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_SECOND
-from sofia_streams.scored import Candle, FeatureValues, Value
-from sofia_streams.training.dataset import Seen
+from sofia_streams.scored import Candle, Value
+from sofia_streams.training.dataset import Seen, Written
 
 _PRICE_MAX = 1e15
 _START_MAX_NS = 2**63 - 1
@@ -44,8 +43,8 @@ class Row(NamedTuple):
     trade_count: int | None = None
     is_complete: bool = True
     venues: Mapping[str, float] = MappingProxyType({})
-    written: Mapping[str, FeatureValues] | None = None
-    """What was known live behind it, by feature set."""
+    written: Sequence[Written] = ()
+    """What was known live behind it."""
 
 
 def number(text: object, where: str, name: str) -> Value:
@@ -53,7 +52,7 @@ def number(text: object, where: str, name: str) -> Value:
     if text is None or text == "":
         return None
     try:
-        return float(str(text))
+        return float(str(text).replace("_", "no digit"))  # Python alone reads 1_0 as 10
     except ValueError:
         raise wrong(where, f"a number as {name}", repr(text)[:60]) from None
 
@@ -66,45 +65,60 @@ def wrong(where: str, expected: str, found: str) -> ConfigError:
     )
 
 
+def by_time(row: Row) -> tuple[str, int, bool]:
+    """Order of rows; of two of one window, the one that says what was known live goes first."""
+    return row.symbol, row.start_ns, not row.written
+
+
 def windows(rows: Iterable[Row], size_ns: int, *, data: str) -> list[Seen]:
-    """Checked, by symbol and time; a bar that is there twice counts once.
+    """Checked, by symbol and time; a bar that is there twice counts once. Rows of each symbol must ascend (`by_time`).
 
     Raises ConfigError: none at all, bars of another size, a bar that cannot be, two different ones of one window.
     """
-    ordered = sorted(rows, key=lambda row: (row.symbol, row.start_ns))
-    if not ordered:
-        raise ConfigError(f"training: expected bars in {data}, found none. `sofia train --help` says what can be read.")
-    _check_size(ordered, size_ns, data)
-    found: list[Seen] = []
-    before: Row | None = None
-    close: float | None = None
-    for row in ordered:
-        if before is None or row.symbol != before.symbol:
-            close = None
-        elif row.start_ns == before.start_ns:
-            if row[3:] != before[3:]:
-                raise wrong(row.where, f"one bar of {row.symbol} that starts at {row.start_ns} ns", "two that differ")
-            continue
-        before, candle = row, _candle(row, close)
-        if candle is not None:
-            close = candle.close
-            found.append(Seen(row.symbol, row.start_ns, candle, row.written))
-    if not found:
-        raise ConfigError(f"training: expected bars with prices in {data}, found {len(ordered)} without.")
-    return found
-
-
-def _check_size(ordered: Sequence[Row], size_ns: int, data: str) -> None:
-    for row in ordered:
+    symbols: dict[str, _Symbol] = {}
+    steps: Counter[int] = Counter()
+    count = 0
+    for row in rows:
+        count += 1
         if not 0 <= row.start_ns <= _START_MAX_NS or row.start_ns % size_ns:
             raise wrong(row.where, f"a start in ns since 1970 that is a multiple of {size_ns}", f"{row.start_ns}")
-    steps = Counter(two.start_ns - one.start_ns for one, two in pairwise(ordered) if one.symbol == two.symbol)
-    steps.pop(0, None)
+        symbol = symbols.get(row.symbol) or symbols.setdefault(row.symbol, _Symbol())
+        if (step := symbol.take(row)) > 0:
+            steps[step] += 1
+    if not count:
+        raise ConfigError(f"training: expected bars in {data}, found none. `sofia train --help` says what can be read.")
     if steps and (usual := steps.most_common(1)[0][0]) > size_ns * 2:
         raise ConfigError(
             f"training: expected bars {size_ns / NS_PER_SECOND:g} s apart in {data}, found most of them "
             f"{usual / NS_PER_SECOND:g} s apart. Give --size, or other data."
         )
+    found = [one for name in sorted(symbols) for one in symbols[name].seen]
+    if not found:
+        raise ConfigError(
+            f"training: expected bars with prices in {data}, found {count} without. Correct the data, or give other."
+        )
+    return found
+
+
+class _Symbol:
+    """Rows of one symbol as they come; `seen`: its windows so far."""
+
+    def __init__(self) -> None:
+        self.seen: list[Seen] = []
+        self._before: Row | None = None
+
+    def take(self, row: Row) -> int:
+        """How far it is from the row before, ns; 0 for the first, and for the same again."""
+        before = self._before
+        if before is not None and row.start_ns == before.start_ns:
+            if row[3:-1] != before[3:-1]:
+                raise wrong(row.where, f"one bar of {row.symbol} that starts at {row.start_ns} ns", "two that differ")
+            return 0
+        self._before = row
+        candle = _candle(row, self.seen[-1].candle.close if self.seen else None)
+        if candle is not None:
+            self.seen.append(Seen(row.symbol, row.start_ns, candle, row.written))
+        return 0 if before is None else row.start_ns - before.start_ns
 
 
 def _candle(row: Row, close: float | None) -> Candle | None:

@@ -1,6 +1,7 @@
 """Klines as comma-separated text, plain or gzip, as exchanges publish them: Binance's columns, or timestamp and prices.
 
-The symbol is what stands before the first "-" of the file's name. What it does not do: check bars (`bars`).
+Files of Binance spot do not name their columns. The symbol is what stands before the first "-" of the file's name. What
+it does not do: check bars (`bars`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,6 +22,11 @@ from sofia_streams.training.sources.bars import Row, number, wrong
 SUFFIXES = (".csv", ".csv.gz")
 _NEEDED = ("open", "high", "low", "close", "volume")
 _TIMES = ("open_time", "timestamp", "start_ns")
+_BINANCE = (
+    "open_time", "open", "high", "low", "close", "volume", "close_time", "quote_volume", "count", "taker_buy_volume",
+    "taker_buy_quote_volume", "ignore",
+)  # fmt: skip
+"""What a file without names has."""
 _DIGITS_MAX = 20
 _UNITS = ((1e11, 10**9), (1e14, 10**6), (1e17, 10**3))
 """A moment of our times that is below the first is counted in that many ns: seconds, milliseconds, microseconds."""
@@ -30,21 +37,26 @@ def read_klines(path: Path) -> Iterator[Row]:
     symbol = path.name.split(".")[0].split("-")[0]
     try:
         with gzip.open(path, "rt") if path.name.endswith(".gz") else path.open() as lines:
-            rows = csv.DictReader(lines)
-            names = [*(rows.fieldnames or ())]
+            rows = csv.reader(lines)
+            first = next(rows, [])
+            is_row = len(first) == len(_BINANCE) and first[0].isdecimal()
+            names = [*_BINANCE] if is_row else first
             time = next((name for name in _TIMES if name in names), None)
             if time is None or not {*_NEEDED} <= {*names}:
                 _refuse_columns(path, names)
-            for line, row in enumerate(rows, start=2):
-                yield _row(row, time, symbol, f"{path.name} line {line}")
+            for row in chain([first] if is_row else [], filter(None, rows)):
+                known = {**dict.fromkeys(names), **dict(zip(names, row, strict=False))}
+                yield _row(known, time, symbol, f"{path.name} line {rows.line_num}")
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
-        raise ConfigError(f"training: {path}: expected comma-separated klines, found {error}.") from error
+        raise ConfigError(
+            f"training: {path}: expected comma-separated klines, found {error}. Correct the file, or leave it out."
+        ) from error
 
 
 def _refuse_columns(path: Path, names: list[str]) -> NoReturn:
     raise ConfigError(
         f"training: {path}: expected the columns {', '.join(_NEEDED)} and one of {', '.join(_TIMES)}, found "
-        f"{', '.join(names)[:200] or 'none'}."
+        f"{', '.join(names)[:200] or 'none'}. Correct the file, or leave it out."
     )
 
 

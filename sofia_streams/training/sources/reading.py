@@ -10,7 +10,7 @@ from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_DAY
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
-from sofia_streams.training.sources.bars import Bars, windows
+from sofia_streams.training.sources.bars import Bars, by_time, windows
 from sofia_streams.training.sources.generated import generate
 from sofia_streams.training.sources.klines import SUFFIXES, read_klines
 from sofia_streams.training.sources.parquet import is_synthetic, read_parquet
@@ -41,18 +41,18 @@ def read(data: str, settings: Settings, size: str, days: int | None, generation:
         )  # fmt: skip
     if data == STORED:
         store = QuestDb(settings.questdb_address(), settings.table_prefix())
-        rows = read_stored(store, size, size_ns, days)
-        is_simulated = settings.simulator_url is not None
-        return Bars(windows(rows, size_ns, data="QuestDB"), "bars in QuestDB", is_simulated)
+        seen = windows(read_stored(store, size, size_ns, days), size_ns, data="QuestDB")
+        return Bars(seen, "bars in QuestDB", is_synthetic=settings.simulator_url is not None)
     paths = files(Path(data), size)
     tables = [path for path in paths if path.suffix == _PARQUET]
-    rows = read_parquet(tables)
+    rows = read_parquet(tables, size_ns)
     rows += [row for path in paths if path.suffix != _PARQUET for row in read_klines(path)]
     if days is not None and rows:
         begin_ns = max(row.start_ns for row in rows) - days * NS_PER_DAY
         rows = [row for row in rows if row.start_ns > begin_ns]
     names = ", ".join(path.name for path in paths[:4]) + (f" and {len(paths) - 4} more" if len(paths) > 4 else "")
-    return Bars(windows(rows, size_ns, data=data), names, any(is_synthetic(path) for path in tables))
+    seen = windows(sorted(rows, key=by_time), size_ns, data=data)
+    return Bars(seen, names, any(is_synthetic(path) for path in tables))
 
 
 def files(place: Path, size: str) -> Sequence[Path]:

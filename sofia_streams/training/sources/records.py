@@ -6,18 +6,29 @@ single venues stand beside them. What it does not do: check bars (`bars`).
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import nan
+from sys import intern
 from typing import Any
 
 import msgspec
 
 from sofia_streams.model import CONSOLIDATED
+from sofia_streams.stores.scored_rows import feature_values
+from sofia_streams.training.dataset import Written
 from sofia_streams.training.sources.bars import Row, number, wrong
 
+WRITTEN = "written"
+"""In a record: what was known live behind its bar, packed."""
 
-def joined(records: Sequence[tuple[str, dict[str, Any]]]) -> list[Row]:
-    """One row a window and symbol, of records (and where they stand) of several venues. Raises ConfigError."""
+
+def joined(records: Sequence[tuple[str, dict[str, Any]]], chosen: Mapping[str, str] | None = None) -> list[Row]:
+    """One row a window and symbol, of records (and where they stand) of several venues. Raises ConfigError.
+
+    `chosen` says of which venue by symbol, where these records are not all there are; None: it follows from them.
+    """
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     closes: dict[tuple[str, int], dict[str, float]] = defaultdict(dict)
     for where, record in records:
@@ -27,11 +38,12 @@ def joined(records: Sequence[tuple[str, dict[str, Any]]]) -> list[Row]:
         counts[symbol][venue] += 1
         if venue != CONSOLIDATED and (close := number(record["close"], where, "close")) is not None:
             closes[symbol, record["start_ns"]][venue] = close
-    chosen = {symbol: _venue(found) for symbol, found in counts.items()}
+    if chosen is None:
+        chosen = {symbol: venue_of(found) for symbol, found in counts.items()}
     return [
         row_of(where, record, closes.get((record["symbol"], record["start_ns"]), {}))
         for where, record in records
-        if (record.get("venue") or CONSOLIDATED) == chosen[record["symbol"]]
+        if (record.get("venue") or CONSOLIDATED) == chosen.get(record["symbol"])
     ]
 
 
@@ -50,8 +62,17 @@ def row_of(where: str, record: dict[str, Any], venues: dict[str, float]) -> Row:
         number(record.get("quote_volume"), where, "quote_volume"),
         number(record.get("buy_volume"), where, "buy_volume"),
         None if count is None or not count.is_integer() else int(count), _is_complete(record),
-        _closes(record.get("venues"), where) or venues,
+        _closes(record.get("venues"), where) or venues, record.get(WRITTEN, ()),
     )  # fmt: skip
+
+
+def written(size_ns: int, record: Mapping[str, Any]) -> list[Written]:
+    """What a record with the columns of `features_1s` or `features_1m` says was known; of another schema nothing."""
+    return [
+        Written(intern(one.schema), array("d", [nan if value is None else value for value in one.values]))
+        for one in feature_values(size_ns, record).values()
+        if one.values
+    ]
 
 
 def _is_complete(record: dict[str, Any]) -> bool:
@@ -66,5 +87,6 @@ def _closes(text: str | None, where: str) -> dict[str, float]:
         raise wrong(where, "closes by venue as JSON", str(error)) from error
 
 
-def _venue(counts: Counter[str]) -> str:
+def venue_of(counts: Mapping[str, int]) -> str:
+    """Whose bars are taken, of how many each venue has."""
     return CONSOLIDATED if CONSOLIDATED in counts else min(counts, key=lambda name: (-counts[name], name))
