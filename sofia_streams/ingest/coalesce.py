@@ -2,8 +2,9 @@
 
 A quiet instrument's trades go out at once. While several are busy, each waits a little longer between its records, so
 that all together make about RECORDS_PER_S: what a record costs every reader stays the same however many there are.
-Trades by which a second of their instrument passes go out at once, behind what was held: bars wait for those. Sends
-nothing.
+Trades by which a second of their instrument passes go out at once, behind what was held, a record more for each second:
+bars wait for those. So nothing is held beyond its second, at whatever speed a recording is read, and venues come no
+further apart in the log than they were. Sends nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sofia_streams.model import TradeBatch
 
 RECORDS_PER_S = 300.0
 TRADES_A_RECORD_MAX = 1_000
-_BUSY_S, _COUNT_EVERY_S, _PASSES_S_MIN = 1.0, 0.05, 0.5
+_BUSY_S, _COUNT_EVERY_S = 1.0, 0.05
 
 
 class Coalescer:
@@ -29,7 +30,6 @@ class Coalescer:
 
     def __init__(self, wait_s_max: float, lateness_ns: int) -> None:
         self._wait_s_max = wait_s_max
-        self._passed_s: dict[str, float] = {}
         self._watermarks: dict[str, Watermark] = defaultdict(lambda: Watermark(lateness_ns))
         self._held: dict[str, list[TradeBatch]] = {}
         self._sent_s: dict[str, float] = {}
@@ -41,7 +41,7 @@ class Coalescer:
         """The records to send now, in order: none while the instrument waits for more."""
         name = instrument_key(batch.venue, batch.market, batch.symbol)
         held = self._held.get(name)
-        passes = self._passes(name, batch, now_s)
+        passes = self._passes(name, batch)
         records = self.take(name, now_s) if held and (passes or held[0].line != batch.line) else []
         held = self._held.setdefault(name, [])
         held.append(batch)
@@ -68,15 +68,12 @@ class Coalescer:
         """Everything that is held."""
         return [record for name in list(self._held) for record in self.take(name, now_s)]
 
-    def _passes(self, name: str, batch: TradeBatch, now_s: float) -> bool:
-        """Whether a second passes by these trades; more often than live only where a recording is read at speed."""
+    def _passes(self, name: str, batch: TradeBatch) -> bool:
+        """Whether a second passes by these trades."""
         watermark = self._watermarks[name]
         before_ns = watermark.passed_ns
         watermark.saw(max((trade.exchange_ns for trade in batch.trades), default=0))
-        if watermark.passed_ns == before_ns or now_s - self._passed_s.get(name, float("-inf")) < _PASSES_S_MIN:
-            return False
-        self._passed_s[name] = now_s
-        return True
+        return watermark.passed_ns > before_ns
 
     def _is_due(self, name: str, now_s: float) -> bool:
         return now_s - self._sent_s.get(name, float("-inf")) >= self.wait_s

@@ -15,7 +15,10 @@ from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.model import CONSOLIDATED, Bar
 from sofia_streams.scored import Features, History
 
-_OPEN_MAX = 8
+_OPEN_MAX = 128
+"""Windows whose consolidated bar waits for the slowest venue: of seconds a minute (`Rules.wait_max_ns`), and as many
+that the fastest closes at once.
+"""
 
 
 class RollingRow(msgspec.Struct, frozen=True, array_like=True, tag="rolling"):

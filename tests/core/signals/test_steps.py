@@ -149,6 +149,17 @@ def features(machine, record):
     return machine.apply(record, 0, "bars/0/9").outputs[0]
 
 
+def test_closes_of_a_venue_that_is_a_minute_ahead_are_those_of_their_windows():
+    """So far ahead the consolidated bar waits for the slowest."""
+    machine = steps()
+    warm(machine)
+    for at in range(70, 130):
+        machine.apply(bar(at, 200 + at, venue="okx"), 0, "bars/0/1")
+    for at in range(70, 130):
+        machine.apply(bar(at, 100, venue="binance"), 0, "bars/0/1")
+        assert features(machine, bar(at, 100)).candle.venues == {"okx": 200 + at, "binance": 100}
+
+
 def test_each_reason_to_abstain():
     machine = steps()
     warm(machine)
