@@ -7,6 +7,7 @@ nothing of that.
 import asyncio
 import gzip
 import json
+import signal
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -76,23 +77,36 @@ SHARES = (0.3, 0.6)
 
 
 class Killer:
-    """Kills a worker with SIGKILL each time it has committed such a share of the trades, and starts it again."""
+    """Kills a worker with SIGKILL each time it has committed such a share of the trades, and starts it again.
+
+    Ingest is held from a little after the kill until the new one has caught up, however long that takes: the second
+    kill comes on the way too.
+    """
 
     def __init__(self, worker: str, total: int) -> None:
         self.worker, self.total = worker, total
         self.done: list[int] = []
 
     def start(self, settings: Settings, children: list[process.Child]) -> asyncio.Task[None]:
-        return asyncio.create_task(asyncio.wait_for(self._kill(settings, children), timeout=60))
+        return asyncio.create_task(asyncio.wait_for(self._kill(settings, children), timeout=180))
 
     async def _kill(self, settings: Settings, children: list[process.Child]) -> None:
-        for share in SHARES:
-            while await applied_trades(settings, self.worker) < share * self.total:  # noqa: ASYNC110  nobody tells
-                await asyncio.sleep(0.05)
-            place = next(place for place, child in enumerate(children) if child.name == self.worker)
-            process.stop([children[place]], grace_s=0)
-            children[place] = start_worker(self.worker, children_settings(settings, children[place]), settings.data_dir)
-            self.done.append(await applied_trades(settings, self.worker))  # the new one takes seconds to join
+        ingest = next(child for child in children if child.name == "crypto_ws")
+        async with Lag(settings) as lag:
+            for share in SHARES:
+                while await applied_trades(settings, self.worker) < share * self.total:  # noqa: ASYNC110  nobody tells
+                    await asyncio.sleep(0.05)
+                place = next(place for place, child in enumerate(children) if child.name == self.worker)
+                process.stop([children[place]], grace_s=0)
+                own = children_settings(settings, children[place])
+                children[place] = start_worker(self.worker, own, settings.data_dir)  # takes seconds to join
+                self.done.append(await applied_trades(settings, self.worker))
+                while not await lag.of(self.worker):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+                ingest.signal(signal.SIGSTOP)
+                while await lag.of(self.worker):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+                ingest.signal(signal.SIGCONT)
 
 
 def children_settings(settings: Settings, child: process.Child) -> Settings:
