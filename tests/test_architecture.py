@@ -13,13 +13,15 @@ PURE = {
 PURE_BUT_FOR = {"core.scoring": {"ctypes", "lightgbm"}}
 """What one pure room needs besides: LightGBM's library, which scores and nothing else."""
 GROUND = (
-    *("capture", "codec", "crash_points", "errors", "files", "limits", "model", "obs", "scored", "settings", "topics"),
+    *("capture", "codec", "crash_points", "errors", "files", "limits", "model", "obs", "paper", "scored", "settings"),
+    "topics",
 )
 ALLOWED = {
     "model": (),
     "errors": (),
     "scored": ("model",),
-    "core": ("model", "errors", "scored"),
+    "paper": ("model",),
+    "core": ("model", "errors", "scored", "paper"),
     "venues": ("model", "errors"),
     "crash_points": (),
     "files": ("errors",),
@@ -27,11 +29,11 @@ ALLOWED = {
     "capture": ("model", "errors"),
     "obs": ("model", "errors"),
     "topics": (),
-    "codec": ("model", "errors", "core", "scored"),
+    "codec": ("model", "errors", "core", "scored", "paper"),
     "settings": ("model", "errors", "venues"),
     "logread": ("codec", "errors", "model", "settings", "topics"),
     "logwrite": ("codec", "model", "settings", "topics"),
-    "stores": ("model", "errors", "core", "scored"),
+    "stores": ("model", "errors", "core", "scored", "paper"),
     "embedded": ("model", "errors", "files"),
     "worker": (*GROUND, "logread", "logwrite", "core", "stores"),
     "app": (*GROUND, "worker"),
@@ -54,6 +56,8 @@ INNER = {
     "core.features": (),
     "core.scoring": (),
     "core.signals": ("core.features", "core.scoring"),
+    "core.oms": ("core",),
+    "core.performance": (),
     "core.monitoring": ("core.features", "core.scoring", "core.signals"),
     "ingest": (),
     "ingest.rest": ("ingest",),
@@ -67,10 +71,11 @@ INNER = {
     "ops.look": ("ops", "ops.supervision"),
     "ops.replay": ("ops",),
     "ops.verify": ("ops",),
+    "ops.paper": ("ops",),
     "ops.chaos": ("ops", "ops.supervision", "ops.replay", "ops.verify"),
 }
 """Rooms within a room, and which of them each may import; what stands beside the folders imports none of them."""
-PURE_ROOMS = ("model", "scored", "core", "venues")
+PURE_ROOMS = ("model", "scored", "paper", "core", "venues")
 LINES_MAX, FUNCTION_LINES_MAX, AGENT_LINES_MAX = 300, 40, 88
 PACKAGES = tuple(f"sofia_streams{room}" for room in ("", ".core", ".ingest", ".training", ".ops"))
 """What is imported from these is a module or a room."""

@@ -1,0 +1,1 @@
+"""PURE. Returns, and what is said of them: Sharpe, drawdown, round trips, costs."""

@@ -1,0 +1,1 @@
+"""Paper trading looked at from outside: backtests, parity, explanations, reports, the switch."""
