@@ -1,4 +1,4 @@
-"""Why an order was not taken, was cancelled or has expired: stable codes. The text behind a code says what was found."""
+"""Why an order was not taken, was cancelled or has expired: stable codes; the text behind one says what was found."""
 
 from __future__ import annotations
 
