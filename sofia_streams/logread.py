@@ -82,14 +82,14 @@ def check_partitions(described: Iterable[Mapping[str, Any]], settings: Settings)
 
     A symbol would be in another partition than its state. DependencyDown where there is no such topic.
     """
-    wanted = {topics.wire_name(topic, settings.namespace): topic for topic in topics.TOPICS.values()}
+    wanted = topics.all_partitions(settings.namespace, settings.topic_partitions)
     for found in described:
         if not found["partitions"]:
             raise DependencyDown(
                 f"expected a topic {found['topic']}, found none (code {found['error_code']}). "
                 "`sofia topics apply` makes it; `sofia up` does so by itself."
             )
-        count, right = len(found["partitions"]), topics.partitions(wanted[found["topic"]], settings.topic_partitions)
+        count, right = len(found["partitions"]), wanted[found["topic"]]
         if count != right:
             raise ConfigError(
                 f"TOPIC_PARTITIONS: expected {right} partitions of {found['topic']}, found {count}. Set it so, "

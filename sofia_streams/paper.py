@@ -94,6 +94,8 @@ class Fill(msgspec.Struct, frozen=True, tag_field="kind", tag="fill", omit_defau
     fee_rate: Decimal
     fee_schedule: str
     liquidity: Liquidity
+    order_status: Literal["partially_filled", "filled"]
+    """Of its order, right behind this fill."""
     at_ns: int
     realised_quote: Decimal = Decimal(0)
     decision_mid: Decimal | None = None

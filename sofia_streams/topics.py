@@ -29,6 +29,10 @@ SIGNALS = Topic("signals", "symbol", "what to do; one a consolidated bar")
 MODEL_QUALITY = Topic("model_quality", "symbol", "how good predictions were, once their labels had matured")
 MODELS = Topic("models", "model", "which model is in force from when", keyed=False, for_ever=True)
 OUTAGES = Topic("outages", "store", "a store that could not be written, and what of the log it missed", keyed=False)
+ORDERS = Topic("orders", "symbol", "a paper order as it stands; a later revision of its id replaces it")
+FILLS = Topic("fills", "symbol", "paper executions")
+ACCOUNT = Topic("account", "account", "the paper account behind every fill and minute; choices of order", keyed=False)
+CONTROL = Topic("control", "account", "halts and resumes, and who said them", keyed=False, for_ever=True)
 ALERTS = Topic("alerts", "source", "anything that must reach a person", keyed=False)
 QUARANTINE = Topic("quarantine", "source", "bytes that could not be understood, and why", keyed=False)
 HEALTH = Topic("health", "component", "what a worker has done so far", keyed=False)
@@ -37,13 +41,25 @@ TOPICS = {
     topic.name: topic
     for topic in (
         *(TRADES, TICKERS, BARS, GAPS, FEATURES, PREDICTIONS, SIGNALS, MODEL_QUALITY, MODELS),
-        *(OUTAGES, ALERTS, QUARANTINE, HEALTH),
+        *(ORDERS, FILLS, ACCOUNT, CONTROL, OUTAGES, ALERTS, QUARANTINE, HEALTH),
     )
 }
 
 
-CHANGELOGS = (("ohlcv", "ohlcv"), ("signals", "rolling_features"))
-"""Worker and table of every changelog; as many partitions as the topics that are spread by symbol."""
+class Changelog(NamedTuple):
+    """The changelog of a worker's table. A `keyed` one has as many partitions as the topics spread by symbol."""
+
+    worker: str
+    table: str
+    keyed: bool = True
+
+
+CHANGELOGS = (
+    Changelog("ohlcv", "ohlcv"),
+    Changelog("signals", "rolling_features"),
+    Changelog("paper_oms", "account", keyed=False),
+)
+"""Every changelog."""
 
 
 def wire_name(topic: Topic, namespace: str) -> str:
@@ -76,8 +92,8 @@ def catalogue_name(place: InPartition) -> str:
     return place.topic.split(".")[-2]
 
 
-def partitions(topic: Topic, configured: int) -> int:
-    """How many partitions a topic has; `configured` is for those that are spread by symbol."""
+def partitions(topic: Topic | Changelog, configured: int) -> int:
+    """How many partitions it has; `configured` is for those that are spread by symbol."""
     return configured if topic.keyed else 1
 
 
@@ -86,9 +102,20 @@ def app_id(worker: str, namespace: str) -> str:
     return "-".join(["sofia", *filter(None, [namespace]), worker])
 
 
+def changelog_name(changelog: Changelog, namespace: str) -> str:
+    """Its topic on the broker, as Faust names it."""
+    return f"{app_id(changelog.worker, namespace)}-{changelog.table}-changelog"
+
+
 def changelog_names(namespace: str) -> list[str]:
-    """The changelog topics, as Faust names them."""
-    return [f"{app_id(worker, namespace)}-{table}-changelog" for worker, table in CHANGELOGS]
+    """The topics of all changelogs on the broker."""
+    return [changelog_name(one, namespace) for one in CHANGELOGS]
+
+
+def all_partitions(namespace: str, configured: int) -> dict[str, int]:
+    """How many partitions each topic of the namespace has, changelogs included, by its name on the broker."""
+    found = {wire_name(topic, namespace): partitions(topic, configured) for topic in TOPICS.values()}
+    return found | {changelog_name(one, namespace): partitions(one, configured) for one in CHANGELOGS}
 
 
 def changelog_settings() -> dict[str, str]:

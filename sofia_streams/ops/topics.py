@@ -34,14 +34,13 @@ async def apply_topics(settings: Settings) -> list[str]:
     try:
         wanted = {_name(topic, settings): topic for topic in topics.TOPICS.values()}
         there = set(await admin.list_topics())
-        if known := [name for name in wanted if name in there]:
+        counts = topics.all_partitions(settings.namespace, settings.topic_partitions)
+        if known := [name for name in counts if name in there]:
             check_partitions(await admin.describe_topics(known), settings)
         configs = {name: _configs(topic, settings) for name, topic in wanted.items()}
         configs |= dict.fromkeys(topics.changelog_names(settings.namespace), topics.changelog_settings())
-        counts = {name: _partitions(topic, settings) for name, topic in wanted.items()}
         missing = [name for name in configs if name not in there]
-        keyed = settings.topic_partitions
-        new = await _create(admin, [NewTopic(n, counts.get(n, keyed), 1, topic_configs=configs[n]) for n in missing])
+        new = await _create(admin, [NewTopic(name, counts[name], 1, topic_configs=configs[name]) for name in missing])
         await _wait_led(admin, missing)
         await _set(admin, {name: found for name, found in configs.items() if name not in new})
         return new
@@ -108,10 +107,6 @@ async def delete_namespace(settings: Settings) -> None:
 
 def _name(topic: topics.Topic, settings: Settings) -> str:
     return topics.wire_name(topic, settings.namespace)
-
-
-def _partitions(topic: topics.Topic, settings: Settings) -> int:
-    return topics.partitions(topic, settings.topic_partitions)
 
 
 def _configs(topic: topics.Topic, settings: Settings) -> dict[str, str]:
