@@ -32,22 +32,33 @@ ALLOWED = {
     "codec_checks": ("model", "core", "scored", "paper"),
     "codec": ("model", "errors", "core", "scored", "paper", "codec_checks"),
     "settings": ("model", "errors", "venues"),
+    "paper_rules": ("core", "model", "settings"),
     "logread": ("codec", "errors", "model", "settings", "topics"),
     "logwrite": ("codec", "model", "settings", "topics"),
     "stores": ("model", "errors", "core", "scored", "paper"),
     "embedded": ("model", "errors", "files"),
-    "worker": (*GROUND, "logread", "logwrite", "core", "stores"),
+    "worker": (*GROUND, "logread", "logwrite", "core", "paper_rules", "stores"),
     "app": (*GROUND, "worker"),
     "ingest": (*GROUND, "logread", "logwrite", "core", "venues", "embedded"),
     "simulator": ("capture", "errors", "model", "venues"),
     "training": (*GROUND, "logread", "logwrite", "core", "stores", "embedded"),
-    "ops": (*GROUND, "logread", "logwrite", "core", "venues", "stores", "embedded", "ingest", "simulator", "training"),
+    "ops": (
+        *(*GROUND, "logread", "logwrite", "core", "paper_rules", "venues", "stores", "embedded", "ingest", "simulator"),
+        "training",
+    ),
     "tables": ("app", "topics", "model", "codec", "core"),
     "agents": (
-        *(*GROUND, "logread", "core", "venues", "stores", "embedded", "worker", "app", "ingest", "training", "tables"),
+        *(*GROUND, "logread", "core", "paper_rules", "venues", "stores", "embedded", "worker", "app", "ingest"),
+        *("training", "tables"),
     ),
-    "bench": (*GROUND, "logwrite", "core", "venues", "stores", "embedded", "ingest", "simulator", "training", "ops"),
-    "cli": (*GROUND, "core", "venues", "stores", "embedded", "ingest", "simulator", "training", "ops", "bench"),
+    "bench": (
+        *(*GROUND, "logwrite", "core", "paper_rules", "venues", "stores", "embedded", "ingest", "simulator"),
+        *("training", "ops"),
+    ),
+    "cli": (
+        *(*GROUND, "core", "paper_rules", "venues", "stores", "embedded", "ingest", "simulator", "training", "ops"),
+        "bench",
+    ),
 }
 """Rooms, from the ground up, and what each may import beside itself. No room imports an agent."""
 INNER = {

@@ -16,7 +16,8 @@ from pydantic import SecretStr, ValidationError
 from sofia_streams.errors import ConfigError
 from sofia_streams.settings.env_keys import Found, collect
 from sofia_streams.settings.messages import expected, explain, redacted
-from sofia_streams.settings.schema import Exchange, Settings
+from sofia_streams.settings.schema import Settings
+from sofia_streams.settings.values import Exchange
 
 __all__ = ["Exchange", "Settings", "ShownSetting", "load_settings", "shown", "worker_environment"]
 

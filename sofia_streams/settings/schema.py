@@ -19,8 +19,10 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import Market
+from sofia_streams.settings.paper import PaperSettings
 from sofia_streams.settings.values import (
     SERVER,
+    Exchange,
     check_address,
     check_host,
     override,
@@ -30,7 +32,6 @@ from sofia_streams.settings.values import (
     unified_name,
 )
 
-Exchange = Literal["binance", "okx", "coinbase", "bybit"]
 _COMMITTED_MS = 3_000
 """From the end of a writer's wait until the watch may know: the write, Faust's commit (0.5 s), the next look (1 s)."""
 _LIST = BeforeValidator(split_list)
@@ -41,7 +42,7 @@ _HOST, _ADDRESS = AfterValidator(check_host), AfterValidator(check_address)
 _BOT = AfterValidator(secret_like(r"[0-9]+:[A-Za-z0-9_-]+"))
 
 
-class Settings(BaseSettings):
+class Settings(PaperSettings):
     """Every setting with its default; frozen."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
@@ -77,12 +78,6 @@ class Settings(BaseSettings):
     ai_min_signal_confidence: Annotated[
         Decimal, Field(ge=0, le=1, description="no order below this calibrated probability")
     ] = Decimal("0.6")
-    paper_initial_balance: Annotated[Decimal, Field(gt=0, description="paper account at the start, in USDT")] = Decimal(
-        10_000
-    )
-    paper_max_position_size_pct: Annotated[
-        Decimal, Field(gt=0, le=100, description="largest position, percent of the account")
-    ] = Decimal(10)
     whale_webhook_url: Annotated[
         SecretStr | None,
         _HTTP,

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
+from typing import Literal
 
 from pydantic import SecretStr
 from pydantic_core import PydanticCustomError
@@ -13,6 +14,7 @@ from pydantic_core import PydanticCustomError
 from sofia_streams.errors import UnknownSymbol
 from sofia_streams.venues.symbols import split_joined
 
+Exchange = Literal["binance", "okx", "coinbase", "bybit"]
 SERVER = r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]"
 """A host name or an address; IPv6 in brackets."""
 _PORT_MAX = 65_535
@@ -29,6 +31,8 @@ _PLAIN = {
     Decimal: re.compile(r"[0-9]{1,20}(\.[0-9]{1,20})?", re.ASCII),
 }
 _PAIR = re.compile(r"[A-Z0-9]+/[A-Z0-9]+", re.ASCII)
+_BPS = r"-?[0-9]{1,4}(\.[0-9]{1,6})?"
+_FEE = re.compile(rf"(?P<venue>[a-z]+)=(?P<maker>{_BPS})/(?P<taker>{_BPS})", re.ASCII)
 _OVERRIDE = re.compile(r"(?P<venue>[a-z]+):(?P<pair>[A-Z0-9]+/[A-Z0-9]+)=(?P<listing>\S+)", re.ASCII)
 
 
@@ -130,3 +134,17 @@ def override(text: str, venues: Sequence[str]) -> tuple[tuple[str, str], str]:
             f"found {text[:80]!r}"
         )
     return (match["venue"], match["pair"]), match["listing"]
+
+
+def fees_of(texts: Sequence[str], venues: Sequence[str]) -> tuple[tuple[str, Decimal, Decimal], ...]:
+    """`binance=10/10` to ("binance", 10, 10): maker and taker, bps; below 0 is a rebate. Raises ValueError."""
+    found = {}
+    for text in texts:
+        match = _FEE.fullmatch(text)
+        if match is None or match["venue"] not in venues or match["venue"] in found:
+            raise ValueError(
+                f"expected venue=MAKER/TAKER in bps, like binance=10/10, each venue of {', '.join(venues)} once, "
+                f"found {text[:80]!r}"
+            )
+        found[match["venue"]] = Decimal(match["maker"]), Decimal(match["taker"])
+    return tuple((venue, maker, taker) for venue, (maker, taker) in found.items())

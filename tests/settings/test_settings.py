@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from paper_values import PAPER_VALUES
 from pydantic import SecretStr
 
 from sofia_streams.errors import ConfigError
@@ -254,8 +255,8 @@ VALUES = {
     "timescale_url": st.builds("postgresql://{}:p@{}:{}/{}".format, HOSTS, HOSTS, PORTS, HOSTS).map(SecretStr),
     "ai_model_types": st.just(("logistic",)),
     "ai_min_signal_confidence": st.decimals(0, 1, places=6),
+    **PAPER_VALUES,
     "paper_initial_balance": NUMBERS | st.just(Decimal("1E+9")),
-    "paper_max_position_size_pct": st.decimals("0.0001", 100, places=4),
     "whale_webhook_url": st.builds("https://{}/{}".format, HOSTS, HOSTS).map(SecretStr),
     "telegram_bot_token": st.from_regex(r"[0-9]{1,9}:[A-Za-z0-9_-]{1,30}", fullmatch=True).map(SecretStr),
 }
