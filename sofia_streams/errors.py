@@ -9,6 +9,8 @@ SofiaError
 ├── LogChanged      the log under a running worker is another one: it stops, and begins from there (`worker.transport`)
 ├── BadModel        a model file that is damaged, or scores other than what was trained: the model before it stays
 ├── MergeFull       an input of a merge is too far ahead of the others: it is read no further for now
+├── BadTransition   an order that would go where its status does not lead: a defect, the worker stops
+├── LedgerUnbalanced  postings or balances of the paper account that do not sum to zero: its worker stops
 ├── NotWritten      the system did not take a file of ours (full, too large, broken): exit code 1
 ├── DependencyDown  a broker, database or venue that does not answer: retried, then reported
 ├── QueryRefused    a database answers, and will not do what it was asked: exit code 1
@@ -69,6 +71,14 @@ class BadModel(SofiaError, ValueError):
 
 class MergeFull(SofiaError, BufferError):
     """More records wait for a slower input than there is room for."""
+
+
+class BadTransition(SofiaError, ValueError):
+    """An order cannot do that in its status."""
+
+
+class LedgerUnbalanced(SofiaError, ArithmeticError):
+    """Money would come from nowhere: a defect, or damaged state. Nothing is posted."""
 
 
 class NotWritten(SofiaError, OSError):

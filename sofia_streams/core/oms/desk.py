@@ -1,0 +1,261 @@
+"""Where orders are placed, met by the market, filled and ended; every change is said. All state is in `Books`.
+
+What it does not do: decide what to trade (`trading`), know how time passes (`engine`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import NamedTuple
+
+import msgspec
+
+from sofia_streams.core.oms import reasons
+from sofia_streams.core.oms.fees import schedule_of, schedules_of
+from sofia_streams.core.oms.holdings import Holding, Money
+from sofia_streams.core.oms.matching import Execution, Ground, Print, match
+from sofia_streams.core.oms.money import ZERO, bps_between, fee_of, tick_of, within
+from sofia_streams.core.oms.orders import Working, filled, moved, order_id
+from sofia_streams.core.oms.risk import Risk, Standing, denial
+from sofia_streams.core.oms.rules import Lot, Rules
+from sofia_streams.core.oms.seen import Feed, Swing
+from sofia_streams.model import NS_PER_DAY, Market, Side
+from sofia_streams.paper import (
+    TERMINAL,
+    Fill,
+    Order,
+    OrderType,
+    Paper,
+    Purpose,
+    Status,
+    TimeInForce,
+)
+from sofia_streams.scored import Signal
+
+NEVER_NS = 2**63 - 1
+_NO_LOT = Lot()
+
+
+class Books(msgspec.Struct, array_like=True):
+    """Everything that is remembered: the account, open orders by id in their order, what is known of markets."""
+
+    money: Money
+    risk: Risk
+    working: dict[str, Working] = {}
+    feeds: dict[str, Feed] = {}
+    """By "venue|market|symbol"."""
+    swings: dict[str, Swing] = {}
+    """By "market|symbol"."""
+    now_ns: int = -1
+    serial: int = 0
+
+    @classmethod
+    def opened(cls, rules: Rules) -> Books:
+        """Of a new account."""
+        return cls(Money.opened(rules.start_quote), Risk.opened(rules.start_quote))
+
+
+class Request(NamedTuple):
+    """What is wanted of the desk. `cause` and `purpose` make the order's id; `ttl_ns` 0: until it is cancelled."""
+
+    venue: str
+    market: Market
+    symbol: str
+    side: Side
+    purpose: Purpose
+    quantity: Decimal
+    cause: str
+    type: OrderType = "market"
+    price: Decimal | None = None
+    """Of a limit or a stop."""
+    time_in_force: TimeInForce = "gtd"
+    ttl_ns: int = 0
+    reduce_only: bool = False
+    signal: Signal | None = None
+    is_synthetic: bool = False
+
+
+class Desk:
+    """`said` collects what changes, which the caller takes; `due_ns` is when the next open order expires."""
+
+    def __init__(self, rules: Rules, lots: Mapping[tuple[str, str], Lot], books: Books) -> None:
+        """`lots` by venue and symbol."""
+        self.rules, self.books, self.said = rules, books, list[Paper]()
+        self._lots, self._schedules = lots, schedules_of(rules)
+        self.due_ns = self._soonest_ns()
+
+    def feed(self, venue: str, market: Market, symbol: str) -> Feed:
+        """What is known of an instrument."""
+        key = f"{venue}|{market}|{symbol}"
+        found = self.books.feeds.get(key)
+        if found is None:
+            found = self.books.feeds[key] = Feed()
+        return found
+
+    def swing(self, market: Market, symbol: str) -> Swing:
+        """How much a symbol moves."""
+        key = f"{market}|{symbol}"
+        found = self.books.swings.get(key)
+        if found is None:
+            found = self.books.swings[key] = Swing()
+        return found
+
+    def lot(self, venue: str, symbol: str) -> Lot:
+        """How finely it trades there."""
+        return self._lots.get((venue, symbol), _NO_LOT)
+
+    def place(self, request: Request, at_ns: int, refusal: str | None = None) -> Order:
+        """An order that is open from now on, or rejected; `refusal` rejects it whatever the checks say."""
+        feed = self.feed(request.venue, request.market, request.symbol)
+        lot = self.lot(request.venue, request.symbol)
+        order = self._order(request, feed, at_ns)
+        cap_price = self._cap(order, feed.middle(), lot)
+        why = refusal or self._unsound(order, feed, at_ns) or self._denied(order, cap_price or ZERO, lot, at_ns)
+        if why or cap_price is None:
+            order = msgspec.structs.replace(order, status="rejected", reason=why or reasons.NO_QUOTE)
+        else:
+            self.books.risk.accepted(at_ns)
+            self.books.working[order.order_id] = Working(order, cap_price)
+            self.due_ns = self._soonest_ns()
+        self.said.append(order)
+        return order
+
+    def _order(self, request: Request, feed: Feed, at_ns: int) -> Order:
+        signal, tif = request.signal, request.time_in_force
+        expires_ns = at_ns + request.ttl_ns if tif == "gtd" and request.ttl_ns else 0
+        if tif == "day":
+            expires_ns = (at_ns // NS_PER_DAY + 1) * NS_PER_DAY
+        return Order(
+            order_id=order_id(request.cause, request.purpose, 0),
+            venue=request.venue, market=request.market, symbol=request.symbol, side=request.side,
+            type=request.type, time_in_force="gtc" if tif == "gtd" and not expires_ns else tif,
+            purpose=request.purpose, quantity=request.quantity, status="new", created_ns=at_ns, at_ns=at_ns,
+            limit_price=request.price if request.type == "limit" else None,
+            stop_price=request.price if request.type == "stop" else None,
+            decision_mid=feed.middle(), active_ns=at_ns + self.rules.costs.latency_ns, expires_ns=expires_ns,
+            reduce_only=request.reduce_only, is_synthetic=request.is_synthetic,
+            signal_start_ns=signal.start_ns if signal else 0, signal_size_ns=signal.size_ns if signal else 0,
+            signal_place=signal.place if signal else "", model_id=signal.model_id if signal else "",
+        )  # fmt: skip
+
+    def _cap(self, order: Order, middle: Decimal | None, lot: Lot) -> Decimal | None:
+        """The worst price: a limit's own, else the collar around the middle, or around a stop's price."""
+        if order.limit_price is not None:
+            return order.limit_price
+        near, collar = order.stop_price or middle, self.rules.limits.collar
+        if near is None:
+            return None
+        return within(near * (1 + collar if order.side == "buy" else 1 - collar), order.side, tick_of(lot, near))
+
+    def _unsound(self, order: Order, feed: Feed, at_ns: int) -> str | None:
+        """What is wrong with the market, or with the order's price in it; what reduces waits for the market instead."""
+        if not order.symbol.partition(":")[0].endswith(f"/{self.rules.currency}"):
+            return reasons.reason(
+                reasons.OTHER_CURRENCY, f"expected pairs in {self.rules.currency}, found {order.symbol}"
+            )
+        middle = feed.middle()
+        if order.reduce_only:
+            return reasons.NO_QUOTE if middle is None else None
+        if (trouble := feed.trouble(at_ns, self.rules.costs)) is not None:
+            return trouble
+        collar = self.rules.limits.collar
+        if middle is not None and order.limit_price is not None and abs(order.limit_price - middle) > collar * middle:
+            return reasons.reason(
+                reasons.PRICE_OUTSIDE_COLLAR, f"{order.limit_price:f}, where the middle is {middle:f}"
+            )
+        return None
+
+    def _denied(self, order: Order, price: Decimal, lot: Lot, at_ns: int) -> str | None:
+        books, rules = self.books, self.rules
+        return denial(order, price, self._standing(order, price), books.risk, rules.limits, lot, at_ns)
+
+    def _standing(self, order: Order, price: Decimal) -> Standing:
+        money, buying, selling, others, reserved = self.books.money, ZERO, ZERO, ZERO, ZERO
+        for working in self.books.working.values():
+            one = working.order
+            if one.side == "buy":
+                reserved += one.leaves_quantity * working.cap_price * (1 + self._taker(one.venue))
+            if one.reduce_only:
+                continue
+            if (one.market, one.symbol) != (order.market, order.symbol):
+                others += one.leaves_quantity * working.cap_price
+            elif one.side == "buy":
+                buying += one.leaves_quantity
+            else:
+                selling += one.leaves_quantity
+        holding = money.holding(order.market, order.symbol)
+        others += money.gross_quote() - (abs(holding.value_quote()) if holding.quantity else ZERO)
+        fee = order.quantity * price * self._taker(order.venue)
+        need = order.quantity * price + fee if order.side == "buy" else fee
+        return Standing(
+            money.equity_quote(), holding.quantity, buying, selling, others, money.cash_quote - reserved,
+            need, len(self.books.working),
+        )  # fmt: skip
+
+    def _taker(self, venue: str) -> Decimal:
+        return schedule_of(self._schedules, venue).taker
+
+    def end(self, working: Working, status: Status, at_ns: int, reason: str) -> None:
+        """Cancelled or expired."""
+        order = moved(working.order, status, at_ns, reason)
+        self._forget(order)
+        self.said.append(order)
+
+    def _forget(self, order: Order) -> None:
+        del self.books.working[order.order_id]
+        self.due_ns = self._soonest_ns()
+
+    def _soonest_ns(self) -> int:
+        """When the next open order expires."""
+        return min(
+            (one.order.expires_ns for one in self.books.working.values() if one.order.expires_ns), default=NEVER_NS
+        )
+
+    def meet(self, working: Working, ground: Ground, seen: Print | None, place: str) -> bool:
+        """An active order meets one market record; whether it was filled, in part or whole."""
+        order, most = working.order, working.order.leaves_quantity
+        if order.reduce_only:
+            held = self.books.money.holding(order.market, order.symbol).quantity
+            most = min(most, max(ZERO, -held if order.side == "buy" else held))
+        execution = match(working, ground, seen, most)
+        at_once = order.time_in_force in ("ioc", "fok")
+        if order.time_in_force == "fok" and execution is not None and execution.quantity < order.quantity:
+            execution = None
+        if execution is not None:
+            evidence = f"trade {seen.trade_id}" if seen is not None and seen.trade_id else ground.feed.evidence
+            self._fill(working, execution, ground, evidence, place)
+        if at_once and working.order.status not in TERMINAL:
+            self.end(working, "expired", ground.at_ns, reasons.reason(reasons.NOT_FILLED_AT_ONCE, working.held_by))
+        return execution is not None
+
+    def _fill(self, working: Working, execution: Execution, ground: Ground, evidence: str, place: str) -> None:
+        order, money, at_ns = working.order, self.books.money, ground.at_ns
+        quantity, price, liquidity = execution
+        schedule = schedule_of(self._schedules, order.venue)
+        rate = schedule.maker if liquidity == "maker" else schedule.taker
+        fee = fee_of(quantity * price, rate)
+        holding = money.holding(order.market, order.symbol)
+        held, net = holding.quantity, holding.realised_quote - holding.fees_quote
+        realised = money.settle(holding, order.side, quantity, price, fee, at_ns)
+        if held and (holding.quantity == 0 or (holding.quantity > 0) is not (held > 0)):
+            self.books.risk.closed(net + realised - fee, at_ns, self.rules.limits)
+        holding.venue, holding.is_synthetic = order.venue, order.is_synthetic
+        mark(holding, ground.feed)
+        working.order = filled(order, quantity, price, fee, at_ns)
+        working.fills += 1
+        if working.order.status == "filled":
+            self._forget(order)
+        fill = Fill(
+            f"{order.order_id}-{working.fills}", order.order_id, order.venue, order.market, order.symbol, order.side,
+            quantity, price, fee, rate, schedule.name, liquidity, at_ns, realised, order.decision_mid,
+            working.arrival_mid, evidence=evidence, place=place, is_synthetic=order.is_synthetic,
+            slippage_bps=bps_between(price, order.decision_mid, order.side) if order.decision_mid else None,
+        )  # fmt: skip
+        self.said += (fill, working.order)
+
+
+def mark(holding: Holding, feed: Feed) -> None:
+    """A long is worth the best bid, a short the best ask; a quote that is crossed marks nothing."""
+    if feed.bid is not None and feed.ask is not None and feed.bid < feed.ask:
+        holding.mark = feed.bid if holding.quantity > 0 else feed.ask

@@ -1,0 +1,220 @@
+"""The paper OMS: market records and signals in event-time order in; orders, fills and the account out.
+
+The same object runs in the live worker, in a replay and in a backtest: what it says follows from what it is given and
+in which order, and from nothing else. Its state is `books`, plain, and an engine made from stored books goes on as if
+never stopped. Call everything inside `money.exact()`. It does not put inputs in order (`sequence`), nor read a log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+from sofia_streams.core.oms import ledger, reasons
+from sofia_streams.core.oms.desk import Books, Desk, mark
+from sofia_streams.core.oms.matching import Ground, Print
+from sofia_streams.core.oms.orders import Working
+from sofia_streams.core.oms.rules import Lot, Rules
+from sofia_streams.core.oms.seen import Feed
+from sofia_streams.core.oms.trading import Trader
+from sofia_streams.model import NS_PER_MINUTE, Gap, Market, Ticker, Trade
+from sofia_streams.paper import Account, Command, Paper
+from sofia_streams.scored import Signal
+
+_Cause = Literal["fill", "minute", "state", "control"]
+_OPENING = 20
+"""The open of a bar stands for its first twentieth: longer latencies meet what comes after."""
+
+
+class BarSeen(NamedTuple):
+    """A bar instead of the trades in it, for backtests on bars. `volume` in the base currency."""
+
+    venue: str
+    market: Market
+    symbol: str
+    start_ns: int
+    size_ns: int
+    open: Decimal
+    high: Decimal
+    low: Decimal
+    close: Decimal
+    volume: Decimal
+
+
+class Engine:
+    """One account."""
+
+    def __init__(self, rules: Rules, lots: Mapping[tuple[str, str], Lot] = {}, books: Books | None = None) -> None:
+        """`lots` by venue and symbol. Raises LedgerUnbalanced for books that are damaged."""
+        self.books = books if books is not None else Books.opened(rules)
+        ledger.check(self.books.money.balances)
+        self._rules, self._desk = rules, Desk(rules, lots, self.books)
+        self._trader = Trader(self._desk)
+        now_ns = self.books.now_ns
+        self._minute_ns = now_ns - now_ns % NS_PER_MINUTE + NS_PER_MINUTE if now_ns >= 0 else 0
+
+    def take_said(self) -> list[Paper]:
+        """What was said since the last call, in order: orders, fills, the account."""
+        found, self._desk.said = self._desk.said, []
+        return found
+
+    def ticker(self, ticker: Ticker, at_ns: int, place: str = "") -> None:
+        """A quote of a venue, or that the last one still stands."""
+        self._pass(at_ns)
+        feed = self._desk.feed(ticker.venue, ticker.market, ticker.symbol)
+        feed.quote(ticker, at_ns, place)
+        self._met(ticker.venue, ticker.market, ticker.symbol, feed, at_ns, place=place)
+
+    def trade(self, venue: str, market: Market, symbol: str, trade: Trade, at_ns: int, place: str = "") -> None:
+        """A print of a venue; history, what was fetched later and what was stale when it came are no evidence."""
+        if trade.snapshot or trade.backfilled or trade.stale:
+            return
+        self._pass(at_ns)
+        feed = self._desk.feed(venue, market, symbol)
+        feed.trade(trade.price, trade.quantity, at_ns, self._rules.costs)
+        if self.books.working:
+            seen = Print(trade.price, trade.quantity, trade.taker_side, trade.trade_id)
+            self._met(venue, market, symbol, feed, at_ns, seen, place)
+        else:
+            self._mark(venue, market, symbol, feed, at_ns)
+
+    def gap(self, gap: Gap, at_ns: int) -> None:
+        """A hole in a venue's trades opens or is closed: nothing is filled there while it is open."""
+        self._pass(at_ns)
+        self._desk.feed(gap.venue, gap.market, gap.symbol).gap(gap)
+
+    def signal(self, signal: Signal, at_ns: int) -> None:
+        """What the model says of a bar, at the bar's end."""
+        self._pass(at_ns)
+        self._trader.signal(signal, at_ns)
+
+    def command(self, command: Command, at_ns: int) -> None:
+        """Somebody halts or resumes; every one is said in the account."""
+        self._pass(at_ns)
+        risk, text = self.books.risk, f"{command.by}: {command.reason}"
+        if command.action == "halt":
+            if risk.halt(text):
+                self._cancel_all(at_ns, reasons.HALTED_BY_COMMAND)
+        else:
+            risk.resume(self.books.money.equity_quote())
+        self._say(at_ns, "control", text)
+
+    def bar_opens(self, bar: BarSeen) -> None:
+        """The open of a bar, taken a twentieth of it later: what was decided before meets a quote around that price."""
+        at_ns = bar.start_ns + bar.size_ns // _OPENING
+        self._pass(at_ns)
+        feed = self._desk.feed(bar.venue, bar.market, bar.symbol)
+        feed.around(bar.open, at_ns, self._rules.costs)
+        if self.books.working:
+            feed.evidence = f"bar {bar.start_ns}"
+            self._met(bar.venue, bar.market, bar.symbol, feed, at_ns)
+
+    def bar_closes(self, bar: BarSeen) -> None:
+        """The rest of a bar, at its last moment: open, low, high, close as prints where it rose, high before low where
+        it fell, a quarter of the volume each. An order that became active within the bar meets the close alone.
+        """
+        at_ns, opened_ns = bar.start_ns + bar.size_ns - 1, bar.start_ns + bar.size_ns // _OPENING
+        self._pass(at_ns)
+        feed = self._desk.feed(bar.venue, bar.market, bar.symbol)
+        if self.books.working and bar.volume:
+            turns = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
+            for price, active_by_ns in zip((bar.open, *turns, bar.close), (*[opened_ns] * 3, at_ns), strict=True):
+                feed.around(price, at_ns, self._rules.costs)
+                seen = Print(price, bar.volume / 4, "buy" if price >= bar.open else "sell", "")
+                self._met(bar.venue, bar.market, bar.symbol, feed, at_ns, seen, active_by_ns=active_by_ns)
+        feed.around(bar.close, at_ns, self._rules.costs)
+        feed.add_volume(bar.volume, bar.start_ns)
+        self._mark(bar.venue, bar.market, bar.symbol, feed, at_ns)
+
+    def finish(self, at_ns: int) -> None:
+        """Time passes to `at_ns` without a record."""
+        self._pass(at_ns)
+
+    def _pass(self, at_ns: int) -> None:
+        """Time passes: orders expire, full minutes are said, days begin."""
+        books = self.books
+        if at_ns >= self._minute_ns or at_ns >= self._desk.due_ns:
+            minute_ns = at_ns - at_ns % NS_PER_MINUTE
+            self._expire(min(at_ns, minute_ns))
+            if at_ns >= self._minute_ns:
+                if books.now_ns >= 0:
+                    self._say(minute_ns, "minute")
+                if books.risk.new_day(at_ns, books.money.equity_quote()):
+                    self._say(at_ns, "state")
+                self._minute_ns = minute_ns + NS_PER_MINUTE
+            self._expire(at_ns)
+        books.now_ns = max(books.now_ns, at_ns)
+
+    def _expire(self, until_ns: int) -> None:
+        while (due_ns := self._desk.due_ns) <= until_ns:
+            for working in [one for one in self.books.working.values() if one.order.expires_ns == due_ns]:
+                reason = reasons.reason(reasons.TIME_IN_FORCE_ENDED, working.held_by)
+                self._desk.end(working, "expired", due_ns, reason)
+
+    def _met(
+        self, venue: str, market: Market, symbol: str, feed: Feed, at_ns: int, seen: Print | None = None,
+        place: str = "", active_by_ns: int | None = None,
+    ) -> None:  # fmt: skip
+        """Active orders of the instrument meet a record, then positions are marked by it."""
+        last_ns = at_ns if active_by_ns is None else active_by_ns
+        due = [
+            one
+            for one in self.books.working.values()
+            if one.order.symbol == symbol
+            and one.order.venue == venue
+            and one.order.market == market
+            and one.order.active_ns <= last_ns
+        ]
+        if due:
+            volatility = self._desk.swing(market, symbol).daily(self._rules.costs)
+            ground = Ground(feed, self._desk.lot(venue, symbol), self._rules.costs, volatility, at_ns)
+            for working in due:
+                if working.order.order_id in self.books.working:  # a fill before may have ended it
+                    self._meet(working, ground, seen, place)
+        self._mark(venue, market, symbol, feed, at_ns)
+
+    def _meet(self, working: Working, ground: Ground, seen: Print | None, place: str) -> None:
+        if not self._desk.meet(working, ground, seen, place):
+            return
+        order = working.order
+        holding = self.books.money.holding(order.market, order.symbol)
+        self._trader.guard(holding, f"{order.order_id}-{working.fills}", ground.at_ns)
+        self._say(ground.at_ns, "fill")
+        self._watch(ground.at_ns)
+
+    def _mark(self, venue: str, market: Market, symbol: str, feed: Feed, at_ns: int) -> None:
+        """A position is worth what it was traded for last at its venue."""
+        holding = self.books.money.holdings.get(f"{market}|{symbol}")
+        if holding is None or not holding.quantity or holding.venue != venue:
+            return
+        before = holding.mark
+        mark(holding, feed)
+        if holding.mark != before:
+            self._watch(at_ns)
+
+    def _watch(self, at_ns: int) -> None:
+        """The equity has changed: a limit may be reached."""
+        risk = self.books.risk
+        if risk.watch(self.books.money.equity_quote(), self._rules.limits):
+            if risk.state == "HALTED":
+                self._cancel_all(at_ns, risk.reason)
+            self._say(at_ns, "state")
+
+    def _cancel_all(self, at_ns: int, reason: str) -> None:
+        for working in [*self.books.working.values()]:
+            self._desk.end(working, "cancelled", at_ns, reason)
+
+    def _say(self, at_ns: int, cause: _Cause, text: str = "") -> None:
+        books = self.books
+        money, risk = books.money, books.risk
+        balances = money.balances
+        held = sorted((key for key, one in money.holdings.items() if one.quantity))
+        account = Account(
+            books.serial, at_ns, money.cash_quote, money.equity_quote(), money.start_quote, -balances["realised"],
+            money.unrealised_quote(), balances["fees"], risk.peak_quote, risk.day_start_quote, money.gross_quote(),
+            len(books.working), risk.state, cause, reason=text or risk.reason,
+            positions=[money.holdings[key].shown() for key in held],
+        )  # fmt: skip
+        books.serial += 1
+        self._desk.said.append(account)

@@ -1,0 +1,160 @@
+"""What the market gives an open order: how much, at which price, or why nothing. Pure; nothing is drawn at random.
+
+Market orders, and limits that cross on arrival, take the best ask (bid) of their moment, worse by the impact of their
+size (square-root law, Almgren et al. 2005; core reference in docs/paper_trading.md), and at most `participation` of the
+size shown there; what is left takes that share of later prints. Resting limits fill at their price when a print goes
+through it: a touch is no fill, but for `queue_position`, when the size ahead has traded. Stops become market orders at
+a print at or through their price, and fill at what comes after it.
+"""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import NamedTuple
+
+from sofia_streams.core.oms.money import BPS, ZERO, against, tick_of, whole_steps
+from sofia_streams.core.oms.orders import Working
+from sofia_streams.core.oms.rules import Costs, Lot
+from sofia_streams.core.oms.seen import Feed
+from sofia_streams.model import Side
+from sofia_streams.paper import Liquidity
+
+
+class Print(NamedTuple):
+    """A trade of the market."""
+
+    price: Decimal
+    quantity: Decimal
+    taker_side: Side
+    trade_id: str
+
+
+class Execution(NamedTuple):
+    """What an order gets."""
+
+    quantity: Decimal
+    price: Decimal
+    liquidity: Liquidity
+
+
+class Ground(NamedTuple):
+    """What a match needs besides the order: the feed, the lot, costs, daily volatility, and the moment."""
+
+    feed: Feed
+    lot: Lot
+    costs: Costs
+    volatility: float
+    at_ns: int
+
+
+def impact_of(quantity: Decimal, ground: Ground) -> Decimal:
+    """Y * daily volatility * sqrt(quantity / daily volume), a fraction of the price; 0 where the volume is unknown."""
+    volume = float(ground.feed.day_volume(ground.at_ns))
+    if volume <= 0.0:
+        return ZERO
+    share = min(1.0, float(quantity) / volume)
+    return Decimal(repr(round(float(ground.costs.impact) * ground.volatility * math.sqrt(share), 12)))
+
+
+def match(working: Working, ground: Ground, seen: Print | None, most: Decimal) -> Execution | None:
+    """What one market record gives an order that is active; None: nothing, and `working.held_by` may say why.
+
+    `seen` is the print, None for a quote; the feed has taken either up already. `most` bounds the quantity (what may
+    still be reduced).
+    """
+    order = working.order
+    working.held_by = ground.feed.trouble(ground.at_ns, ground.costs) or ""
+    if working.held_by:
+        return None
+    if order.type == "stop" and not working.is_triggered:
+        working.is_triggered = seen is not None and _reaches(order.side, seen.price, order.stop_price)
+        return None
+    if order.type == "limit" and working.allowance is not None and order.limit_price is not None:
+        return _rest(working, order.limit_price, ground, seen, most)
+    return _take(working, ground, seen, most)
+
+
+def _reaches(side: Side, price: Decimal, stop_price: Decimal | None) -> bool:
+    if stop_price is None:
+        return False
+    return price >= stop_price if side == "buy" else price <= stop_price
+
+
+def _take(working: Working, ground: Ground, seen: Print | None, most: Decimal) -> Execution | None:
+    """Take liquidity; a limit that does not cross begins to rest."""
+    feed, side, order = ground.feed, working.order.side, working.order
+    best, shown = (feed.ask, feed.ask_quantity) if side == "buy" else (feed.bid, feed.bid_quantity)
+    assert best is not None  # `Feed.trouble` would have said so
+    if working.allowance is None:
+        working.arrival_mid = feed.middle()
+        if order.type == "limit" and _is_worse(side, best, working.cap_price):
+            working.allowance = ZERO
+            working.ahead = _queue(working, feed) if ground.costs.queue_position else None
+            return None
+        working.allowance = _first(shown, feed, ground)
+    elif seen is not None:
+        working.allowance += ground.costs.participation * seen.quantity
+    quantity = whole_steps(min(order.leaves_quantity, working.allowance, most), ground.lot)
+    if quantity <= 0:
+        return None
+    price = against(best * _worse(side, impact_of(quantity, ground)), side, tick_of(ground.lot, best))
+    if (
+        order.type == "limit"
+        and not _is_worse(side, best, working.cap_price)
+        and _is_worse(side, price, working.cap_price)
+    ):
+        price = working.cap_price
+    if price <= 0 or _is_worse(side, price, working.cap_price):
+        return None
+    working.allowance -= quantity
+    return Execution(quantity, price, "taker")
+
+
+def _rest(
+    working: Working, limit_price: Decimal, ground: Ground, seen: Print | None, most: Decimal
+) -> Execution | None:
+    """Wait at a price: a print through it, or one at it that goes beyond the queue."""
+    if seen is None:
+        return None
+    through = seen.price < limit_price if working.order.side == "buy" else seen.price > limit_price
+    size = seen.quantity
+    if through:
+        working.ahead = ZERO if working.ahead is not None else None
+    elif seen.price != limit_price or working.ahead is None or seen.taker_side == working.order.side:
+        return None
+    else:
+        size = max(ZERO, seen.quantity - working.ahead)
+        working.ahead = max(ZERO, working.ahead - seen.quantity)
+    assert working.allowance is not None
+    working.allowance += ground.costs.participation * size
+    quantity = whole_steps(min(working.order.leaves_quantity, working.allowance, most), ground.lot)
+    if quantity <= 0:
+        return None
+    working.allowance -= quantity
+    return Execution(quantity, limit_price, "maker")
+
+
+def _first(shown: Decimal | None, feed: Feed, ground: Ground) -> Decimal:
+    """What an order may take where it arrives: a share of the size shown, or of a minute's usual volume."""
+    minute = feed.day_volume(ground.at_ns) / 1440
+    return ground.costs.participation * (minute if shown is None else shown)
+
+
+def _queue(working: Working, feed: Feed) -> Decimal | None:
+    """The size that stands before an order that joins the best price; None at any other, whose queue nobody shows."""
+    price, shown = (feed.bid, feed.bid_quantity) if working.order.side == "buy" else (feed.ask, feed.ask_quantity)
+    return shown if price == working.order.limit_price else None
+
+
+def _is_worse(side: Side, price: Decimal, cap_price: Decimal) -> bool:
+    return price > cap_price if side == "buy" else price < cap_price
+
+
+def _worse(side: Side, fraction: Decimal) -> Decimal:
+    return 1 + fraction if side == "buy" else 1 - fraction
+
+
+def half_spread(price: Decimal, costs: Costs) -> Decimal:
+    """Half of the spread that is assumed where none is quoted."""
+    return price * costs.half_spread_bps * BPS

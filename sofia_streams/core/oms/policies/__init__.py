@@ -1,0 +1,10 @@
+"""From a signal to the position one wants. A policy is one function; settings choose from `POLICIES`."""
+
+from __future__ import annotations
+
+from sofia_streams.core.oms.policies.base import Policy
+from sofia_streams.core.oms.policies.fade import fade
+from sofia_streams.core.oms.policies.follow import follow
+
+POLICIES: dict[str, Policy] = {"follow": follow, "fade": fade}
+"""By the name that `PAPER_POLICY` gives. To write another: a file beside `fade`, and a line here."""
