@@ -175,6 +175,7 @@ class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):
     low_24h: Decimal | None = None
     volume_24h: Decimal | None = None
     quote_volume_24h: Decimal | None = None
+    state: Literal["said", "quiet", "dead"] = "said"
 
 
 class ParsedTrade(msgspec.Struct, frozen=True, gc=False):

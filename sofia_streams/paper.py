@@ -17,7 +17,7 @@ from sofia_streams.model import Market, Side
 OrderType = Literal["market", "limit", "stop"]
 TimeInForce = Literal["gtc", "ioc", "fok", "day", "gtd"]
 Status = Literal["new", "partially_filled", "filled", "cancelled", "rejected", "expired"]
-TERMINAL: frozenset[str] = frozenset({"filled", "cancelled", "rejected", "expired"})
+TERMINAL: tuple[Status, ...] = ("filled", "cancelled", "rejected", "expired")
 Purpose = Literal["entry", "exit", "take_profit", "stop_loss", "time_exit"]
 Liquidity = Literal["maker", "taker"]
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]

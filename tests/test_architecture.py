@@ -7,7 +7,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PURE = {
-    *("__future__", "bisect", "collections", "datetime", "decimal", "functools", "hashlib", "itertools", "json"),
+    *("__future__", "bisect", "collections", "contextlib", "datetime", "decimal", "functools", "hashlib", "itertools"),
+    "json",
     *("math", "operator", "re", "statistics", "typing", "msgspec"),
 }
 PURE_BUT_FOR = {"core.scoring": {"ctypes", "lightgbm"}}
@@ -68,7 +69,8 @@ INNER = {
     "core.features": (),
     "core.scoring": (),
     "core.signals": ("core.features", "core.scoring"),
-    "core.oms": ("core",),
+    "core.oms": ("core", "core.oms.policies"),
+    "core.oms.policies": ("core.oms",),
     "core.performance": (),
     "core.monitoring": ("core.features", "core.scoring", "core.signals"),
     "ingest": (),

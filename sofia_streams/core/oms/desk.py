@@ -248,7 +248,8 @@ class Desk:
             self._forget(order)
         fill = Fill(
             f"{order.order_id}-{working.fills}", order.order_id, order.venue, order.market, order.symbol, order.side,
-            quantity, price, fee, rate, schedule.name, liquidity, at_ns, realised, order.decision_mid,
+            quantity, price, fee, rate, schedule.name, liquidity,
+            "filled" if working.order.status == "filled" else "partially_filled", at_ns, realised, order.decision_mid,
             working.arrival_mid, evidence=evidence, place=place, is_synthetic=order.is_synthetic,
             slippage_bps=bps_between(price, order.decision_mid, order.side) if order.decision_mid else None,
         )  # fmt: skip

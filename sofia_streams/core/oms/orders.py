@@ -14,14 +14,11 @@ import msgspec
 
 from sofia_streams.core.oms.money import ZERO
 from sofia_streams.errors import BadTransition
-from sofia_streams.paper import TERMINAL, Order, Status
+from sofia_streams.paper import Order, Status
 
-NEXT: dict[str, frozenset[str]] = {
-    "new": frozenset({"partially_filled", "filled", "cancelled", "expired"}),
-    "partially_filled": frozenset({"partially_filled", "filled", "cancelled", "expired"}),
-    **dict.fromkeys(TERMINAL, frozenset()),
-}
-"""What may follow each status."""
+_ON_THE_WAY: tuple[Status, ...] = ("partially_filled", "filled", "cancelled", "expired")
+NEXT: dict[Status, tuple[Status, ...]] = {"new": _ON_THE_WAY, "partially_filled": _ON_THE_WAY}
+"""What may follow a status; nothing follows the others."""
 _ID_BYTES = 12
 
 
@@ -54,9 +51,11 @@ def order_id(cause: str, purpose: str, count: int) -> str:
 
 def moved(order: Order, status: Status, at_ns: int, reason: str = "") -> Order:
     """The order in its next status. Raises BadTransition."""
-    if status not in NEXT[order.status]:
+    following = NEXT.get(order.status, ())
+    if status not in following:
         raise BadTransition(
-            f"order {order.order_id}: expected one of {sorted(NEXT[order.status])} after {order.status}, found {status}"
+            f"order {order.order_id}: expected one of {', '.join(following) or 'nothing'} after {order.status}, "
+            f"found {status}"
         )
     return msgspec.structs.replace(
         order, status=status, at_ns=at_ns, revision=order.revision + 1, reason=reason or order.reason
