@@ -102,7 +102,7 @@ async def listed(venue: str, market: Market, place: Place = REAL) -> dict[str, I
 
     Raises DependencyDown where neither is to be had.
     """
-    path = place.kept / f"{venue}-{market}.json" if place.kept else None
+    path = _path(place, venue, market)
     try:
         found = await _ask(venue, market, place)
     except DependencyDown as error:
@@ -115,6 +115,13 @@ async def listed(venue: str, market: Market, place: Place = REAL) -> dict[str, I
         if path:
             _write(path, found, place.say)
     return {one.listing: one for one in found}
+
+
+def read_kept(place: Place, venue: str, market: Market) -> list[Instrument]:
+    """What is kept of a venue's last answer; [] where nothing is, or it cannot be read."""
+    path = _path(place, venue, market)
+    kept = _read(path) if path else None
+    return kept.instruments if kept else []
 
 
 async def load_instruments(
@@ -247,6 +254,10 @@ def _size(text: str | None) -> Decimal | None:
         raise ValueError(f"expected a size above zero, found {text!r}")
     plain = f"{value:f}"
     return Decimal(plain.rstrip("0").rstrip(".") if "." in plain else plain)
+
+
+def _path(place: Place, venue: str, market: Market) -> Path | None:
+    return place.kept / f"{venue}-{market}.json" if place.kept else None
 
 
 def _read(path: Path) -> _Kept | None:
