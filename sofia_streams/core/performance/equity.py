@@ -50,12 +50,12 @@ class Exposure(msgspec.Struct, frozen=True):
 
 
 def start_equity(accounts: Sequence[Account]) -> Decimal:
-    """Equity before the first record: `start_quote` where the run began with it (serial 0 or 1), else its equity.
+    """Equity before the first record: `start_quote` where the run began with it (serial 0), else its equity.
 
     `accounts` must not be empty.
     """
     first = accounts[0]
-    return first.start_quote if first.serial <= 1 else first.equity_quote
+    return first.start_quote if first.serial == 0 else first.equity_quote
 
 
 def curve(accounts: Sequence[Account]) -> list[Value]:
@@ -80,7 +80,7 @@ def _step(before: Decimal, after: Decimal, flow: Decimal) -> float:
 
 
 def _flows_before(accounts: Sequence[Account]) -> Decimal:
-    return Decimal(0) if accounts[0].serial <= 1 else accounts[0].flows_quote
+    return Decimal(0) if accounts[0].serial == 0 else accounts[0].flows_quote
 
 
 def daily(values: Sequence[Value], calendar: Calendar = "crypto") -> list[Value]:

@@ -33,6 +33,15 @@ class Trials(NamedTuple):
     variance: float
 
 
+def trials_of(sharpes: Sequence[float | None]) -> Trials:
+    """Of each trial's Sharpe, a period's (a day), not annualised; one without counts as a trial, not in the variance.
+
+    The variance is that of a sample; 0 of fewer than two.
+    """
+    known = [one for one in sharpes if one is not None]
+    return Trials(len(sharpes), ratios.deviation(known) ** 2)
+
+
 class Ratios(msgspec.Struct, frozen=True):
     """Of returns on an even grid (`ratios`); None where `Statistics.missing` says why.
 

@@ -26,7 +26,7 @@ def days(*equities, start="10000", begin_ns=BEGIN_NS):
 def fill(number, side, quantity, price, fee="0", *, at_s=0, symbol="BTC/USDT", mid=None, liquidity="taker"):
     return Fill(
         f"f{number}", f"o{number}", "binance", "spot", symbol, side, Decimal(quantity), Decimal(price), Decimal(fee),
-        Decimal("0.001"), "test", liquidity, BEGIN_NS + at_s * NS_PER_SECOND,
+        Decimal("0.001"), "test", liquidity, "filled", at_ns=BEGIN_NS + at_s * NS_PER_SECOND,
         decision_mid=None if mid is None else Decimal(mid),
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ def ns(text):
 
 
 def test_the_start_counts_so_a_loss_in_the_first_minute_is_a_return():
-    values = equity.curve([account(1, BEGIN_NS + NS_PER_MINUTE, 9_900)])
+    values = equity.curve([account(0, BEGIN_NS + NS_PER_MINUTE, 9_900)])
     assert [(one.equity, one.growth) for one in values] == [(10_000.0, 1.0), (9_900.0, 0.99)]
 
 
@@ -29,7 +29,7 @@ def test_a_stretch_cut_from_a_longer_run_begins_with_its_first_record():
 def test_money_paid_in_or_taken_out_is_no_return():
     # 10,000 -> 10,100 earned (1 %); 5,000 paid in -> 15,100 (0 %); 1,510 earned -> 16,610 (10 %); 610 taken out (0 %)
     steps = ((10_100, "0"), (15_100, "5000"), (16_610, "5000"), (16_000, "4390"))
-    values = equity.curve([account(n, BEGIN_NS + n, e, flows=f) for n, (e, f) in enumerate(steps, 1)])
+    values = equity.curve([account(n, BEGIN_NS + n, e, flows=f) for n, (e, f) in enumerate(steps)])
     assert equity.returns(values) == pytest.approx([0.01, 0.0, 0.1, 0.0], abs=1e-15)
     assert values[-1].growth == pytest.approx(1.01 * 1.1)
 

@@ -77,7 +77,7 @@ def test_daily_returns_of_minutes_are_those_of_the_last_minute_of_each_day():
     for minute in range(1, 4 * 24 * 60 + 1):
         value *= 1.0 + draw.gauss(0.0, 0.001)
         rows.append((minute, value))
-    accounts = [account(n, BEGIN_NS + n * 60_000_000_000, repr(v)) for n, v in rows]
+    accounts = [account(n - 1, BEGIN_NS + n * 60_000_000_000, repr(v)) for n, v in rows]
     minutes = pd.Series([v for _, v in rows], index=pd.to_datetime([BEGIN_NS + n * 60_000_000_000 for n, _ in rows]))
     last = minutes.resample("D", closed="right").last()
     theirs = pd.concat([pd.Series([10_000.0]), last]).pct_change().dropna()

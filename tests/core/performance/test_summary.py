@@ -8,7 +8,7 @@ from account_records import BEGIN_NS, account, days, fill, order
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core.performance.summary import Statistics, Trials, tell
+from sofia_streams.core.performance.summary import Statistics, Trials, tell, trials_of
 from sofia_streams.model import NS_PER_DAY
 
 UPS_AND_DOWNS = [10_000 + 40 * n + (150 if n % 3 else -90) for n in range(1, 41)]
@@ -59,6 +59,12 @@ def test_many_trials_deflate():
     assert one.ratios.sharpe_deflated == alone.ratios.sharpe_probability
     assert many.ratios.sharpe_deflated < one.ratios.sharpe_deflated
     assert (alone.trials, many.trials) == (1, 100)
+
+
+def test_trials_of_their_sharpes():
+    assert trials_of([0.1, None, 0.3, 0.2]) == Trials(4, pytest.approx(0.01))
+    assert trials_of([0.1]) == Trials(1, 0.0)
+    assert trials_of([None, None]) == Trials(2, 0.0)
 
 
 def test_the_sampling_is_stated_and_is_that_of_the_calendar():
