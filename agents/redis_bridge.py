@@ -1,4 +1,4 @@
-"""Trades, bars, tickers, gaps, predictions and signals to Redis Streams.   in those topics   out Redis"""
+"""What is known, said and done to Redis Streams.   in ops.workers.INPUTS   out Redis"""
 
 from __future__ import annotations
 
@@ -72,6 +72,8 @@ for topic, decode, prepare, before in (
     (topics.GAPS, codec.decode_gap, gap_entries, None),
     (topics.PREDICTIONS, codec.decode_scored, entries, None),
     (topics.SIGNALS, codec.decode_scored, entries, None),
+    (topics.FILLS, codec.decode_fills, entries, None),
+    (topics.ACCOUNT, codec.decode_account, entries, None),
 ):
     sink_agent(
         app, settings, topic_on(app, topic, settings), decode, sink,

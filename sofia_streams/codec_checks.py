@@ -13,7 +13,7 @@ from sofia_streams.core.bars.windows import SIZE_NAME, Feed, Row, Window
 from sofia_streams.core.signals.in_force import ChosenRow
 from sofia_streams.core.signals.rolling import OpenRow, RollingRow
 from sofia_streams.model import Bar, Gap, Punctuation, Ticker, TradeBatch
-from sofia_streams.paper import Account, Command, Fill, Order, Taken
+from sofia_streams.paper import REASON_CHARS_MAX, Account, Command, Fill, Order, Taken
 from sofia_streams.scored import Activation, History, ModelQuality, Scored, Signal
 
 _SMALLEST, _LARGEST = Decimal("1e-20"), Decimal("1e20")
@@ -21,8 +21,6 @@ _SMALLEST, _LARGEST = Decimal("1e-20"), Decimal("1e20")
 _EXPONENT_MAX = 64
 _NS_MAX = 2**63 - 1
 _NAME_CHARS_MAX = 64
-REASON_CHARS_MAX = 200
-"""Of what somebody says when trading is halted or resumed."""
 _PRICES = ("open", "high", "low", "close", "vwap")
 _SUMS = ("volume", "quote_volume", "buy_volume")
 

@@ -23,6 +23,8 @@ Liquidity = Literal["maker", "taker"]
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
 ACCOUNT = "paper"
 """The name of the one account."""
+REASON_CHARS_MAX = 200
+"""Of the reason of a command."""
 
 
 class Order(msgspec.Struct, frozen=True, tag_field="kind", tag="order", omit_defaults=True):

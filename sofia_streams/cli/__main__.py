@@ -36,6 +36,8 @@ COMMANDS = {
     "export": Command("data", "export", "A table of QuestDB as Parquet, exact"),
     "train": Command("models", "train", "Train a model from bars, judge it, put it into the registry"),
     "models": Command("models", "models", "Trained models and their cards"),
+    "halt": Command("paper", "halt", "No new paper orders from now on"),
+    "resume": Command("paper", "resume", "Paper orders again after a halt"),
     "instruments": Command("instruments", "instruments", "Tick, step and limits of every pair at every venue"),
     "backfill": Command("instruments", "backfill", "A stretch of trades from a venue into the log"),
     "klines": Command("instruments", "klines", "A venue's own 1m candles, exact"),

@@ -165,7 +165,7 @@ def capture(
 
 
 def export(
-    table: Annotated[str, typer.Argument(help="trades, bars_1s, bars_1m, features_1m, predictions …")],
+    table: Annotated[str, typer.Argument(help="trades, bars_1s, bars_1m, features_1m, predictions, orders, fills …")],
     out: Annotated[Path, typer.Option(help="The Parquet file to write")],
     as_json: AsJson = False,
 ) -> None:

@@ -32,7 +32,7 @@ def apply(as_json: AsJson = False) -> None:
 
 @topics.command("tail")
 def tail(
-    name: Annotated[str, typer.Argument(help="trades, tickers, bars, gaps, quarantine or health")],
+    name: Annotated[str, typer.Argument(help="trades, bars, signals, orders, fills, account, control, quarantine …")],
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=10_000)] = 10,
     as_json: AsJson = False,
 ) -> None:

@@ -23,6 +23,11 @@ from sofia_streams.settings import Settings, worker_environment
 _STORED = (
     *(topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS),
     *(topics.FEATURES, topics.PREDICTIONS, topics.SIGNALS, topics.MODEL_QUALITY),
+    *(topics.ORDERS, topics.FILLS, topics.ACCOUNT),
+)
+_PUBLISHED = (
+    *(topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS),
+    *(topics.PREDICTIONS, topics.SIGNALS, topics.FILLS, topics.ACCOUNT),
 )
 INPUTS = {
     "crypto_ws": (),
@@ -30,7 +35,7 @@ INPUTS = {
     "signals": (topics.BARS,),
     "trainer": (topics.FEATURES, topics.PREDICTIONS),
     "timeseries_writer": _STORED,
-    "redis_bridge": (topics.TRADES, topics.BARS, topics.TICKERS, topics.GAPS, topics.PREDICTIONS, topics.SIGNALS),
+    "redis_bridge": _PUBLISHED,
     "backfill": (topics.GAPS, topics.BARS),
 }
 """Every worker and the topics it reads, in the order data flows; the only list."""

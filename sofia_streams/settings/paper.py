@@ -110,7 +110,8 @@ class PaperSettings(BaseSettings):
         Decimal, Field(gt=0, le=100, description="loss from the peak equity: halt until `sofia resume`, percent")
     ] = Decimal(10)
     paper_losses_max: Annotated[
-        int, Field(ge=1, le=1_000, description="losing round trips in a row, then nothing new for PAPER_COOL_DOWN_S")
+        int,
+        Field(ge=0, le=1_000, description="losing trades in a row, then nothing new for PAPER_COOL_DOWN_S; 0: never"),
     ] = 5
     paper_cool_down_s: Annotated[int, Field(ge=0, le=86_400, description="the pause after such losses, s")] = 600
     paper_signal_age_s_max: Annotated[int, Field(ge=1, le=3_600, description="older signals become no order, s")] = 10

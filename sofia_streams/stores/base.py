@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from sofia_streams.model import NS_PER_MINUTE, Bar, Gap, Ticker, TradeBatch
+from sofia_streams.paper import Paper
 from sofia_streams.scored import Scored
 from sofia_streams.stores.columns import Kind, Table, Value
+from sofia_streams.stores.paper_rows import PAPER_TABLES, paper_row, paper_table
 from sofia_streams.stores.scored_rows import SCORED_TABLES, scored_row, scored_table
 
-Record = TradeBatch | Bar | Ticker | Gap | Scored
+Record = TradeBatch | Bar | Ticker | Gap | Scored | Paper
 """What a store takes; trades come in batches, everything else is one row."""
 _INSTRUMENT: dict[str, Kind] = {"venue": "label", "market": "label", "symbol": "label"}
 _OWN = ("venue", "market", "symbol")
@@ -60,6 +62,7 @@ TABLES = {
         newer="received_ns",
     ),
     **SCORED_TABLES,
+    **PAPER_TABLES,
 }
 """Every table. A gap's `from_ns` never changes, so that its later records replace the earlier ones."""
 
@@ -114,6 +117,8 @@ def table_of(record: Record) -> str:
         return "bars_1m" if record.size_ns == NS_PER_MINUTE else "bars_1s"
     if isinstance(record, Scored):
         return scored_table(record)
+    if isinstance(record, Paper):
+        return paper_table(record)
     return "tickers" if isinstance(record, Ticker) else "gaps"
 
 
@@ -129,5 +134,7 @@ def rows_of(record: Record) -> Iterator[tuple[Value, ...]]:
             )
     elif isinstance(record, Scored):
         yield scored_row(record)
+    elif isinstance(record, Paper):
+        yield paper_row(record)
     else:
         yield tuple(getattr(record, name) for name in TABLES[table_of(record)].columns)

@@ -22,6 +22,7 @@ from sofia_streams.model import NS_PER_DAY, NS_PER_MINUTE, NS_PER_SECOND, Bar, G
 from sofia_streams.stores import timescale
 from sofia_streams.stores.base import TABLES, Flaw, Record, rows_of, table_of
 from sofia_streams.stores.columns import Kind, Table, Value
+from sofia_streams.stores.paper_rows import PAPER_TABLES, paper_record
 from sofia_streams.stores.scored_rows import SCORED_TABLES, scored_record
 
 _TYPES: dict[Kind, str] = {
@@ -231,6 +232,8 @@ def _records(name: str, rows: Iterator[dict[str, Any]]) -> Iterator[Record]:
         yield from (msgspec.convert(row, Gap) for row in rows)
     elif name in SCORED_TABLES:
         yield from (scored_record(name, row) for row in rows)
+    elif name in PAPER_TABLES:
+        yield from (paper_record(name, row) for row in rows)
     else:
         size_ns = NS_PER_MINUTE if name == "bars_1m" else NS_PER_SECOND
         yield from (msgspec.convert({**row, "size_ns": size_ns}, Bar) for row in rows)

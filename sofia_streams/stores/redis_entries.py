@@ -5,14 +5,16 @@ What is the same in a record is packed once, for packing is what publishing cost
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
 import msgspec
 
 from sofia_streams.model import NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
+from sofia_streams.paper import Account, Fill
 from sofia_streams.scored import Prediction, Signal
+from sofia_streams.stores.paper_rows import positions_text
 
 _TRADE_FIELDS = 13
 
@@ -74,14 +76,23 @@ def _trade_fields(trade: Trade) -> str:
 
 
 def entry_of(record: object, offset: int, prefix: str) -> Entry | None:
-    """The one entry of a bar, ticker, prediction or signal; None for any other record."""
+    """The one entry of a bar, ticker, prediction, signal, fill or account; None for any other record."""
     if isinstance(record, Bar):
         return bar_entry(record, offset, prefix)
     if isinstance(record, Ticker):
         return ticker_entry(record, offset, prefix)
     if isinstance(record, Prediction):
         return prediction_entry(record, offset, prefix)
+    if isinstance(record, Fill):
+        return execution_entry(record, offset, prefix)
+    if isinstance(record, Account):
+        return _entry(f"{prefix}account", record, offset)
     return signal_entry(record, offset, prefix) if isinstance(record, Signal) else None
+
+
+def streams_of(topic: str) -> str:
+    """What the names of the streams of a topic begin with, behind the prefix of the namespace."""
+    return {"fills": "executions:", "account": "account"}.get(topic, f"{topic}:")
 
 
 def bar_entry(bar: Bar, offset: int, prefix: str) -> Entry:
@@ -110,16 +121,36 @@ def signal_entry(signal: Signal, offset: int, prefix: str) -> Entry:
     return _scored_entry(f"{prefix}signals:{signal.symbol}", signal, ("action", "reason", "confidence"), offset)
 
 
+def execution_entry(fill: Fill, offset: int, prefix: str) -> Entry:
+    """A paper execution; the published eight are always there, `status` is the order's right behind it."""
+    pairs = {
+        "order_id": fill.order_id, "symbol": _as_venues_write(fill.symbol), "side": fill.side,
+        "quantity": _plain(fill.quantity), "price": _plain(fill.price), "fees": _plain(fill.fee_quote),
+        "status": fill.order_status, "timestamp": str(fill.at_ns / NS_PER_SECOND), "pair": fill.symbol,
+    }  # fmt: skip
+    return _with_the_rest(f"{prefix}executions:{fill.symbol}", fill, pairs, offset, {"fee_quote", "order_status"})
+
+
 def _scored_entry(stream: str, record: Prediction | Signal, shown: tuple[str, ...], offset: int) -> Entry:
     """`symbol` as venues write it, what is `shown`, `timestamp` (end of the bar, s); then the rest of what is known."""
-    pair = record.symbol
-    pairs = {"symbol": pair.partition(":")[0].replace("/", "")}
+    pairs = {"symbol": _as_venues_write(record.symbol)}
     pairs |= {name: "" if (value := getattr(record, name)) is None else _text(value) for name in shown}
-    pairs |= {"timestamp": str(record.end_ns / NS_PER_SECOND), "pair": pair}
+    pairs |= {"timestamp": str(record.end_ns / NS_PER_SECOND), "pair": record.symbol}
+    return _with_the_rest(stream, record, pairs, offset)
+
+
+def _with_the_rest(
+    stream: str, record: msgspec.Struct, pairs: dict[str, str], offset: int, left_out: Collection[str] = ()
+) -> Entry:
     for name in record.__struct_fields__:
-        if name not in pairs and (value := getattr(record, name)) is not None:
+        if name not in pairs and name not in left_out and (value := getattr(record, name)) is not None:
             pairs[name] = _text(value)
     return Entry(stream, offset, 1, len(pairs), packed_pairs(pairs))
+
+
+def _as_venues_write(pair: str) -> str:
+    """`BTCUSDT` of `BTC/USDT` and of `BTC/USDT:USDT`."""
+    return pair.partition(":")[0].replace("/", "")
 
 
 def _entry(stream: str, record: msgspec.Struct, offset: int) -> Entry:
@@ -130,6 +161,8 @@ def _entry(stream: str, record: msgspec.Struct, offset: int) -> Entry:
 def _text(value: object) -> str:
     if isinstance(value, Decimal):
         return _plain(value)
+    if isinstance(value, list):
+        return positions_text(value)
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -26,7 +26,7 @@ from aiokafka import TopicPartition
 from sofia_streams.errors import ConfigError
 from sofia_streams.obs import metrics
 from sofia_streams.settings import Settings
-from sofia_streams.stores.redis_entries import Entry
+from sofia_streams.stores.redis_entries import Entry, streams_of
 from sofia_streams.stores.redis_streams import EVICTION_CURE, RedisStreams
 from sofia_streams.topics import catalogue_name, partition_name
 from sofia_streams.worker.logtail import marks_at
@@ -133,7 +133,7 @@ class Bridge:
         """Give these partitions a base above everything that is in their topic's streams."""
         for place in sorted(places):
             topic = catalogue_name(place)
-            base = await self._store.last_number(f"{self._settings.stream_prefix()}{topic}:") + 1
+            base = await self._store.last_number(f"{self._settings.stream_prefix()}{streams_of(topic)}") + 1
             self._positions[place] = Position(base=base)
             self._read.pop(place, None)
             metrics.LOGS_BEGUN_ANEW.labels(topic).inc()

@@ -1,10 +1,10 @@
 """Fills what a primary store missed, from the log; from the fallback's tables where the log no longer holds it.
 
 It follows the topic `outages`: an outage of this process that has ended, and what other writers left behind in
-partitions that this one reads now (docs/adr/0006). Bars and gaps are filled up to the end of the log, round by round
-until a round is empty: so a row that was written meanwhile is never left replaced by an older one of the hole. So are
-trades that may stand in the log twice (`copies`). Everything may be written twice. What it does not do: decide when a
-store has failed (`failover`).
+partitions that this one reads now (docs/adr/0006). Bars, gaps and orders are filled up to the end of the log, round by
+round until a round is empty: so a row that was written meanwhile is never left replaced by an older one of the hole. So
+are trades that may stand in the log twice (`copies`). Everything may be written twice. What it does not do: decide when
+a store has failed (`failover`).
 """
 
 from __future__ import annotations

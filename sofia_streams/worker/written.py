@@ -7,6 +7,7 @@ from typing import Any
 
 from sofia_streams import codec, topics
 from sofia_streams.model import Bar, Gap, Punctuation, TradeBatch
+from sofia_streams.paper import Account, Taken
 from sofia_streams.stores.base import Record
 
 
@@ -18,6 +19,11 @@ def of_trades(record: TradeBatch | Punctuation | Gap, offset: int) -> list[Recor
 def of_bars(record: codec.InBars, offset: int) -> list[Record]:
     """What a record of `bars` writes: history and model swaps nothing."""
     return [record] if isinstance(record, Bar) else []
+
+
+def of_account(record: Account | Taken, offset: int) -> list[Record]:
+    """What a record of `account` writes: choices of order nothing."""
+    return [record] if isinstance(record, Account) else []
 
 
 def of_others(record: Record, offset: int) -> list[Record]:
@@ -34,6 +40,9 @@ READS: dict[topics.Topic, tuple[Callable[[bytes | None], Any], Callable[[Any, in
     topics.PREDICTIONS: (codec.decode_scored, of_others),
     topics.SIGNALS: (codec.decode_scored, of_others),
     topics.MODEL_QUALITY: (codec.decode_scored, of_others),
+    topics.ORDERS: (codec.decode_orders, of_others),
+    topics.FILLS: (codec.decode_fills, of_others),
+    topics.ACCOUNT: (codec.decode_account, of_account),
 }
 """How a topic's records are read, and what each of them writes."""
 TABLES_OF = {
@@ -45,6 +54,9 @@ TABLES_OF = {
     topics.PREDICTIONS: ("predictions",),
     topics.SIGNALS: ("signals",),
     topics.MODEL_QUALITY: ("model_quality",),
+    topics.ORDERS: ("orders",),
+    topics.FILLS: ("fills",),
+    topics.ACCOUNT: ("account",),
 }
-REPLACED = (topics.BARS, topics.GAPS)
+REPLACED = (topics.BARS, topics.GAPS, topics.ORDERS)
 """Topics whose later records replace the rows of earlier ones."""

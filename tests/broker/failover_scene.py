@@ -8,6 +8,7 @@ from functools import partial
 
 import waiting
 from aiokafka import AIOKafkaProducer
+from paper_records import account, fill, order
 
 from sofia_streams import codec, topics
 from sofia_streams.embedded import process
@@ -35,6 +36,7 @@ class Scene:
         self.fallback = Postgres(settings.fallback_url() or "", settings.table_prefix())
         self.writer: process.Child | None = None
         self.ids: set[str] = set()
+        self.revisions: set[int] = set()
 
     def start(self, crash_at: str = "") -> process.Child:
         self.writer = start_worker(WRITER, self.settings, self.settings.data_dir, crash_at=crash_at)
@@ -44,7 +46,10 @@ class Scene:
         kill(self.stack.children()[name])
 
     async def produce(self, count: int, revision: int = 0) -> None:
-        """Trades with new ids; a bar, a ticker and a gap in their `revision`; and bytes that nobody can read."""
+        """Trades with new ids; a bar, a ticker, a gap and an order in their `revision`; what is done of the order; and
+        bytes that nobody can read.
+        """
+        self.revisions.add(revision)
         first = len(self.ids)
         numbers = range(first, first + count)
         self.ids |= {str(number) for number in numbers}
@@ -54,6 +59,9 @@ class Scene:
         for symbol in SYMBOLS:
             records += [(topics.BARS, symbol, bar(symbol, revision)), (topics.GAPS, symbol, gap(symbol, revision))]
             records += [(topics.TICKERS, symbol, ticker(symbol, first)), (topics.TRADES, symbol, "not a trade")]
+            records += [(topics.ORDERS, symbol, order(symbol, revision, str(revision)))]
+            records += [(topics.FILLS, symbol, fill(symbol, revision))]
+        records += [(topics.ACCOUNT, "paper", account(revision))]
         async with AIOKafkaProducer(bootstrap_servers=self.settings.broker_address()) as producer:
             sent = [
                 await producer.send(
@@ -62,6 +70,9 @@ class Scene:
                 for topic, symbol, record in records
             ]
             await asyncio.gather(*sent)
+
+    def fill_ids(self) -> list[str]:
+        return [fill(symbol, revision).fill_id for symbol in SYMBOLS for revision in self.revisions]
 
     async def outages(self) -> list[Outage]:
         found = {}
@@ -78,18 +89,24 @@ class Scene:
             return await lag.of(WRITER) == 0
 
     async def is_whole(self, revision: int) -> bool:
-        """Whether QuestDB has every trade, the newest bars and gaps, and every outage is over."""
+        """Whether QuestDB has every trade, the newest bars, gaps and orders, all fills, and every outage is over."""
         name = self.questdb.table
         try:
             ids = self.questdb.query(f"SELECT trade_id FROM '{name('trades')}'")
             bars = self.questdb.query(f"SELECT revision, close::varchar FROM '{name('bars_1s')}'")
             gaps = self.questdb.query(f"SELECT state, filled FROM '{name('gaps')}'")
+            orders = self.questdb.query(f"SELECT revision, fees_quote::varchar FROM '{name('orders')}'")
+            fills = self.questdb.query(f"SELECT fill_id FROM '{name('fills')}'")
+            said = self.questdb.query(f"SELECT serial FROM '{name('account')}' ORDER BY serial")
         except (DependencyDown, ValueError):
             return False  # it is not there yet, or its tables are not
         return (
             sorted(row[0] for row in ids) == sorted(self.ids)
             and [(row[0], Decimal(row[1])) for row in bars] == [(revision, Decimal(revision))] * 3
             and gaps == [["open", revision]] * 3
+            and [(row[0], Decimal(row[1])) for row in orders] == [(revision, Decimal(revision))] * 3
+            and sorted(row[0] for row in fills) == sorted(self.fill_ids())
+            and [row[0] for row in said] == sorted(self.revisions)
             and all(outage.state == "closed" for outage in await self.outages())
             and await self.is_drained()
         )

@@ -1,10 +1,12 @@
 """The Redis bridge on a real log and a real server: read again, restarted, Redis emptied, and the topic made anew."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from bridge_scene import SYMBOLS, TRADES, batches, expected, items, produce, publish, published
+from paper_records import account, fill
 from redis.asyncio import Redis
 from waiting import eventually
 
@@ -12,6 +14,7 @@ from sofia_streams import topics
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.errors import DependencyDown
+from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import TradeBatch
 from sofia_streams.ops.stack import addressed
 from sofia_streams.ops.topics import apply_topics, delete_namespace
@@ -147,6 +150,7 @@ async def test_the_worker_goes_on_after_a_kill_and_after_its_topic_was_made_anew
         (settings.data_dir / name).mkdir(exist_ok=True)
     first, second, new = batches(0, 30), batches(100, 30), batches(1_000, 9)
     await produce(settings, [*first, *first])  # a trade that stands in the log twice is published once
+    await write_records(settings, done(3))
 
     async def has(*groups: list[TradeBatch]) -> bool:
         return await published(settings) == expected(*groups)
@@ -161,6 +165,7 @@ async def test_the_worker_goes_on_after_a_kill_and_after_its_topic_was_made_anew
         process.stop([worker], grace_s=10)
         await make_anew(settings)
         await produce(settings, new)
+        await write_records(settings, done(1))
         worker = start_worker("redis_bridge", settings, settings.data_dir)
         await eventually(lambda: has(first, second, new))
         async with Lag(settings) as lag:
@@ -173,3 +178,19 @@ async def test_the_worker_goes_on_after_a_kill_and_after_its_topic_was_made_anew
         process.stop([worker], grace_s=10)
     assert "made anew" in worker.log.read_text()
     assert await has(first, second, new)
+    assert await executed(settings) == (["oBTC-0", "oBTC-1", "oBTC-2", "oBTC-0"], ["0", "1", "2", "0"])
+
+
+def done(count: int) -> list[Written]:
+    """So many executions, and what the account is behind each."""
+    now_ns = time.time_ns()
+    fills = [Written(topics.FILLS, "BTC/USDT", fill(number=number), now_ns) for number in range(count)]
+    return [*fills, *(Written(topics.ACCOUNT, "paper", account(number), now_ns) for number in range(count))]
+
+
+async def executed(settings: Settings) -> tuple[list[str], list[str]]:
+    """Ids of executions, and serials of the account, in stream order."""
+    async with Redis.from_url(settings.redis_address(), decode_responses=True) as client:
+        fills = await client.xrange(f"{settings.stream_prefix()}executions:BTC/USDT")
+        said = await client.xrange(f"{settings.stream_prefix()}account")
+    return [fields["fill_id"] for _, fields in fills], [fields["serial"] for _, fields in said]

@@ -1,12 +1,14 @@
-"""What is said behind bars, in real stores: floats bit for bit in QuestDB and PostgreSQL, and the shapes in Redis."""
+"""What is said and done behind bars, in real stores: QuestDB and PostgreSQL to the last bit, and shapes in Redis."""
 
 import struct
 import time
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from paper_records import PAPER
 from redis.asyncio import Redis
 from scored_records import BEGAN_NS, HARD, SCORED, features
 from stored_records import ANY_PORTS
@@ -17,6 +19,7 @@ from sofia_streams.model import NS_PER_SECOND
 from sofia_streams.ops.replay.export import export_table
 from sofia_streams.scored import Features
 from sofia_streams.stores.base import TABLES, rows_of, table_of
+from sofia_streams.stores.paper_rows import PAPER_TABLES
 from sofia_streams.stores.postgres import Postgres
 from sofia_streams.stores.questdb import QuestDb
 from sofia_streams.stores.redis_entries import entry_of
@@ -119,6 +122,33 @@ def test_an_export_has_floats_as_doubles(questdb, tmp_path):
     assert [tuple(bits(row[column]) for column in columns) for row in found] == [
         tuple(map(bits, row)) for one in many for row in rows_of(one)
     ]
+
+
+@pytest.mark.parametrize("name", PAPER_TABLES)
+def test_orders_fills_and_the_account_are_exact_in_both_and_in_an_export(postgres, questdb, tmp_path, name):
+    wanted = [one for one in PAPER if table_of(one) == name]
+    for _ in range(2):
+        assert postgres.write(wanted) == len(wanted)
+    found = [*postgres.stored_between(name, 0, time.time_ns())]
+    assert sorted(map(repr, found)) == sorted(map(repr, wanted))
+    for _ in range(2):
+        assert questdb.write(found) == len(wanted)
+    eventually(lambda: questdb.count(name) == len(wanted))
+    assert export_table(questdb, name, tmp_path / "out.parquet") == len(wanted)
+    exported = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    columns = TABLES[name].columns
+    rows = [{column: _exact(columns[column], row[column]) for column in columns} for row in exported]
+    expected_rows = [dict(zip(columns, row, strict=True)) for one in wanted for row in rows_of(one)]
+    assert sorted(map(repr, rows)) == sorted(
+        repr({column: _exact(columns[column], row[column]) for column in columns}) for row in expected_rows
+    )
+
+
+def _exact(kind: str, value: Any) -> Any:
+    """A value of an export or a row, to be compared: numbers as they are, whatever zeros stand behind them."""
+    if kind in ("value", "sum") and value is not None:
+        return f"{Decimal(value):.40f}"
+    return value
 
 
 async def test_redis_has_the_published_fields_in_their_order(stack):

@@ -142,7 +142,8 @@ async def test_what_the_log_has_dropped_is_filled_from_the_fallback(scene):
     admin = AIOKafkaAdminClient(bootstrap_servers=scene.settings.broker_address())
     await admin.start()
     try:
-        dropped = [*places(scene.settings, topics.TRADES), *places(scene.settings, topics.BARS)]
+        lost = (topics.TRADES, topics.BARS, topics.ORDERS, topics.FILLS, topics.ACCOUNT)
+        dropped = [place for topic in lost for place in places(scene.settings, topic)]
         await admin.delete_records({place: RecordsToDelete(-1) for place in dropped})
     finally:
         await admin.close()

@@ -1,18 +1,24 @@
 """Topics as `sofia topics apply` makes and sets them on a real broker."""
 
 import asyncio
+import getpass
+import json
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from sofia_streams import topics
+from sofia_streams import codec, topics
 from sofia_streams.embedded.stack import Ports, Stack
 from sofia_streams.logread import places, reader, records_between, whole_topic
 from sofia_streams.ops.stack import addressed
-from sofia_streams.ops.topics import apply_topics
+from sofia_streams.ops.topics import apply_topics, tail_topic
 from sofia_streams.settings import Settings, load_settings
 
 pytestmark = pytest.mark.broker
@@ -47,6 +53,34 @@ async def test_what_is_missing_is_made_once_with_its_settings(servers, admin):
     assert await apply_topics(settings) == []
     found = await settings_on_the_broker(admin, topics.wire_name(topics.TRADES, "made"))
     assert topics.settings_of(topics.TRADES, retention_hours=settings.topic_retention_hours).items() <= found.items()
+
+
+async def test_halt_and_resume_are_said_in_the_log_with_who_said_them(servers, admin, tmp_path):
+    settings = servers.model_copy(update={"namespace": "halted"})
+    await apply_topics(settings)
+    assert await partitions_of(admin, topics.changelog_names("halted")) == [4, 4, 1]
+    env = {"BROKER_URL": str(settings.broker_url), "NAMESPACE": "halted"}
+    said = [sofia(tmp_path, env, *words) for words in (("halt", "--reason", "news"), ("resume",))]
+    assert [(one["action"], one["reason"]) for one in said] == [("halt", "news"), ("resume", "by command")]
+    rows = await tail_topic(settings, topics.CONTROL, 10)
+    found = [codec.decode_control(str(row["value"]).encode()) for row in rows]
+    assert [one.command_id for one in found] == [one["command"] for one in said]
+    assert {one.by for one in found} == {getpass.getuser()}
+    assert (await settings_on_the_broker(admin, str(said[0]["topic"])))["retention.ms"] == "-1"
+
+
+def sofia(folder: Path, env: dict[str, str], *words: str) -> dict[str, object]:
+    """What a command prints as JSON."""
+    base = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-m", "sofia_streams.cli", *words, "--json"]
+    out = subprocess.run(command, cwd=folder, env=base | env, capture_output=True, check=True, timeout=60).stdout
+    found: dict[str, object] = json.loads(out)
+    return found
+
+
+async def partitions_of(admin: AIOKafkaAdminClient, names: list[str]) -> list[int]:
+    found = {one["topic"]: len(one["partitions"]) for one in await admin.describe_topics(names)}
+    return [found[name] for name in names]
 
 
 async def test_a_stretch_whose_begin_is_dropped_while_it_is_read_goes_on_at_what_is_left(servers, admin):

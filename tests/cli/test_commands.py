@@ -136,6 +136,8 @@ def test_a_line_that_is_no_frame_is_named(tmp_path):
         (("topics", "list"), {}, 1, ("BROKER_URL",)),
         (("topics", "list"), {"BROKER_URL": "kafka://127.0.0.1:1"}, 1, ("127.0.0.1:1",)),
         (("topics", "tail", "nothing"), {}, 1, ("nothing", "trades")),
+        (("halt",), {}, 1, ("BROKER_URL",)),
+        (("resume", "--json"), {"BROKER_URL": "kafka://127.0.0.1:1"}, 1, ("127.0.0.1",)),
         (("export", "trades", "--out", "x.parquet"), {}, 1, ("QUESTDB_HOST",)),
         (("export", "nothing", "--out", "x"), {"QUESTDB_HOST": "localhost"}, 1, ("nothing", "bars_1s")),
         (("dwon",), {}, 2, ("dwon", "down")),
@@ -146,7 +148,11 @@ def test_a_mistake_is_one_line_that_names_it(arguments, env, code, words, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "arguments", [("replay",), ("replay", "x", "--speed", "fast"), ("replay", "x", "--nope"), ("topics", "nope"), ()]
+    "arguments",
+    [
+        *(("replay",), ("replay", "x", "--speed", "fast"), ("replay", "x", "--nope"), ("topics", "nope")),
+        *(("halt", "--reason", "a\nb"), ()),
+    ],
 )
 def test_wrong_use_is_exit_code_2(arguments, tmp_path):
     done = sofia(tmp_path, *arguments)

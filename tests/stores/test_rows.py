@@ -7,6 +7,7 @@ import pytest
 
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Gap, Ticker, Trade, TradeBatch
 from sofia_streams.stores.base import TABLES, rows_of, table_of
+from sofia_streams.stores.paper_rows import PAPER_TABLES
 from sofia_streams.stores.postgres import _by_table, _upsert_sql
 from sofia_streams.stores.scored_rows import SCORED_TABLES
 
@@ -22,7 +23,7 @@ RECORDS = {
 }  # fmt: skip
 
 
-MARKET_DATA = [name for name in TABLES if name not in SCORED_TABLES]
+MARKET_DATA = [name for name in TABLES if name not in {**SCORED_TABLES, **PAPER_TABLES}]
 
 
 @pytest.mark.parametrize("name", MARKET_DATA)
