@@ -154,7 +154,7 @@ def _of_values(
     traded: _Traded,
 ) -> Statistics:
     first, last, periods = values[0], values[-1], PERIODS_PER_YEAR[calendar]
-    missing: dict[str, str] = {}
+    missing = _missing_of_trading(traded)
     fall = deepest([(one.at_ns, one.growth) for one in values])
     rate = ratios.growth_rate(last.growth, first.at_ns, last.at_ns)
     return Statistics(
@@ -183,6 +183,23 @@ def _of_values(
     )
 
 
+def _missing_of_trading(traded: _Traded) -> dict[str, str]:
+    done, costs, orders = traded[0], traded[1], traded[2]
+    why: dict[str, str] = {
+        "profit_factor": "no round trip was lost" if done.count else "no closed round trip",
+        "payoff": "no round trip was won, or none lost" if done.count else "no closed round trip",
+        "turnover": "no equity",
+        "slippage_bps": "no fill whose middle at the decision is known",
+        **dict.fromkeys(
+            ("win_rate", "expectancy_quote", "mean_hours", "best_quote", "worst_quote"), "no closed round trip"
+        ),
+        **dict.fromkeys(("fees_bps", "maker_share"), "no fill"),
+        **dict.fromkeys(("fill_rate", "quantity_rate"), "no accepted order is done"),
+    }
+    values = {name: value for one in (done, costs, orders) for name, value in msgspec.structs.asdict(one).items()}
+    return {name: said for name, said in why.items() if values[name] is None}
+
+
 def _sampling(calendar: Calendar) -> str:
     days = "every day" if calendar == "crypto" else "Monday to Friday"
     return f"daily at 00:00 UTC, {days}, flows removed; annualised by {PERIODS_PER_YEAR[calendar]} days"
@@ -192,7 +209,8 @@ def _ratios(returns: Sequence[float], periods: int, trials: Trials | None, missi
     """Each ratio that these returns can tell; `missing` gets the others."""
     if len(returns) < RETURNS_MIN:
         few = f"expected at least {RETURNS_MIN} daily returns, found {len(returns)}"
-        missing.update(dict.fromkeys((*_OF_SHARPE, "volatility_year", "sortino"), few))
+        missing.update(dict.fromkeys((*_OF_SHARPE, *_OF_RETURNS), few))
+        missing.update({} if returns else {"mean": few})
         return Ratios(mean=ratios.mean(returns) if returns else None)
     found = Ratios(
         mean=ratios.mean(returns),
@@ -216,6 +234,7 @@ def _ratios(returns: Sequence[float], periods: int, trials: Trials | None, missi
     return found
 
 
+_OF_RETURNS = ("volatility_year", "sortino", "skewness", "kurtosis")
 _OF_SHARPE = ("sharpe", "sharpe_error", "sharpe_corrected", "sharpe_probability", "sharpe_deflated")
 
 

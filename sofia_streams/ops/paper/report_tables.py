@@ -16,8 +16,10 @@ from sofia_streams.ops.paper.report_charts import moment
 from sofia_streams.ops.paper.report_records import Baseline, Report, Sweep
 
 _HOUR_NS, _DAY_NS = 3.6e12, 8.64e13
-_TRIPS_SHOWN, _TRIALS_SHOWN = 100, 30
+_TRIPS_SHOWN, _TRIALS_SHOWN = 60, 30
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH_DAYS_MIN = 27.9
+"""Days from which on a month counts as whole; short of the shortest by what lies before the first minute's record."""
 _SHADE_FULL = 0.1
 """A month of this return, up or down, has the strongest colour."""
 Row = tuple[str, str, str, str]
@@ -137,14 +139,16 @@ def monthly(months: Sequence[Month]) -> Iterable[str]:
             grown *= 1.0 + one.value
         cells = "".join(_month(of.get(number)) for number in range(1, 13))
         yield f"<tr><th>{year}</th>{cells}<td class='n'>{(grown - 1.0) * 100:.2f}</td></tr>"
-    yield "</table><p class='note'>* not a whole month</p>"
+    yield "</table>"
+    if any(one.days < _MONTH_DAYS_MIN for one in months):
+        yield "<p class='note'>* not a whole month</p>"
 
 
 def _month(one: Month | None) -> str:
     if one is None:
         return "<td></td>"
     side, depth = ("up" if one.value >= 0 else "down"), min(1.0, abs(one.value) / _SHADE_FULL)
-    star = "" if one.days >= 28 else "*"
+    star = "" if one.days >= _MONTH_DAYS_MIN else "*"
     return (
         f'<td class="n {side}" style="--depth:{10 + 50 * depth:.0f}%" data-month="{one.year}-{one.month:02}" '
         f'title="{one.value} over {one.days:.2f} days">{one.value * 100:.2f}{star}</td>'
