@@ -7,7 +7,12 @@ periods, ours time by years of 365.25 days, so it is asked with 365.25 periods; 
 None; it has no deflated Sharpe (test_ratios.py has the published example).
 """
 
+import csv
+import gzip
 import random
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
 
 import empyrical
 import numpy as np
@@ -19,7 +24,10 @@ from scipy import stats
 from sofia_streams.core.performance import equity, ratios
 from sofia_streams.core.performance.drawdown import max_drawdown
 from sofia_streams.core.performance.summary import tell
-from sofia_streams.model import NS_PER_DAY
+from sofia_streams.model import NS_PER_DAY, NS_PER_HOUR, NS_PER_SECOND
+
+HOURS = Path(__file__).parents[4] / "shared" / "data" / "ohlcv" / "coinbase-btcusd-1h.csv.gz"
+"""Klines of an exchange, of no licence of ours: not part of the repository."""
 
 
 def some_returns(seed, count=200):
@@ -82,3 +90,29 @@ def test_daily_returns_of_minutes_are_those_of_the_last_minute_of_each_day():
     last = minutes.resample("D", closed="right").last()
     theirs = pd.concat([pd.Series([10_000.0]), last]).pct_change().dropna()
     assert equity.returns(equity.daily(equity.curve(accounts))) == pytest.approx(list(theirs), rel=1e-9)
+
+
+def closes():
+    """(end of the hour, close) of real hours, ascending; skips where they are not there."""
+    if not HOURS.exists():
+        pytest.skip(f"needs real klines in {HOURS.name} beside the checkout")
+    with gzip.open(HOURS, "rt") as file:
+        for row in csv.DictReader(islice(file, 1, None)):
+            start = datetime.strptime(row["date"], "%Y-%m-%d %I-%p").replace(tzinfo=UTC)
+            yield int(start.timestamp()) * NS_PER_SECOND + NS_PER_HOUR, row["close"]
+
+
+def test_holding_through_real_hours():
+    hours = sorted(closes())
+    start = hours[0][1]
+    accounts = [account(n, at_ns, close, start=start) for n, (at_ns, close) in enumerate(hours)]
+    found = tell(accounts, [], [], draws=10).statistics
+    worth = pd.Series([float(close) for _, close in hours], index=pd.to_datetime([at_ns for at_ns, _ in hours]))
+    ends = worth.resample("D", closed="right", label="right").last().ffill()
+    whole = [float(start), *ends[ends.index <= worth.index[-1] + pd.Timedelta("1min")]]
+    theirs = pd.Series(whole).pct_change().dropna()
+    assert found.returns == len(theirs) > 500
+    assert found.ratios.sharpe == pytest.approx(empyrical.sharpe_ratio(theirs, annualization=365), rel=1e-10)
+    assert found.ratios.sortino == pytest.approx(empyrical.sortino_ratio(theirs, annualization=365), rel=1e-10)
+    assert found.drawdown_daily == pytest.approx(empyrical.max_drawdown(theirs), rel=1e-10)
+    assert found.drawdown.depth == pytest.approx(empyrical.max_drawdown(worth.pct_change().dropna()), rel=1e-10)

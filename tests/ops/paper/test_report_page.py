@@ -121,7 +121,9 @@ def test_nothing_comes_from_elsewhere_and_nothing_runs(written):
 
 def test_everything_that_may_be_said_is_escaped():
     run, prices = made(200, every=5, symbols=(EVIL,))
-    orders = [msgspec.structs.replace(one, reason=f"{EVIL}: why", status="rejected") for one in run.orders]
+    orders = [
+        msgspec.structs.replace(one, reason=f"{EVIL}: why", status="rejected", purpose=EVIL) for one in run.orders
+    ]
     trial = Trial({EVIL: EVIL}, 0.0, 0.1, 0.0, 0)
     baseline = make_baseline(EVIL, [(BEGIN_NS, 1.0), (BEGIN_NS + NS_PER_DAY, 2.0)], note=EVIL)
     text = page(
