@@ -18,6 +18,8 @@ Points = Sequence[tuple[int, float]]
 WIDTH = 1000
 _LEFT, _RIGHT, _TOP, _BOTTOM = 76, 12, 10, 24
 _TICKS, _COLOURS = 8, 5
+_SIZES = ((200, 5.0), (600, 3.5))
+"""Of marks, by how many there are: more must not hide the price."""
 _STEPS_NS = (
     *(NS_PER_HOUR * hours for hours in (1, 2, 4, 6, 12)),
     *(NS_PER_DAY * days for days in (1, 2, 4, 7, 14, 30, 60, 91, 182, 365)),
@@ -79,7 +81,7 @@ def prices(chart: Chart, *, height: int, span: tuple[int, int], label: str) -> s
     paid = [(one.at_ns, float(one.price)) for one in chart.marks]
     area = frame([chart.points, paid], height, span=span)
     drawn = [f'<path class="line price" d="{_path(area, chart.points)}"/>'] if chart.points else []
-    size = 5.0 if len(chart.marks) <= 200 else 3.5
+    size = next((size for most, size in _SIZES if len(chart.marks) <= most), 2.4)
     return _svg(area, label, [*drawn, *(_mark(area, one, size) for one in chart.marks)], _number)
 
 
