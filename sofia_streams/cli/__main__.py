@@ -38,6 +38,7 @@ COMMANDS = {
     "models": Command("models", "models", "Trained models and their cards"),
     "halt": Command("paper", "halt", "No new paper orders from now on"),
     "resume": Command("paper", "resume", "Paper orders again after a halt"),
+    "backtest": Command("backtest", "backtest", "Trade stored bars as the live account would"),
     "instruments": Command("instruments", "instruments", "Tick, step and limits of every pair at every venue"),
     "backfill": Command("instruments", "backfill", "A stretch of trades from a venue into the log"),
     "klines": Command("instruments", "klines", "A venue's own 1m candles, exact"),

@@ -13,8 +13,8 @@ Report = Callable[[str, int, int], None]
 
 
 @contextmanager
-def drawn() -> Iterator[Report]:
-    """Progress on stderr: a bar on a terminal, a line for each stage elsewhere."""
+def drawn(unit: str = "") -> Iterator[Report]:
+    """Progress on stderr: a bar on a terminal, a line for each stage elsewhere; with `unit` also how many a second."""
     if not sys.stderr.isatty():
         said: list[str] = []
 
@@ -27,9 +27,17 @@ def drawn() -> Iterator[Report]:
         return
     from rich import progress as parts
     from rich.console import Console
+    from rich.text import Text
+
+    class Pace(parts.ProgressColumn):
+        """Of a stage with more than one step."""
+
+        def render(self, task: parts.Task) -> Text:
+            pace = task.finished_speed or task.speed
+            return Text(f"{pace:,.0f} {unit}/s" if pace and (task.total or 0) > 1 else "")
 
     columns = ("{task.description:16}", parts.BarColumn(), parts.TaskProgressColumn(), parts.TimeElapsedColumn())
-    with parts.Progress(*columns, console=Console(stderr=True)) as shown:
+    with parts.Progress(*columns, *([Pace()] if unit else ()), console=Console(stderr=True)) as shown:
         tasks: dict[str, parts.TaskID] = {}
 
         def draw(stage: str, done: int, total: int) -> None:

@@ -195,7 +195,7 @@ GOOD = "1769904000000,9,10,8,9,5,0,45,7,3"
 )
 def test_a_bar_that_cannot_be_is_refused_with_its_line(tmp_path, line, word):
     before = GOOD.replace("1769904000000", "1769903940000")
-    refused(klines(tmp_path, before, line), word, "line 3", "Nothing was trained")
+    refused(klines(tmp_path, before, line), word, "line 3", "Nothing was done")
 
 
 def test_the_same_bar_twice_counts_once_and_two_that_differ_are_refused(tmp_path):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 
 from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.scoring.document import Document
 from sofia_streams.core.scoring.scorer import Scorer
 from sofia_streams.errors import BadModel
-from sofia_streams.model import Bar
 from sofia_streams.scored import Abstention, Action, Features, Prediction, Signal
 
 
@@ -83,8 +83,8 @@ def _abstains(features: Features, model: Model | None, *, is_known: bool, is_ref
     return None if is_known else "not ready"
 
 
-def signal_of(prediction: Prediction, bar: Bar, *, confidence_min: float) -> Signal:
-    """What to do: go with a prediction that is confident enough, else hold."""
+def signal_of(prediction: Prediction, close: Decimal | None, *, confidence_min: float) -> Signal:
+    """What to do: go with a prediction that is confident enough, else hold. `close` is the bar's."""
     sure = prediction.confidence
     action: Action
     reason: str
@@ -98,7 +98,7 @@ def signal_of(prediction: Prediction, bar: Bar, *, confidence_min: float) -> Sig
         action, reason = ("sell", "down") if prediction.prediction_class == "down" else ("hold", "not up")
     return Signal(
         prediction.market, prediction.symbol, prediction.size_ns, prediction.start_ns, action, reason,
-        bar.close, sure, prediction.model_id, prediction.place, prediction.is_synthetic,
+        close, sure, prediction.model_id, prediction.place, prediction.is_synthetic,
     )  # fmt: skip
 
 

@@ -6,14 +6,15 @@ what counts: nothing depends on a clock. The first revision of a consolidated ba
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
 from sofia_streams.core.features.book import Book, Memory, candle_of, candle_of_kline, feature_values
 from sofia_streams.core.features.sets import FeatureSet
-from sofia_streams.model import CONSOLIDATED, Bar
-from sofia_streams.scored import Features, History
+from sofia_streams.model import CONSOLIDATED, Bar, Market
+from sofia_streams.scored import Candle, Features, FeatureValues, History, Value
 
 _OPEN_MAX = 128
 """Windows whose consolidated bar waits for the slowest venue: of seconds a minute (`Rules.wait_max_ns`), and as many
@@ -32,6 +33,16 @@ class OpenRow(msgspec.Struct, frozen=True, array_like=True, tag="open"):
     """A row beside it, which changes more often: closes of venues' bars, by window start and venue."""
 
     closes: dict[int, dict[str, float]]
+
+
+class Closed(NamedTuple):
+    """A closed bar of a file or a store, in float64; `known` is what was known live behind it, where that was kept."""
+
+    market: Market
+    symbol: str
+    start_ns: int
+    candle: Candle
+    known: Mapping[str, FeatureValues] | None = None
 
 
 class Rolling:
@@ -81,13 +92,28 @@ class Rolling:
         venues = self._closes.get(bar.start_ns, {})
         self._closes = {start_ns: closes for start_ns, closes in self._closes.items() if start_ns > bar.start_ns}
         candle = candle_of(bar, venues, self.book.close)
-        found = None
-        if candle is None:
-            self.book.pass_over(bar.start_ns)
-        else:
-            found = self.book.take(bar.start_ns, candle)
-        values = feature_values(self.book.sets, self.book.nothing() if found is None else found)
+        values = feature_values(self.book.sets, self._values(bar.start_ns, candle))
         return Features(bar.market, bar.symbol, bar.size_ns, bar.start_ns, bar.quality, candle, values)
+
+    def take_candle(self, closed: Closed) -> Features | None:
+        """As `take`, of a bar that is a candle already; None behind one that is not new."""
+        last_ns = self.book.last_ns
+        if last_ns is not None and closed.start_ns <= last_ns:
+            return None
+        found = self._values(closed.start_ns, closed.candle)
+        values = feature_values(self.book.sets, found) if closed.known is None else dict(closed.known)
+        return Features(
+            closed.market, closed.symbol, self.book.size_ns, closed.start_ns,
+            "complete" if closed.candle.is_complete else "gap", closed.candle, values,
+        )  # fmt: skip
+
+    def _values(self, start_ns: int, candle: Candle | None) -> list[list[Value]]:
+        """Of the next window; nothing is known of a quiet one before the first price."""
+        if candle is None:
+            self.book.pass_over(start_ns)
+            return self.book.nothing()
+        found = self.book.take(start_ns, candle)
+        return self.book.nothing() if found is None else found
 
     def learn(self, history: History) -> bool:
         """Take up bars from before our own; whether they were new, and so the row must be kept.

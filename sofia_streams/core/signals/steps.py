@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.signals.in_force import ChosenRow, chosen_key, in_force, with_activation, with_refusal
 from sofia_streams.core.signals.predicting import Model, predict, signal_of
-from sofia_streams.core.signals.rolling import OpenRow, Rolling, RollingRow
+from sofia_streams.core.signals.rolling import Closed, OpenRow, Rolling, RollingRow
 from sofia_streams.errors import BadModel
 from sofia_streams.model import CONSOLIDATED, Bar
 from sofia_streams.scored import Activation, Features, History, Prediction, Signal
@@ -74,11 +74,18 @@ class Steps:
         if features is None:
             return Step(None, open_rows, [])
         prediction, refused = self._predict(features, partition, place)
-        signal = signal_of(prediction, record, confidence_min=self._confidence_min)
+        signal = signal_of(prediction, record.close, confidence_min=self._confidence_min)
         rows: dict[str, Row] = {key: rolling.row()} | open_rows  # this order: with the second alone closes are lost
         if refused:
             rows[chosen_key(partition)] = self._row_of(partition)
         return Step((features, prediction, signal), rows, refused)
+
+    def score(self, closed: Closed, place: str = "") -> tuple[Features, Prediction, list[Refused]] | None:
+        """As `apply` does with a consolidated bar of partition 0, for bars of files and stores: nothing is to be
+        stored. None behind one that is not new.
+        """
+        features = self._rolling(symbol_key(closed.market, closed.symbol)).take_candle(closed)
+        return None if features is None else (features, *self._predict(features, 0, place))
 
     def needed(self, record: Bar | Activation | History, partition: int) -> Activation | None:
         """The model that applying this record will want: of an activation itself, of a bar that is to be scored."""

@@ -60,7 +60,7 @@ def number(text: object, where: str, name: str) -> Value:
 def wrong(where: str, expected: str, found: str) -> ConfigError:
     """What is said of a bar that cannot be."""
     return ConfigError(
-        f"training: {where}: expected {expected}, found {found}. Nothing was trained; correct the data, or leave the "
+        f"bars: {where}: expected {expected}, found {found}. Nothing was done; correct the data, or leave the "
         "file out."
     )
 
@@ -86,16 +86,16 @@ def windows(rows: Iterable[Row], size_ns: int, *, data: str) -> list[Seen]:
         if (step := symbol.take(row)) > 0:
             steps[step] += 1
     if not count:
-        raise ConfigError(f"training: expected bars in {data}, found none. `sofia train --help` says what can be read.")
+        raise ConfigError(f"bars: expected bars in {data}, found none. `sofia train --help` says what is read.")
     if steps and (usual := steps.most_common(1)[0][0]) > size_ns * 2:
         raise ConfigError(
-            f"training: expected bars {size_ns / NS_PER_SECOND:g} s apart in {data}, found most of them "
+            f"bars: expected bars {size_ns / NS_PER_SECOND:g} s apart in {data}, found most of them "
             f"{usual / NS_PER_SECOND:g} s apart. Give --size, or other data."
         )
     found = [one for name in sorted(symbols) for one in symbols[name].seen]
     if not found:
         raise ConfigError(
-            f"training: expected bars with prices in {data}, found {count} without. Correct the data, or give other."
+            f"bars: expected bars with prices in {data}, found {count} without. Correct the data, or give other."
         )
     return found
 

@@ -49,13 +49,13 @@ def read_klines(path: Path) -> Iterator[Row]:
                 yield _row(known, time, symbol, f"{path.name} line {rows.line_num}")
     except (OSError, EOFError, UnicodeDecodeError, csv.Error, zlib.error) as error:
         raise ConfigError(
-            f"training: {path}: expected comma-separated klines, found {error}. Correct the file, or leave it out."
+            f"bars: {path}: expected comma-separated klines, found {error}. Correct the file, or leave it out."
         ) from error
 
 
 def _refuse_columns(path: Path, names: list[str]) -> NoReturn:
     raise ConfigError(
-        f"training: {path}: expected the columns {', '.join(_NEEDED)} and one of {', '.join(_TIMES)}, found "
+        f"bars: {path}: expected the columns {', '.join(_NEEDED)} and one of {', '.join(_TIMES)}, found "
         f"{', '.join(names)[:200] or 'none'}. Correct the file, or leave it out."
     )
 

@@ -49,14 +49,14 @@ def _records(path: Path, size_ns: int) -> Iterable[tuple[str, dict[str, Any]]]:
         names = schema.names
         if not {*NEEDED} <= {*names}:
             raise ConfigError(
-                f"training: {path}: expected the columns {', '.join(NEEDED)}, found {', '.join(names)[:200]}. "
+                f"bars: {path}: expected the columns {', '.join(NEEDED)}, found {', '.join(names)[:200]}. "
                 "`sofia export bars_1m --out FILE` writes them."
             )
         values = _values(schema, size_ns)
         table = pq.read_table(path, columns=[name for name in WANTED if name in names] + values)
     except (OSError, pa.ArrowException) as error:
         raise ConfigError(
-            f"training: {path}: expected a Parquet file, found {str(error)[:200]}. Correct the file, or leave it out."
+            f"bars: {path}: expected a Parquet file, found {str(error)[:200]}. Correct the file, or leave it out."
         ) from error
     rows = (row for batch in table.to_batches(max_chunksize=_BATCH) for row in batch.to_pylist())
     for number_, record in enumerate(rows):

@@ -68,7 +68,7 @@ def files(place: Path, size: str) -> Sequence[Path]:
     if found and (sized or not others):
         return sized or found
     raise ConfigError(
-        f"training: expected {place} to be a file or folder of bars of {size} ({_PARQUET}, {', '.join(SUFFIXES)}), "
+        f"bars: expected {place} to be a file or folder of bars of {size} ({_PARQUET}, {', '.join(SUFFIXES)}), "
         f"questdb or generated, found {'no file of that kind' if place.exists() else 'nothing there'}."
     )
 

@@ -35,7 +35,7 @@ def read_stored(store: QuestDb, size: str, size_ns: int, days: int | None) -> It
     found = [one for one in (bars, features) if one is not None]
     if not found:
         raise ConfigError(
-            f"training: expected bars in bars_{size} of QuestDB, found none. Let `sofia up` run for a while, or give "
+            f"bars: expected bars in bars_{size} of QuestDB, found none. Let `sofia up` run for a while, or give "
             "--data: a Parquet file, klines, or generated."
         )
     begin_ns = max(one.last_ns for one in found) - days_ns  # one table may end earlier than the other

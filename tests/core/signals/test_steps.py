@@ -190,7 +190,7 @@ def test_a_signal_goes_with_a_prediction_that_is_confident_enough(label, tilt, c
     machine = steps()
     warm(machine)
     prediction = predict(features(machine, bar(70, 100)), a_model(tilt=tilt, cost=cost, label=label), "bars/0/9")
-    signal = signal_of(prediction, bar(70, 100), confidence_min=confidence_min)
+    signal = signal_of(prediction, bar(70, 100).close, confidence_min=confidence_min)
     assert (prediction.prediction_class, signal.action) == (said, action)
     assert prediction.confidence == signal.confidence >= 0.5
     score = prediction.calibrated_score

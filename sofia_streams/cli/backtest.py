@@ -1,0 +1,130 @@
+"""The command that tests a strategy on stored bars. Reads bars and models, writes a report; changes nothing else."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from sofia_streams.cli.models import _order, _until_ns
+from sofia_streams.cli.output import AsJson, interruptible, say, show, wrong_use
+from sofia_streams.cli.progress import drawn
+
+if TYPE_CHECKING:
+    from sofia_streams.ops.paper.backtest import Asked, Backtest
+    from sofia_streams.settings import Settings
+    from sofia_streams.training.sources.reading import Generation
+
+Sizes = Literal["1s", "1m"]
+
+
+def backtest(
+    data: Annotated[str, typer.Option(help="questdb, generated, or a file or folder: Parquet, CSV klines")] = "questdb",
+    size: Annotated[Sizes | None, typer.Option(help="Bars of this size; SIGNALS_BAR_SIZE")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3_660, help="Only the newest days of the data")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="UTC; bars before it warm features up")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="UTC; not inside")] = None,
+    model: Annotated[str | None, typer.Option(help="This one all the time; else those in force at the time")] = None,
+    walk_forward: Annotated[bool, typer.Option("--walk-forward", help="Train models along the way")] = False,
+    train_days: Annotated[float, typer.Option(min=0.1, max=3_660, help="Of data for each of them")] = 14.0,
+    retrain_days: Annotated[float, typer.Option(min=0.1, max=3_660, help="How long one is used")] = 7.0,
+    horizon: Annotated[int | None, typer.Option(min=1, max=1_440, help="Theirs; TRAIN_HORIZON_BARS")] = None,
+    label: Annotated[Literal["forward", "barrier"], typer.Option(help="Theirs: docs/models.md")] = "forward",
+    sets: Annotated[str, typer.Option(help="Features they read: base, or base,flow")] = "base",
+    venue: Annotated[str | None, typer.Option(help="Where orders go; the first of CRYPTO_EXCHANGES")] = None,
+    sweep: Annotated[list[str] | None, typer.Option(help="NAME=a,b,c of paper trading; may be repeated")] = None,
+    draws: Annotated[int, typer.Option(min=0, max=1_000, help="Of random entries; 0: no baselines")] = 20,
+    bars: Annotated[int, typer.Option(min=500, max=1_000_000, help="A symbol, with --data generated")] = 15_000,
+    seed: Annotated[int, typer.Option(min=0, help="With --data generated")] = 1,
+    until: Annotated[str | None, typer.Option(help="End of generated bars, UTC; now, on the minute")] = None,
+    out: Annotated[Path | None, typer.Option(help="The folder of the report; DATA_DIR/backtests/TIME")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Trade stored bars as the live account would.  Example: sofia backtest --data bars --walk-forward.
+
+    Costs, limits, sizes and exits are the PAPER_ settings. Writes report.json and report.html; docs/paper_trading.md.
+    Exit code 1 where there are no bars, no model that scores them, or the report cannot be written.
+    """
+    from sofia_streams.ops.supervision.running import running_or_configured
+    from sofia_streams.training.sources.reading import Generation
+
+    settings = running_or_configured()
+    size = size or settings.signals_bar_size
+    if model is not None and walk_forward:
+        raise typer.BadParameter("expected --model or --walk-forward, found both", param_hint="--model")
+    asked = _asked(settings, size, (start, end), model, venue, sweep or [], draws)
+    if walk_forward:
+        asked = asked._replace(walk=_walk(settings, size, (train_days, retrain_days), horizon, label, sets))
+    folder = out or settings.data_dir / "backtests" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
+    _run(settings, asked, (data, days, Generation(bars, seed, _until_ns(until))), folder, as_json=as_json)
+
+
+def _run(
+    settings: Settings, asked: Asked, source: tuple[str, int | None, Generation], folder: Path, *, as_json: bool
+) -> None:
+    from sofia_streams.ops.paper.backtest import backtest as run
+    from sofia_streams.ops.paper.report import write_report
+    from sofia_streams.training.sources.reading import read
+
+    data, days, generation = source
+    with interruptible("stopped; nothing was written"), drawn("bars") as report:
+        report("reading", 0, 1)
+        found = run(read(data, settings, asked.size, days, generation), settings, asked, report)
+        written = write_report(found.report, folder)
+    for warning in found.report.warnings:
+        say(f"WARNING: {warning}")
+    say(f"{found.bars:,} bars in {found.elapsed_s:.1f} s; scored and traded at {found.bars_per_s:,.0f} bars/s")
+    show(_in_short(found, written), as_json=as_json)
+
+
+def _asked(
+    settings: Settings, size: str, stretch: tuple[str | None, str | None], model: str | None, venue: str | None,
+    sweep: list[str], draws: int,
+) -> Asked:  # fmt: skip
+    from sofia_streams.ops.paper.backtest import Asked
+    from sofia_streams.ops.paper.backtest_sweep import axis_of, combinations, with_values
+    from sofia_streams.ops.times import check_order, utc_ns
+    from sofia_streams.venues.registry import check_venue
+
+    start, end = stretch
+    with wrong_use():
+        from_ns = None if start is None else utc_ns(start, "--from")
+        until_ns = None if end is None else utc_ns(end, "--to")
+        check_order(from_ns, until_ns, start, end)
+        if venue is not None:
+            check_venue(venue)
+        axes = [axis_of(one) for one in sweep]
+        for values in combinations(axes):
+            with_values(settings, values)
+    return Asked(size, from_ns, until_ns, model, None, venue, axes, draws)
+
+
+def _walk(
+    settings: Settings, size: str, days: tuple[float, float], horizon: int | None,
+    label: Literal["forward", "barrier"], sets: str,
+) -> Any:  # fmt: skip
+    from sofia_streams.model import NS_PER_DAY
+    from sofia_streams.ops.paper.backtest_walk import Walk
+
+    order = _order(settings, size, horizon, label, (0.0, 0.0), sets, 0)
+    train_ns, every_ns = (round(one * NS_PER_DAY) for one in days)
+    lifetime_ns = max(order.lifetime_ns, every_ns + 2 * order.rule.horizon_bars * order.size_ns)
+    return Walk(order._replace(lifetime_ns=lifetime_ns), train_ns, every_ns)
+
+
+def _in_short(found: Backtest, written: list[Path]) -> dict[str, object]:
+    report = found.report
+    told = report.statistics
+    return {
+        "total_return": told.total_return, "sharpe": told.ratios.sharpe, "sharpe_deflated": told.ratios.sharpe_deflated,
+        "max_drawdown": told.drawdown.depth, "round_trips": told.trips.count, "win_rate": told.trips.win_rate,
+        "profit_factor": told.trips.profit_factor, "fees": told.costs.fees_quote, "orders": told.orders.count,
+        "fills": told.costs.fills, "end_equity": told.end_quote, "currency": report.currency,
+        "baselines": {one.name: one.total_return for one in report.baselines},
+        "chosen": None if report.sweep is None else report.sweep.trials[report.sweep.chosen].settings,
+        "models": found.models, "scored": dict(found.outcomes), "bars": found.bars,
+        "bars_per_s": round(found.bars_per_s), "elapsed_s": round(found.elapsed_s, 3),
+        "is_synthetic": report.is_synthetic, "warnings": report.warnings, "files": [str(one) for one in written],
+    }  # fmt: skip
