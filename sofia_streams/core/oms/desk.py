@@ -15,7 +15,7 @@ from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.fees import schedule_of, schedules_of
 from sofia_streams.core.oms.holdings import Holding, Money
 from sofia_streams.core.oms.matching import Execution, Ground, Print, match
-from sofia_streams.core.oms.money import ZERO, bps_between, fee_of, tick_of, within
+from sofia_streams.core.oms.money import ZERO, bps_between, fee_of, tick_of, whole_steps, within
 from sofia_streams.core.oms.orders import Working, filled, moved, order_id
 from sofia_streams.core.oms.risk import Risk, Standing, denial
 from sofia_streams.core.oms.rules import Lot, Rules
@@ -57,7 +57,10 @@ class Books(msgspec.Struct, array_like=True):
 
 
 class Request(NamedTuple):
-    """What is wanted of the desk. `cause` and `purpose` make the order's id; `ttl_ns` 0: until it is cancelled."""
+    """What is wanted of the desk. `cause` and `purpose` make the order's id; `ttl_ns` 0: until it is cancelled.
+
+    Quantities go down to the lot's step, prices to its tick, so that a limit is no worse; what reduces goes whole.
+    """
 
     venue: str
     market: Market
@@ -106,23 +109,35 @@ class Desk:
         return self._lots.get((venue, symbol), _NO_LOT)
 
     def place(self, request: Request, at_ns: int, refusal: str | None = None) -> Order:
-        """An order that is open from now on, or rejected; `refusal` rejects it whatever the checks say."""
+        """An order that is open from now on, or rejected; `refusal` rejects it whatever the market. What is open
+        already, by its id, is not placed again.
+        """
         feed = self.feed(request.venue, request.market, request.symbol)
         lot = self.lot(request.venue, request.symbol)
-        order = self._order(request, feed, at_ns)
+        order = self._order(request, feed, lot, at_ns)
+        if (known := self.books.working.get(order.order_id)) is not None:
+            return known.order
         cap_price = self._cap(order, feed.middle(), lot)
-        why = refusal or self._unsound(order, feed, at_ns) or self._denied(order, cap_price or ZERO, lot, at_ns)
+        standing = self._standing(order, cap_price or ZERO)
+        unsound = refusal or self._unsound(order, feed, at_ns)
+        risk, limits = self.books.risk, self.rules.limits
+        why = denial(order, cap_price or ZERO, standing, risk, limits, lot, at_ns, unsound)
         if why or cap_price is None:
             order = msgspec.structs.replace(order, status="rejected", reason=why or reasons.NO_QUOTE)
         else:
-            self.books.risk.accepted(at_ns)
-            self.books.working[order.order_id] = Working(order, cap_price)
+            risk.accepted(at_ns)
+            opening = ZERO if order.reduce_only else max(ZERO, order.quantity - standing.closable)
+            self.books.working[order.order_id] = Working(order, cap_price, opening=opening)
             self.due_ns = self._soonest_ns()
         self.said.append(order)
         return order
 
-    def _order(self, request: Request, feed: Feed, at_ns: int) -> Order:
-        signal, tif = request.signal, request.time_in_force
+    def _order(self, request: Request, feed: Feed, lot: Lot, at_ns: int) -> Order:
+        signal, tif, price = request.signal, request.time_in_force, request.price
+        quantity = request.quantity if request.reduce_only else whole_steps(request.quantity, lot)
+        if price is not None and price > 0 and lot.price_tick is not None:
+            price = within(price, request.side, lot.price_tick)
+        is_undecided = request.type == "stop" or request.purpose == "take_profit"  # the market decides them later
         expires_ns = at_ns + request.ttl_ns if tif == "gtd" and request.ttl_ns else 0
         if tif == "day":
             expires_ns = (at_ns // NS_PER_DAY + 1) * NS_PER_DAY
@@ -130,10 +145,11 @@ class Desk:
             order_id=order_id(request.cause, request.purpose, 0),
             venue=request.venue, market=request.market, symbol=request.symbol, side=request.side,
             type=request.type, time_in_force="gtc" if tif == "gtd" and not expires_ns else tif,
-            purpose=request.purpose, quantity=request.quantity, status="new", created_ns=at_ns, at_ns=at_ns,
-            limit_price=request.price if request.type == "limit" else None,
-            stop_price=request.price if request.type == "stop" else None,
-            decision_mid=feed.middle(), active_ns=at_ns + self.rules.costs.latency_ns, expires_ns=expires_ns,
+            purpose=request.purpose, quantity=quantity, status="new", created_ns=at_ns, at_ns=at_ns,
+            limit_price=price if request.type == "limit" else None,
+            stop_price=price if request.type == "stop" else None,
+            decision_mid=None if is_undecided else feed.middle(),
+            active_ns=at_ns + self.rules.costs.latency_ns, expires_ns=expires_ns,
             reduce_only=request.reduce_only, is_synthetic=request.is_synthetic,
             signal_start_ns=signal.start_ns if signal else 0, signal_size_ns=signal.size_ns if signal else 0,
             signal_place=signal.place if signal else "", model_id=signal.model_id if signal else "",
@@ -154,7 +170,9 @@ class Desk:
             return reasons.reason(
                 reasons.OTHER_CURRENCY, f"expected pairs in {self.rules.currency}, found {order.symbol}"
             )
-        middle = feed.middle()
+        middle, price = feed.middle(), order.limit_price if order.type == "limit" else order.stop_price
+        if order.type != "market" and (price is None or price <= 0):
+            return reasons.reason(reasons.PRICE_OUTSIDE_COLLAR, f"expected a price above 0, found {price}")
         if order.reduce_only:
             return reasons.NO_QUOTE if middle is None else None
         if (trouble := feed.trouble(at_ns, self.rules.costs)) is not None:
@@ -166,16 +184,12 @@ class Desk:
             )
         return None
 
-    def _denied(self, order: Order, price: Decimal, lot: Lot, at_ns: int) -> str | None:
-        books, rules = self.books, self.rules
-        return denial(order, price, self._standing(order, price), books.risk, rules.limits, lot, at_ns)
-
     def _standing(self, order: Order, price: Decimal) -> Standing:
         money, buying, selling, others, reserved = self.books.money, ZERO, ZERO, ZERO, ZERO
         for working in self.books.working.values():
             one = working.order
             if one.side == "buy":
-                reserved += one.leaves_quantity * working.cap_price * (1 + self._taker(one.venue))
+                reserved += one.leaves_quantity * working.cap_price * (1 + self._fee_rate(one.venue))
             if one.reduce_only:
                 continue
             if (one.market, one.symbol) != (order.market, order.symbol):
@@ -186,15 +200,18 @@ class Desk:
                 selling += one.leaves_quantity
         holding = money.holding(order.market, order.symbol)
         others += money.gross_quote() - (abs(holding.value_quote()) if holding.quantity else ZERO)
-        fee = order.quantity * price * self._taker(order.venue)
+        fee = order.quantity * price * self._fee_rate(order.venue)
         need = order.quantity * price + fee if order.side == "buy" else fee
+        closing = ZERO if order.reduce_only else buying if order.side == "buy" else selling
         return Standing(
-            money.equity_quote(), holding.quantity, buying, selling, others, money.cash_quote - reserved,
-            need, len(self.books.working),
+            money.equity_quote(), holding.quantity, buying, selling, max(ZERO, _against(holding, order) - closing),
+            others, money.cash_quote - reserved, need, len(self.books.working),
         )  # fmt: skip
 
-    def _taker(self, venue: str) -> Decimal:
-        return schedule_of(self._schedules, venue).taker
+    def _fee_rate(self, venue: str) -> Decimal:
+        """The dearer one."""
+        schedule = schedule_of(self._schedules, venue)
+        return max(schedule.maker, schedule.taker)
 
     def end(self, working: Working, status: Status, at_ns: int, reason: str) -> None:
         """Cancelled or expired."""
@@ -214,16 +231,19 @@ class Desk:
 
     def meet(self, working: Working, ground: Ground, seen: Print | None, place: str) -> bool:
         """An active order meets one market record; whether it was filled, in part or whole."""
-        order, most = working.order, working.order.leaves_quantity
-        if order.reduce_only:
-            held = self.books.money.holding(order.market, order.symbol).quantity
-            most = min(most, max(ZERO, -held if order.side == "buy" else held))
-        execution = match(working, ground, seen, most)
-        at_once = order.time_in_force in ("ioc", "fok")
+        order, was_triggered = working.order, working.is_triggered
+        closing = _against(self.books.money.holding(order.market, order.symbol), order)
+        execution = match(working, ground, seen, closing + working.opening)
+        if working.is_triggered and not was_triggered:
+            working.triggered_mid = ground.feed.middle()
+        elif not working.held_by and closing + working.opening == 0:
+            working.held_by = reasons.reason(reasons.REDUCE_ONLY_WOULD_INCREASE, "what it was to reduce is gone")
+        at_once = order.time_in_force in ("ioc", "fok") and (order.type != "stop" or was_triggered)
         if order.time_in_force == "fok" and execution is not None and execution.quantity < order.quantity:
             execution = None
         if execution is not None:
             evidence = f"trade {seen.trade_id}" if seen is not None and seen.trade_id else ground.feed.evidence
+            working.opening -= max(ZERO, execution.quantity - closing)
             self._fill(working, execution, ground, evidence, place)
         if at_once and working.order.status not in TERMINAL:
             self.end(working, "expired", ground.at_ns, reasons.reason(reasons.NOT_FILLED_AT_ONCE, working.held_by))
@@ -232,6 +252,7 @@ class Desk:
     def _fill(self, working: Working, execution: Execution, ground: Ground, evidence: str, place: str) -> None:
         order, money, at_ns = working.order, self.books.money, ground.at_ns
         quantity, price, liquidity = execution
+        decided = working.triggered_mid if order.type == "stop" else order.decision_mid
         schedule = schedule_of(self._schedules, order.venue)
         rate = schedule.maker if liquidity == "maker" else schedule.taker
         fee = fee_of(quantity * price, rate)
@@ -239,7 +260,8 @@ class Desk:
         held, net = holding.quantity, holding.realised_quote - holding.fees_quote
         realised = money.settle(holding, order.side, quantity, price, fee, at_ns)
         if held and (holding.quantity == 0 or (holding.quantity > 0) is not (held > 0)):
-            self.books.risk.closed(net + realised - fee, at_ns, self.rules.limits)
+            spent = fee if holding.quantity == 0 else fee - holding.fees_quote
+            self.books.risk.closed(net + realised - spent, at_ns, self.rules.limits)
         holding.venue, holding.is_synthetic = order.venue, order.is_synthetic
         mark(holding, ground.feed)
         working.order = filled(order, quantity, price, fee, at_ns)
@@ -249,11 +271,16 @@ class Desk:
         fill = Fill(
             f"{order.order_id}-{working.fills}", order.order_id, order.venue, order.market, order.symbol, order.side,
             quantity, price, fee, rate, schedule.name, liquidity,
-            "filled" if working.order.status == "filled" else "partially_filled", at_ns, realised, order.decision_mid,
+            "filled" if working.order.status == "filled" else "partially_filled", at_ns, realised, decided,
             working.arrival_mid, evidence=evidence, place=place, is_synthetic=order.is_synthetic,
-            slippage_bps=bps_between(price, order.decision_mid, order.side) if order.decision_mid else None,
+            slippage_bps=bps_between(price, decided, order.side) if decided else None,
         )  # fmt: skip
         self.said += (fill, working.order)
+
+
+def _against(holding: Holding, order: Order) -> Decimal:
+    """How much of the position the order could reduce; 0 where it stands on the order's side."""
+    return max(ZERO, -holding.quantity if order.side == "buy" else holding.quantity)
 
 
 def mark(holding: Holding, feed: Feed) -> None:

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from sofia_streams.core.oms import ledger, reasons
+from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.desk import Books, Desk, mark
 from sofia_streams.core.oms.matching import Ground, Print
+from sofia_streams.core.oms.money import ZERO
 from sofia_streams.core.oms.orders import Working
 from sofia_streams.core.oms.rules import Lot, Rules
 from sofia_streams.core.oms.seen import Feed
@@ -48,7 +49,7 @@ class Engine:
     def __init__(self, rules: Rules, lots: Mapping[tuple[str, str], Lot] = {}, books: Books | None = None) -> None:
         """`lots` by venue and symbol. Raises LedgerUnbalanced for books that are damaged."""
         self.books = books if books is not None else Books.opened(rules)
-        ledger.check(self.books.money.balances)
+        self.books.money.check()
         self._rules, self._desk = rules, Desk(rules, lots, self.books)
         self._trader = Trader(self._desk)
         now_ns = self.books.now_ns
@@ -63,8 +64,8 @@ class Engine:
         """A quote of a venue, or that the last one still stands."""
         self._pass(at_ns)
         feed = self._desk.feed(ticker.venue, ticker.market, ticker.symbol)
-        feed.quote(ticker, at_ns, place)
-        self._met(ticker.venue, ticker.market, ticker.symbol, feed, at_ns, place=place)
+        if feed.quote(ticker, at_ns, place):
+            self._met(ticker.venue, ticker.market, ticker.symbol, feed, at_ns, place=place)
 
     def trade(self, venue: str, market: Market, symbol: str, trade: Trade, at_ns: int, place: str = "") -> None:
         """A print of a venue; history, what was fetched later and what was stale when it came are no evidence."""
@@ -99,6 +100,10 @@ class Engine:
         else:
             risk.resume(self.books.money.equity_quote())
         self._say(at_ns, "control", text)
+        if command.action == "resume":  # the halt cancelled exits by price
+            for key, holding in sorted(self.books.money.holdings.items()):
+                if holding.quantity:
+                    self._trader.guard(holding, f"{command.command_id}|{self.books.serial}|{key}", at_ns)
 
     def bar_opens(self, bar: BarSeen) -> None:
         """The open of a bar, taken a twentieth of it later: what was decided before meets a quote around that price."""
@@ -112,20 +117,51 @@ class Engine:
 
     def bar_closes(self, bar: BarSeen) -> None:
         """The rest of a bar, at its last moment: open, low, high, close as prints where it rose, high before low where
-        it fell, a quarter of the volume each. An order that became active within the bar meets the close alone.
+        it fell, a quarter of the volume each, and stops at their price on the way. An order that became active within
+        the bar meets the close alone.
         """
-        at_ns, opened_ns = bar.start_ns + bar.size_ns - 1, bar.start_ns + bar.size_ns // _OPENING
+        at_ns = bar.start_ns + bar.size_ns - 1
         self._pass(at_ns)
         feed = self._desk.feed(bar.venue, bar.market, bar.symbol)
         if self.books.working and bar.volume:
-            turns = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
-            for price, active_by_ns in zip((bar.open, *turns, bar.close), (*[opened_ns] * 3, at_ns), strict=True):
-                feed.around(price, at_ns, self._rules.costs)
-                seen = Print(price, bar.volume / 4, "buy" if price >= bar.open else "sell", "")
-                self._met(bar.venue, bar.market, bar.symbol, feed, at_ns, seen, active_by_ns=active_by_ns)
+            feed.evidence = f"bar {bar.start_ns}"
+            self._walk(bar, feed, at_ns)
         feed.around(bar.close, at_ns, self._rules.costs)
         feed.add_volume(bar.volume, bar.start_ns)
         self._mark(bar.venue, bar.market, bar.symbol, feed, at_ns)
+
+    def _walk(self, bar: BarSeen, feed: Feed, at_ns: int) -> None:
+        opened_ns, before = bar.start_ns + bar.size_ns // _OPENING, bar.open
+        turns = (bar.low, bar.high) if bar.close >= bar.open else (bar.high, bar.low)
+        for price, active_by_ns in zip((bar.open, *turns, bar.close), (*[opened_ns] * 3, at_ns), strict=True):
+            for stop_price in self._stops_between(bar, before, price, opened_ns):
+                self._print(bar, feed, stop_price, ZERO, at_ns, opened_ns)
+            self._print(bar, feed, price, bar.volume / 4, at_ns, active_by_ns)
+            before = price
+
+    def _stops_between(self, bar: BarSeen, before: Decimal, price: Decimal, active_by_ns: int) -> list[Decimal]:
+        """Prices of stops that a bar meets on its way, in that order."""
+        orders = (one.order for one in self.books.working.values() if not one.is_triggered)
+        found = {
+            order.stop_price: None
+            for order in orders
+            if order.stop_price is not None
+            and (order.venue, order.market, order.symbol) == (bar.venue, bar.market, bar.symbol)
+            and order.active_ns <= active_by_ns
+            and min(before, price) < order.stop_price < max(before, price)
+            and (order.side == "buy") is (price > before)
+        }
+        return sorted(found, reverse=price < before)
+
+    def _print(
+        self, bar: BarSeen, feed: Feed, price: Decimal, quantity: Decimal, at_ns: int, active_by_ns: int
+    ) -> None:
+        """One point of a bar: a print, and the quote around it for the stops that it sets off."""
+        feed.around(price, at_ns, self._rules.costs)
+        seen = Print(price, quantity, "buy" if price >= bar.open else "sell", "")
+        self._met(bar.venue, bar.market, bar.symbol, feed, at_ns, seen, active_by_ns=active_by_ns)
+        if any(one.is_triggered and one.allowance is None for one in self.books.working.values()):
+            self._met(bar.venue, bar.market, bar.symbol, feed, at_ns, active_by_ns=active_by_ns)
 
     def finish(self, at_ns: int) -> None:
         """Time passes to `at_ns` without a record."""
@@ -179,7 +215,7 @@ class Engine:
             return
         order = working.order
         holding = self.books.money.holding(order.market, order.symbol)
-        self._trader.guard(holding, f"{order.order_id}-{working.fills}", ground.at_ns)
+        self._trader.guard(holding, f"{order.order_id}-{working.fills}", ground.at_ns, by=order)
         self._say(ground.at_ns, "fill")
         self._watch(ground.at_ns)
 

@@ -89,6 +89,15 @@ class Money(msgspec.Struct, array_like=True):
         """What can be spent."""
         return self.balances["cash"]
 
+    def check(self) -> None:
+        """Raises LedgerUnbalanced unless the balances sum to zero and positions cost what the ledger says."""
+        ledger.check(self.balances)
+        costs: dict[str, Decimal] = {}
+        for one in self.holdings.values():
+            name = f"inventory:{one.symbol}"
+            costs[name] = costs.get(name, ZERO) + one.cost_quote
+        ledger.check_costs(self.balances, costs)
+
     def holding(self, market: Market, symbol: str) -> Holding:
         """The position of a symbol, flat where there was none."""
         key = f"{market}|{symbol}"
@@ -114,11 +123,13 @@ class Money(msgspec.Struct, array_like=True):
     ) -> Decimal:
         """Book an execution in the position and in the ledger; what it realised before the fee.
 
-        Raises LedgerUnbalanced, which is a defect.
+        One that goes through flat pays for what it closes and for what it opens by their quantities. Raises
+        LedgerUnbalanced, which is a defect.
         """
-        cost_before = holding.cost_quote
+        cost_before, held = holding.cost_quote, holding.quantity
         realised = fill(holding, side, quantity, price, at_ns)
-        holding.fees_quote += fee
+        is_flip = held != 0 and holding.quantity != 0 and (holding.quantity > 0) is not (held > 0)
+        holding.fees_quote += fee - share_of_cost(fee, abs(held), quantity) if is_flip else fee
         paid = quantity * price if side == "buy" else -quantity * price
         ledger.post(
             self.balances,

@@ -3,7 +3,7 @@
     cash          what is there to spend          inventory:SYMBOL  positions at cost
     capital       what the account began with     realised, fees    income (credit) and expense (debit)
 
-Debits are above zero. What it does not do: know prices or marks (`accounts`).
+Debits are above zero. What it does not do: know prices or marks (`holdings`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from decimal import Decimal
 
 from sofia_streams.core.oms.money import ZERO
 from sofia_streams.errors import LedgerUnbalanced
+
+_DAMAGED = "The account's state is damaged; `sofia parity` makes it again from the log."
 
 
 def opened(start_quote: Decimal) -> dict[str, Decimal]:
@@ -31,7 +33,14 @@ def post(balances: dict[str, Decimal], postings: Mapping[str, Decimal]) -> None:
 def check(balances: Mapping[str, Decimal]) -> None:
     """Raises LedgerUnbalanced unless everything sums to zero: the state is damaged then."""
     if total := sum(balances.values(), ZERO):
-        raise LedgerUnbalanced(
-            f"ledger: expected balances that sum to 0, found {total}. The account's state is damaged; `sofia parity` "
-            "makes it again from the log."
-        )
+        raise LedgerUnbalanced(f"ledger: expected balances that sum to 0, found {total}. {_DAMAGED}")
+
+
+def check_costs(balances: Mapping[str, Decimal], costs: Mapping[str, Decimal]) -> None:
+    """Raises LedgerUnbalanced unless every inventory is what its positions cost."""
+    for name in sorted({*costs, *(one for one in balances if one.startswith("inventory:"))}):
+        if balances.get(name, ZERO) != costs.get(name, ZERO):
+            raise LedgerUnbalanced(
+                f"ledger: expected {name} of {costs.get(name, ZERO)}, what its positions cost, found "
+                f"{balances.get(name, ZERO)}. {_DAMAGED}"
+            )

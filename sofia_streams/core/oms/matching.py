@@ -2,9 +2,10 @@
 
 Market orders, and limits that cross on arrival, take the best ask (bid) of their moment, worse by the impact of their
 size (square-root law, Almgren et al. 2005; core reference in docs/paper_trading.md), and at most `participation` of the
-size shown there; what is left takes that share of later prints. Resting limits fill at their price when a print goes
-through it: a touch is no fill, but for `queue_position`, when the size ahead has traded. Stops become market orders at
-a print at or through their price, and fill at what comes after it.
+size shown there; what is left takes that share of later prints, at the best price of their moments. Resting limits fill
+at their price when a print goes through it: a touch is no fill, but for `queue_position`, when the size ahead has
+traded. Stops become market orders at a print at or through their price, and fill at what comes after it; one that only
+reduces has no collar, since it must get out.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import math
 from decimal import Decimal
 from typing import NamedTuple
 
-from sofia_streams.core.oms.money import BPS, ZERO, against, tick_of, whole_steps
+from sofia_streams.core.oms import reasons
+from sofia_streams.core.oms.money import ZERO, against, tick_of, whole_steps
 from sofia_streams.core.oms.orders import Working
 from sofia_streams.core.oms.rules import Costs, Lot
 from sofia_streams.core.oms.seen import Feed
@@ -65,10 +67,10 @@ def match(working: Working, ground: Ground, seen: Print | None, most: Decimal) -
     """
     order = working.order
     working.held_by = ground.feed.trouble(ground.at_ns, ground.costs) or ""
-    if working.held_by:
-        return None
-    if order.type == "stop" and not working.is_triggered:
+    if order.type == "stop" and not working.is_triggered:  # a print is one, whatever the quotes are worth
         working.is_triggered = seen is not None and _reaches(order.side, seen.price, order.stop_price)
+        return None
+    if working.held_by:
         return None
     if order.type == "limit" and working.allowance is not None and order.limit_price is not None:
         return _rest(working, order.limit_price, ground, seen, most)
@@ -95,17 +97,22 @@ def _take(working: Working, ground: Ground, seen: Print | None, most: Decimal) -
         working.allowance = _first(shown, feed, ground)
     elif seen is not None:
         working.allowance += ground.costs.participation * seen.quantity
-    quantity = whole_steps(min(order.leaves_quantity, working.allowance, most), ground.lot)
+    quantity = _sized(working, working.allowance, ground, most)
     if quantity <= 0:
         return None
-    price = against(best * _worse(side, impact_of(quantity, ground)), side, tick_of(ground.lot, best))
+    impact = impact_of(order.filled_quantity + quantity, ground)  # of all so far: cut into pieces it is no cheaper
+    price = against(best * _worse(side, impact), side, tick_of(ground.lot, best))
     if (
         order.type == "limit"
         and not _is_worse(side, best, working.cap_price)
         and _is_worse(side, price, working.cap_price)
     ):
         price = working.cap_price
-    if price <= 0 or _is_worse(side, price, working.cap_price):
+    is_collared = order.type != "stop" or not order.reduce_only
+    if price <= 0 or (is_collared and _is_worse(side, price, working.cap_price)):
+        working.held_by = reasons.reason(
+            reasons.PRICE_OUTSIDE_COLLAR, f"{price:f}, no worse than {working.cap_price:f}"
+        )
         return None
     working.allowance -= quantity
     return Execution(quantity, price, "taker")
@@ -128,11 +135,19 @@ def _rest(
         working.ahead = max(ZERO, working.ahead - seen.quantity)
     assert working.allowance is not None
     working.allowance += ground.costs.participation * size
-    quantity = whole_steps(min(working.order.leaves_quantity, working.allowance, most), ground.lot)
+    quantity = _sized(working, working.allowance, ground, most)
     if quantity <= 0:
         return None
     working.allowance -= quantity
     return Execution(quantity, limit_price, "maker")
+
+
+def _sized(working: Working, allowance: Decimal, ground: Ground, most: Decimal) -> Decimal:
+    """How much of it, in whole steps; the rest of a position that is finer than a step (of another venue) may go."""
+    wanted = min(working.order.leaves_quantity, most)
+    if working.order.reduce_only and wanted <= allowance:
+        return wanted
+    return whole_steps(min(wanted, allowance), ground.lot)
 
 
 def _first(shown: Decimal | None, feed: Feed, ground: Ground) -> Decimal:
@@ -153,8 +168,3 @@ def _is_worse(side: Side, price: Decimal, cap_price: Decimal) -> bool:
 
 def _worse(side: Side, fraction: Decimal) -> Decimal:
     return 1 + fraction if side == "buy" else 1 - fraction
-
-
-def half_spread(price: Decimal, costs: Costs) -> Decimal:
-    """Half of the spread that is assumed where none is quoted."""
-    return price * costs.half_spread_bps * BPS

@@ -27,9 +27,10 @@ class Working(msgspec.Struct, array_like=True):
 
     allowance      how much more it may take of what the market showed or traded; None before it first met the market
     ahead          size before it in the queue at its price; None where it does not stand in one
-    is_triggered   whether a stop's price was met: it is a market order from then on
+    is_triggered   whether a stop's price was met: it is a market order from then on; `triggered_mid` is the middle then
     held_by        the code of what keeps it from being filled, as last met
     cap_price      no market order is filled at a worse price (its collar)
+    opening        how much of it may open or enlarge a position; the rest only ever reduces
     """
 
     order: Order
@@ -40,6 +41,8 @@ class Working(msgspec.Struct, array_like=True):
     held_by: str = ""
     arrival_mid: Decimal | None = None
     fills: int = 0
+    opening: Decimal = ZERO
+    triggered_mid: Decimal | None = None
 
 
 def order_id(cause: str, purpose: str, count: int) -> str:

@@ -22,7 +22,7 @@ HALT_TIMES = Decimal("1.5")
 
 
 class Risk(msgspec.Struct, array_like=True):
-    """What is remembered between orders, changed in place. `lines` are equities at which the state changes."""
+    """What is remembered between orders, changed in place."""
 
     peak_quote: Decimal
     day_start_quote: Decimal
@@ -99,6 +99,7 @@ class Standing(NamedTuple):
     """The account as an order finds it; base currency for quantities.
 
     held          the position;  buying, selling  what open orders that may open or enlarge one would still buy and sell
+    closable     how much of the position the order would reduce, beside open orders that do already
     others_quote  exposure of all other positions and open entries
     free_quote    cash that no open order has reserved
     need_quote    cash the order may take: at its worst price, fees included
@@ -108,6 +109,7 @@ class Standing(NamedTuple):
     held: Decimal
     buying: Decimal
     selling: Decimal
+    closable: Decimal
     others_quote: Decimal
     free_quote: Decimal
     need_quote: Decimal
@@ -115,13 +117,17 @@ class Standing(NamedTuple):
 
 
 def denial(
-    order: Order, price: Decimal, standing: Standing, risk: Risk, limits: Limits, lot: Lot, at_ns: int
-) -> str | None:
-    """Why an order is not taken, a code and what was found; None: it is. `price` is the worst it may be filled at."""
+    order: Order, price: Decimal, standing: Standing, risk: Risk, limits: Limits, lot: Lot, at_ns: int,
+    unsound: str | None = None,
+) -> str | None:  # fmt: skip
+    """Why an order is not taken, a code and what was found; None: it is. `price` is the worst it may be filled at,
+    `unsound` what is wrong with the market or with the order in it.
+    """
     signed = order.quantity if order.side == "buy" else -order.quantity
-    reduces = standing.held != 0 and (standing.held > 0) is not (signed > 0) and order.quantity <= abs(standing.held)
+    reduces = standing.closable > 0 and order.quantity <= standing.closable
     return (
         _state(order, risk, at_ns, reduces=reduces)
+        or unsound
         or _size(order, price, standing, lot, limits, reduces=reduces)
         or (None if reduces else _exposure(order, signed, price, standing, limits))
         or (None if order.reduce_only else _rate(risk, limits, standing, at_ns))
@@ -142,18 +148,18 @@ def _state(order: Order, risk: Risk, at_ns: int, *, reduces: bool) -> str | None
 
 def _size(order: Order, price: Decimal, standing: Standing, lot: Lot, limits: Limits, *, reduces: bool) -> str | None:
     notional = order.quantity * price
-    if order.quantity <= 0 or order.quantity < (lot.quantity_min or ZERO):
+    least = ZERO if reduces else lot.quantity_min or ZERO  # what is left of a position may go, however small
+    if order.quantity <= 0 or order.quantity < least:
         return reasons.reason(
-            reasons.QUANTITY_BELOW_MINIMUM, f"expected at least {lot.quantity_min or 'a step'}, found {order.quantity}"
+            reasons.QUANTITY_BELOW_MINIMUM, f"expected at least {least or 'a step'}, found {order.quantity:f}"
         )
     if reduces:
-        return None  # what is left of a position may always go, however small
+        return None
     if notional < (lot.notional_min_quote or ZERO):
         return reasons.reason(
-            reasons.NOTIONAL_BELOW_MINIMUM, f"expected at least {lot.notional_min_quote}, found {notional:f}"
+            reasons.NOTIONAL_BELOW_MINIMUM, f"expected at least {lot.notional_min_quote:f}, found {notional:f}"
         )
-    is_flip = standing.held != 0 and (standing.held > 0) is not (order.side == "buy")
-    opening = notional - abs(standing.held) * price if is_flip else notional
+    opening = notional - standing.closable * price
     if opening > limits.order_notional_quote:
         return reasons.reason(
             reasons.NOTIONAL_EXCEEDS_MAXIMUM, f"expected at most {limits.order_notional_quote}, found {opening:f}"

@@ -35,24 +35,32 @@ class Feed(msgspec.Struct, array_like=True):
     volume_day: Decimal | None = None
     volume: Decimal = ZERO
     since_ns: int = -1
-    gaps: list[str] = []
+    gaps: dict[str, int] = {}
+    """Holes that last, by gap_id: exchange time of the last trade before."""
     place: str = ""
     evidence: str = ""
+    is_empty: bool = False
+    """Whether the venue said last that it has no bid or no ask; `bid` and `ask` are those before."""
 
-    def quote(self, ticker: Ticker, at_ns: int, place: str) -> None:
-        """A ticker. One that is dead says nothing; one without bid and ask leaves those there are."""
+    def quote(self, ticker: Ticker, at_ns: int, place: str) -> bool:
+        """A ticker; whether it has bid and ask. One that is dead says nothing at all."""
         if ticker.state == "dead":
-            return
-        if ticker.bid is not None and ticker.ask is not None:
-            self.bid, self.ask = ticker.bid, ticker.ask
-            self.bid_quantity, self.ask_quantity = ticker.bid_quantity, ticker.ask_quantity
-            self.quoted_ns, self.is_quoted = at_ns, True
-            self.place, self.evidence = place, f"quote {ticker.received_ns}"
+            return False
         if ticker.volume_24h is not None:
             self.volume_day = ticker.volume_24h
+        self.is_empty = ticker.bid is None or ticker.ask is None
+        if self.is_empty:
+            return False
+        self.bid, self.ask = ticker.bid, ticker.ask
+        self.bid_quantity, self.ask_quantity = ticker.bid_quantity, ticker.ask_quantity
+        self.quoted_ns, self.is_quoted = at_ns, True
+        self.place, self.evidence = place, f"quote {ticker.received_ns}"
+        return True
 
     def trade(self, price: Decimal, quantity: Decimal, at_ns: int, costs: Costs) -> None:
-        """A print: volume, and a quote around it where the venue quotes none."""
+        """A print: volume, and a quote around it where the venue quotes none. It ends the holes before it."""
+        if self.gaps:
+            self.gaps = {gap_id: from_ns for gap_id, from_ns in self.gaps.items() if from_ns >= at_ns}
         if self.since_ns < 0:
             self.since_ns = at_ns
         self.volume += quantity
@@ -65,20 +73,21 @@ class Feed(msgspec.Struct, array_like=True):
         self.bid, self.ask, self.quoted_ns = price - half, price + half, at_ns
 
     def gap(self, gap: Gap) -> None:
-        """A hole in the trades opens or is closed."""
-        self.gaps = [one for one in self.gaps if one != gap.gap_id]
-        if gap.state == "open":
-            self.gaps.append(gap.gap_id)
+        """A hole in the trades. It holds orders while it lasts; one that has an end lies behind, filled or not."""
+        self.gaps.pop(gap.gap_id, None)
+        if gap.state == "open" and gap.until_ns is None:
+            self.gaps[gap.gap_id] = gap.from_ns
 
     def trouble(self, at_ns: int, costs: Costs) -> str | None:
-        """Why nothing can be bought or sold here now: a code of `reasons`; None where all is well."""
-        if self.bid is None or self.ask is None:
-            return reasons.NO_QUOTE
-        if at_ns - self.quoted_ns > costs.quote_age_ns_max:
-            return reasons.STALE_QUOTE
+        """Why nothing can be bought or sold here now: a code of `reasons` and what was found; None: all is well."""
+        if self.bid is None or self.ask is None or (self.is_empty and self.is_quoted):
+            return reasons.reason(reasons.NO_QUOTE, "neither bid nor ask, or only one of them")
+        age_ns = at_ns - self.quoted_ns
+        if age_ns > costs.quote_age_ns_max:
+            return reasons.reason(reasons.STALE_QUOTE, f"expected at most {costs.quote_age_ns_max} ns, found {age_ns}")
         if self.bid >= self.ask:
-            return reasons.CROSSED_QUOTE
-        return reasons.DATA_GAP if self.gaps else None
+            return reasons.reason(reasons.CROSSED_QUOTE, f"bid {self.bid:f}, ask {self.ask:f}")
+        return reasons.reason(reasons.DATA_GAP, f"{', '.join(self.gaps)} lasts") if self.gaps else None
 
     def middle(self) -> Decimal | None:
         """Halfway between bid and ask."""
@@ -109,11 +118,22 @@ class Swing(msgspec.Struct, array_like=True):
     variance: float = 0.0
     count: int = 0
     size_ns: int = NS_PER_MINUTE
+    starts_ns: dict[int, int] = {}
+    """Start of the newest bar that was taken, by size."""
+
+    def is_new(self, start_ns: int, size_ns: int) -> bool:
+        """Whether a bar is behind all that were taken, and then it is. A signals worker that was killed says its last
+        bars again, which are the same ones.
+        """
+        if start_ns <= self.starts_ns.get(size_ns, -1):
+            return False
+        self.starts_ns[size_ns] = start_ns
+        return True
 
     def add(self, close: Decimal | None, size_ns: int) -> None:
-        """The next bar's close; None for a quiet bar."""
+        """The next bar's close; None for a quiet bar, and one that is not above 0 says nothing either."""
         self.size_ns = size_ns
-        if close is None:
+        if close is None or close <= 0:
             return
         now = float(close)
         if self.close > 0.0:

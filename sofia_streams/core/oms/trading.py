@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+import msgspec
+
 from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.desk import Desk, Request
 from sofia_streams.core.oms.holdings import Holding
@@ -33,14 +35,18 @@ class Trader:
     def signal(self, signal: Signal, at_ns: int) -> None:
         """A signal, at its moment."""
         desk, swing = self._desk, self._desk.swing(signal.market, signal.symbol)
+        if not swing.is_new(signal.start_ns, signal.size_ns):
+            return
         swing.add(signal.close, signal.size_ns)
         holding = desk.books.money.holding(signal.market, signal.symbol)
         if holding.quantity:
             holding.opened_bars += 1
         bars_max = self._strategy.time_exit_bars
         if holding.quantity and bars_max and holding.opened_bars >= bars_max:
-            self._flatten(holding, "time_exit", signal, at_ns)
+            self._leave(holding, "time_exit", signal, at_ns)
             return
+        if signal.confidence is not None and signal.confidence < float(self._strategy.confidence_min):
+            signal = msgspec.structs.replace(signal, action="hold")
         venue, feed = self._venue(signal.market, signal.symbol, at_ns)
         equity, middle = desk.books.money.equity_quote(), feed.middle()
         held_share = holding.value_quote() / equity if holding.quantity and equity > 0 else ZERO
@@ -50,12 +56,14 @@ class Trader:
         if share is None:
             return
         if share == 0:
-            self._leave(holding, signal, at_ns)
+            self._leave(holding, "exit", signal, at_ns)
         else:
-            target = (
-                ZERO if middle is None else whole_steps(abs(share) * equity / middle, desk.lot(venue, signal.symbol))
-            )
-            self._approach(holding, venue, feed, target if share > 0 else -target, signal, at_ns)
+            side: Side = "buy" if share > 0 else "sell"
+            if middle is None:
+                self._enter(venue, feed, side, ZERO, signal, at_ns)  # which says why not
+                return
+            size = whole_steps(abs(share) * max(ZERO, equity) / middle, desk.lot(venue, signal.symbol))
+            self._approach(holding, venue, feed, side, size, signal, at_ns)
 
     def _venue(self, market: Market, symbol: str, at_ns: int) -> tuple[str, Feed]:
         """The first venue, in the order of preference, where all is well; else the first that ever quoted."""
@@ -70,29 +78,43 @@ class Trader:
         venue = known[0] if known else desk.rules.venues[0]
         return venue, desk.feed(venue, market, symbol) if known else Feed()
 
-    def _approach(self, holding: Holding, venue: str, feed: Feed, target: Decimal, signal: Signal, at_ns: int) -> None:
-        """Towards a target that is not flat: open entries of the other side are withdrawn, the rest is asked for."""
-        side: Side = "buy" if target > 0 else "sell"
-        self._withdraw(holding, "sell" if side == "buy" else "buy", at_ns)
+    def _approach(
+        self, holding: Holding, venue: str, feed: Feed, side: Side, size: Decimal, signal: Signal, at_ns: int
+    ) -> None:
+        """Towards `size` on a side: open entries of the other are withdrawn, what is missing is asked for, what is far
+        too much is withdrawn or given back. Held and asked for within half of the size is near enough.
+        """
+        other: Side = "sell" if side == "buy" else "buy"
+        self._withdraw(holding, other, at_ns)
+        held = holding.quantity if side == "buy" else -holding.quantity
         pending = sum((one.leaves_quantity for one in self._entries(holding, side)), ZERO)
-        missing = abs(target - holding.quantity) - pending
-        is_right = holding.quantity != 0 and (holding.quantity > 0) is (target > 0)
-        if is_right and abs(missing) <= abs(target) / 2:
+        if pending and held + pending > size * 3 / 2:
+            self._withdraw(holding, side, at_ns)
+            pending = ZERO
+        if held + pending > 0 and abs(size - held - pending) <= size / 2:
             return
-        if is_right and abs(holding.quantity) > abs(target):
-            self._ask(holding, "exit", "sell" if side == "buy" else "buy", missing, signal, at_ns)
+        if held < 0 and self._desk.books.risk.state == "REDUCING":  # through flat is not to be had
+            self._leave(holding, "exit", signal, at_ns)
             return
-        if target and missing <= 0:
-            return
-        is_limit, strategy = self._strategy.order_type == "limit", self._strategy
+        missing = size - held - pending
+        if held > size:
+            self._give_back(holding, other, held - size, signal, at_ns)
+        elif missing > 0 or not size:
+            self._enter(venue, feed, side, missing, signal, at_ns)
+
+    def _enter(self, venue: str, feed: Feed, side: Side, quantity: Decimal, signal: Signal, at_ns: int) -> None:
+        is_limit = self._strategy.order_type == "limit"
         price = (feed.bid if side == "buy" else feed.ask) if is_limit else None
-        refusal = self._refusal(feed, signal, at_ns)
         request = Request(
-            venue, signal.market, signal.symbol, side, "entry", max(ZERO, missing), _cause(signal),
-            type="limit" if price is not None else "market", price=price, ttl_ns=strategy.order_ttl_ns, signal=signal,
-            is_synthetic=signal.is_synthetic,
+            venue, signal.market, signal.symbol, side, "entry", quantity, _cause(signal),
+            type="limit" if price is not None else "market", price=price, ttl_ns=self._strategy.order_ttl_ns,
+            signal=signal, is_synthetic=signal.is_synthetic,
         )  # fmt: skip
-        self._desk.place(request, at_ns, refusal)
+        self._desk.place(request, at_ns, self._refusal(feed, signal, at_ns))
+
+    def _give_back(self, holding: Holding, side: Side, quantity: Decimal, signal: Signal, at_ns: int) -> None:
+        if not self._leaving(holding):
+            self._ask(holding, "exit", side, quantity, signal, at_ns)
 
     def _refusal(self, feed: Feed, signal: Signal, at_ns: int) -> str | None:
         late_ns = at_ns - signal.end_ns
@@ -102,17 +124,18 @@ class Trader:
             return reasons.reason(reasons.UNKNOWN_SYMBOL, f"no venue has quoted or traded {signal.symbol} yet")
         return None
 
-    def _leave(self, holding: Holding, signal: Signal, at_ns: int) -> None:
+    def _leave(self, holding: Holding, purpose: Purpose, signal: Signal, at_ns: int) -> None:
+        """Flat: entries are withdrawn, and what no exit is under way for is asked for."""
         self._withdraw(holding, "buy", at_ns)
         self._withdraw(holding, "sell", at_ns)
-        if holding.quantity:
-            self._flatten(holding, "exit", signal, at_ns)
+        left = abs(holding.quantity) - self._leaving(holding)
+        if left > 0:
+            self._ask(holding, purpose, "sell" if holding.quantity > 0 else "buy", left, signal, at_ns)
 
-    def _flatten(self, holding: Holding, purpose: Purpose, signal: Signal, at_ns: int) -> None:
-        side: Side = "sell" if holding.quantity > 0 else "buy"
-        leaving = [one for one in self._open(holding) if one.purpose in ("exit", "time_exit")]
-        if not leaving:
-            self._ask(holding, purpose, side, abs(holding.quantity), signal, at_ns)
+    def _leaving(self, holding: Holding) -> Decimal:
+        """What exits that are under way would take."""
+        exits = (one for one in self._open(holding) if one.purpose in ("exit", "time_exit"))
+        return sum((one.leaves_quantity for one in exits), ZERO)
 
     def _ask(
         self, holding: Holding, purpose: Purpose, side: Side, quantity: Decimal, signal: Signal, at_ns: int
@@ -135,11 +158,13 @@ class Trader:
         orders = (working.order for working in self._desk.books.working.values())
         return [one for one in orders if (one.market, one.symbol) == name]
 
-    def guard(self, holding: Holding, cause: str, at_ns: int) -> None:
-        """Behind a fill: exits by price are for what is held now, at its average price; none where nothing is."""
-        guards = [one for one in self._open(holding) if one.reduce_only]
+    def guard(self, holding: Holding, cause: str, at_ns: int, by: Order | None = None) -> None:
+        """Behind a fill of `by`: exits by price are for what is held now, at its average price. Where nothing is, they
+        go, and where an exit closed it, what is left of the entries into it too.
+        """
         if holding.quantity == 0:
-            for order in guards:
+            entries = self._entries(holding, "sell" if by.side == "buy" else "buy") if by and by.reduce_only else []
+            for order in [*entries, *(one for one in self._open(holding) if one.reduce_only)]:
                 self._desk.end(self._desk.books.working[order.order_id], "cancelled", at_ns, reasons.POSITION_CLOSED)
             return
         for purpose in _EXITS:
