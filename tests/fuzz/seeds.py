@@ -12,6 +12,7 @@ from sofia_streams.capture import CapturedFrame
 from sofia_streams.core.bars import candles
 from sofia_streams.core.bars.windows import Rules
 from sofia_streams.model import Alert, Gap, Outage, Progress, Punctuation, Ticker, Trade, TradeBatch
+from sofia_streams.paper import Account, Command, Fill, Order, Position, Taken
 from sofia_streams.venues.registry import VENUES
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -46,8 +47,19 @@ def _records() -> dict[str, list[bytes]]:
         "alerts": [Alert("a", "info", "s", "t", 1)],
         "health": [Progress("crypto_ws", 1, {"": {"frames": 1}}, True)],
         "rows": [*rows.values()],
+        **_paper(),
     }
     return {name: [codec.encode(record) for record in records] for name, records in found.items()}
+
+
+def _paper() -> dict[str, list[object]]:
+    one = Decimal("1.5")
+    order = Order("o", "okx", "spot", "BTC/USDT", "buy", "limit", "gtc", "entry", one, "new", 1, 2, limit_price=one)
+    fill = Fill("o-1", "o", "okx", "spot", "BTC/USDT", "buy", *[one] * 4, "own", "taker", "filled", 3)
+    held = Position("spot", "BTC/USDT", one, -one, None, 1)
+    said = Account(1, 3, *[one] * 9, 0, "ACTIVE", "minute", positions=[held])
+    taken, command = Taken(2, "applied", "control", 7, 3), Command("c", "halt", "news", "ada", 3)
+    return {"orders": [order], "fills": [fill], "account": [said, taken], "control": [command]}
 
 
 def _requests() -> list[bytes]:

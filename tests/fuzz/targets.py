@@ -33,10 +33,13 @@ from sofia_streams.model import (
     Trade,
     TradeBatch,
 )
+from sofia_streams.paper import Paper
 from sofia_streams.settings import load_settings
 from sofia_streams.simulator import channels
 from sofia_streams.simulator.market import Market, Plan
 from sofia_streams.simulator.rest import Rest
+from sofia_streams.stores.paper_rows import PAPER_TABLES, paper_record, paper_row, paper_table
+from sofia_streams.stores.redis_entries import entry_of
 from sofia_streams.venues.registry import VENUES
 
 NOW_NS = 1_672_515_782_200_000_000
@@ -149,6 +152,11 @@ def record_of(decode: Callable[[bytes], object]) -> Callable[[bytes], bool]:
             fold(found)
         if isinstance(found, Bar):
             rebuild.place_of(found)
+        if isinstance(found, Paper):
+            entry_of(found, 1, "")
+            table = paper_table(found)
+            row = dict(zip(PAPER_TABLES[table].columns, paper_row(found), strict=True))
+            assert paper_record(table, row) == found
         return True
 
     return take
@@ -240,6 +248,10 @@ TARGETS: dict[str, Callable[[bytes], bool]] = {
     "alerts": record_of(codec.decode_alert),
     "health": record_of(codec.decode_progress),
     "rows": record_of(codec.decode_row),
+    "orders": record_of(codec.decode_orders),
+    "fills": record_of(codec.decode_fills),
+    "account": record_of(codec.decode_account),
+    "control": record_of(codec.decode_control),
     "capture": capture,
     "env file": env_file,
     "client": client,
