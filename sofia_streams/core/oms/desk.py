@@ -15,7 +15,7 @@ from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.fees import schedule_of, schedules_of
 from sofia_streams.core.oms.holdings import Holding, Money
 from sofia_streams.core.oms.matching import Execution, Ground, Print, match
-from sofia_streams.core.oms.money import ZERO, bps_between, fee_of, tick_of, whole_steps, within
+from sofia_streams.core.oms.money import ZERO, bps_between, fee_of, tick_of, told, whole_steps, within
 from sofia_streams.core.oms.orders import Working, filled, moved, order_id
 from sofia_streams.core.oms.risk import Risk, Standing, denial
 from sofia_streams.core.oms.rules import Lot, Rules
@@ -180,7 +180,7 @@ class Desk:
         collar = self.rules.limits.collar
         if middle is not None and order.limit_price is not None and abs(order.limit_price - middle) > collar * middle:
             return reasons.reason(
-                reasons.PRICE_OUTSIDE_COLLAR, f"{order.limit_price:f}, where the middle is {middle:f}"
+                reasons.PRICE_OUTSIDE_COLLAR, f"{told(order.limit_price)}, where the middle is {told(middle)}"
             )
         return None
 

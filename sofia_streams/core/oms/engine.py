@@ -106,9 +106,13 @@ class Engine:
                     self._trader.guard(holding, f"{command.command_id}|{self.books.serial}|{key}", at_ns)
 
     def bar_opens(self, bar: BarSeen) -> None:
-        """The open of a bar, taken a twentieth of it later: what was decided before meets a quote around that price."""
+        """The open of a bar, taken a twentieth of it later: what was decided before meets a quote around that price.
+        In a bar without volume nobody traded: time passes, and that is all.
+        """
         at_ns = bar.start_ns + bar.size_ns // _OPENING
         self._pass(at_ns)
+        if not bar.volume:
+            return
         feed = self._desk.feed(bar.venue, bar.market, bar.symbol)
         feed.around(bar.open, at_ns, self._rules.costs)
         if self.books.working:
@@ -122,8 +126,10 @@ class Engine:
         """
         at_ns = bar.start_ns + bar.size_ns - 1
         self._pass(at_ns)
+        if not bar.volume:
+            return
         feed = self._desk.feed(bar.venue, bar.market, bar.symbol)
-        if self.books.working and bar.volume:
+        if self.books.working:
             feed.evidence = f"bar {bar.start_ns}"
             self._walk(bar, feed, at_ns)
         feed.around(bar.close, at_ns, self._rules.costs)

@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from sofia_streams.core.oms import ledger
-from sofia_streams.core.oms.money import ZERO, share_of_cost
+from sofia_streams.core.oms.money import ZERO, exact, share_of_cost
 from sofia_streams.model import Market, Side
 from sofia_streams.paper import Position
 
@@ -91,12 +91,13 @@ class Money(msgspec.Struct, array_like=True):
 
     def check(self) -> None:
         """Raises LedgerUnbalanced unless the balances sum to zero and positions cost what the ledger says."""
-        ledger.check(self.balances)
         costs: dict[str, Decimal] = {}
-        for one in self.holdings.values():
-            name = f"inventory:{one.symbol}"
-            costs[name] = costs.get(name, ZERO) + one.cost_quote
-        ledger.check_costs(self.balances, costs)
+        with exact():
+            ledger.check(self.balances)
+            for one in self.holdings.values():
+                name = f"inventory:{one.symbol}"
+                costs[name] = costs.get(name, ZERO) + one.cost_quote
+            ledger.check_costs(self.balances, costs)
 
     def holding(self, market: Market, symbol: str) -> Holding:
         """The position of a symbol, flat where there was none."""

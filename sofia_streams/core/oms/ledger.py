@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 
-from sofia_streams.core.oms.money import ZERO
+from sofia_streams.core.oms.money import ZERO, told
 from sofia_streams.errors import LedgerUnbalanced
 
 _DAMAGED = "The account's state is damaged; `sofia parity` makes it again from the log."
@@ -33,7 +33,7 @@ def post(balances: dict[str, Decimal], postings: Mapping[str, Decimal]) -> None:
 def check(balances: Mapping[str, Decimal]) -> None:
     """Raises LedgerUnbalanced unless everything sums to zero: the state is damaged then."""
     if total := sum(balances.values(), ZERO):
-        raise LedgerUnbalanced(f"ledger: expected balances that sum to 0, found {total}. {_DAMAGED}")
+        raise LedgerUnbalanced(f"ledger: expected balances that sum to 0, found {told(total)}. {_DAMAGED}")
 
 
 def check_costs(balances: Mapping[str, Decimal], costs: Mapping[str, Decimal]) -> None:
@@ -41,6 +41,6 @@ def check_costs(balances: Mapping[str, Decimal], costs: Mapping[str, Decimal]) -
     for name in sorted({*costs, *(one for one in balances if one.startswith("inventory:"))}):
         if balances.get(name, ZERO) != costs.get(name, ZERO):
             raise LedgerUnbalanced(
-                f"ledger: expected {name} of {costs.get(name, ZERO)}, what its positions cost, found "
-                f"{balances.get(name, ZERO)}. {_DAMAGED}"
+                f"ledger: expected {name} of {told(costs.get(name, ZERO))}, what its positions cost, found "
+                f"{told(balances.get(name, ZERO))}. {_DAMAGED}"
             )

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sofia_streams.core.oms import reasons
-from sofia_streams.core.oms.money import ZERO, against, tick_of, whole_steps
+from sofia_streams.core.oms.money import ZERO, against, tick_of, told, whole_steps
 from sofia_streams.core.oms.orders import Working
 from sofia_streams.core.oms.rules import Costs, Lot
 from sofia_streams.core.oms.seen import Feed
@@ -111,7 +111,7 @@ def _take(working: Working, ground: Ground, seen: Print | None, most: Decimal) -
     is_collared = order.type != "stop" or not order.reduce_only
     if price <= 0 or (is_collared and _is_worse(side, price, working.cap_price)):
         working.held_by = reasons.reason(
-            reasons.PRICE_OUTSIDE_COLLAR, f"{price:f}, no worse than {working.cap_price:f}"
+            reasons.PRICE_OUTSIDE_COLLAR, f"{told(price)}, expected no worse than {told(working.cap_price)}"
         )
         return None
     working.allowance -= quantity

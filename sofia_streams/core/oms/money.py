@@ -73,3 +73,8 @@ def ceiled(value: Decimal, unit: Decimal) -> Decimal:
     """The smallest multiple of `unit` that is no smaller; of a value that is not below 0."""
     found = value // unit * unit
     return found if found == value else found + unit
+
+
+def told(value: Decimal) -> str:
+    """A value as a reason tells it: all its digits, no zeros behind them."""
+    return f"{value.normalize():f}"

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from sofia_streams.core.oms import reasons
-from sofia_streams.core.oms.money import ZERO
+from sofia_streams.core.oms.money import ZERO, told
 from sofia_streams.core.oms.rules import Limits, Lot
 from sofia_streams.model import NS_PER_DAY, NS_PER_MINUTE, NS_PER_SECOND
 from sofia_streams.paper import Order, TradingState
@@ -58,12 +58,16 @@ class Risk(msgspec.Struct, array_like=True):
             return False
         lost, allowed = self.day_start_quote - equity_quote, limits.daily_loss * self.day_start_quote
         if lost >= HALT_TIMES * allowed:
-            return self._become("HALTED", reasons.DAILY_LOSS, f"lost {lost:f} of {HALT_TIMES * allowed:f} today")
+            return self._become(
+                "HALTED", reasons.DAILY_LOSS, f"lost {told(lost)} of {told(HALT_TIMES * allowed)} today"
+            )
         fallen, drawn = self.peak_quote - equity_quote, limits.drawdown * self.peak_quote
         if fallen >= drawn:
-            return self._become("HALTED", reasons.DRAWDOWN, f"{fallen:f} below the highest equity, of {drawn:f}")
+            return self._become(
+                "HALTED", reasons.DRAWDOWN, f"{told(fallen)} below the highest equity, of {told(drawn)}"
+            )
         if lost >= allowed and self.state == "ACTIVE":
-            return self._become("REDUCING", reasons.DAILY_LOSS, f"lost {lost:f} of {allowed:f} today")
+            return self._become("REDUCING", reasons.DAILY_LOSS, f"lost {told(lost)} of {told(allowed)} today")
         return False
 
     def halt(self, text: str) -> bool:
@@ -138,7 +142,7 @@ def _state(order: Order, risk: Risk, at_ns: int, *, reduces: bool) -> str | None
     if risk.state == "HALTED":
         return reasons.reason(reasons.TRADING_HALTED, risk.reason)
     if order.reduce_only and not reduces:
-        return reasons.reason(reasons.REDUCE_ONLY_WOULD_INCREASE, f"{order.side} {order.quantity}")
+        return reasons.reason(reasons.REDUCE_ONLY_WOULD_INCREASE, f"{order.side} {told(order.quantity)}")
     if risk.state == "REDUCING" and not reduces:
         return reasons.reason(reasons.TRADING_REDUCING, risk.reason)
     if at_ns < risk.cool_until_ns and not reduces:
@@ -151,18 +155,21 @@ def _size(order: Order, price: Decimal, standing: Standing, lot: Lot, limits: Li
     least = ZERO if reduces else lot.quantity_min or ZERO  # what is left of a position may go, however small
     if order.quantity <= 0 or order.quantity < least:
         return reasons.reason(
-            reasons.QUANTITY_BELOW_MINIMUM, f"expected at least {least or 'a step'}, found {order.quantity:f}"
+            reasons.QUANTITY_BELOW_MINIMUM,
+            f"expected at least {told(least) if least else 'a step'}, found {told(order.quantity)}",
         )
     if reduces:
         return None
-    if notional < (lot.notional_min_quote or ZERO):
+    notional_min = lot.notional_min_quote or ZERO
+    if notional < notional_min:
         return reasons.reason(
-            reasons.NOTIONAL_BELOW_MINIMUM, f"expected at least {lot.notional_min_quote:f}, found {notional:f}"
+            reasons.NOTIONAL_BELOW_MINIMUM, f"expected at least {told(notional_min)}, found {told(notional)}"
         )
     opening = notional - standing.closable * price
     if opening > limits.order_notional_quote:
         return reasons.reason(
-            reasons.NOTIONAL_EXCEEDS_MAXIMUM, f"expected at most {limits.order_notional_quote}, found {opening:f}"
+            reasons.NOTIONAL_EXCEEDS_MAXIMUM,
+            f"expected at most {told(limits.order_notional_quote)}, found {told(opening)}",
         )
     return None
 
@@ -172,16 +179,21 @@ def _exposure(order: Order, signed: Decimal, price: Decimal, standing: Standing,
     pending = standing.buying if signed > 0 else -standing.selling
     after = standing.held + pending + signed
     if after < 0 and not limits.short_enabled:
-        return reasons.reason(reasons.SHORT_NOT_ENABLED, f"{order.side} {order.quantity} would leave {after}")
+        return reasons.reason(
+            reasons.SHORT_NOT_ENABLED, f"{order.side} {told(order.quantity)} would leave {told(after)}"
+        )
     size, cap = abs(after) * price, limits.position_share * standing.equity_quote
     if size > cap:
-        return reasons.reason(reasons.POSITION_EXCEEDS_MAXIMUM, f"expected at most {cap:f}, found {size:f}")
+        return reasons.reason(reasons.POSITION_EXCEEDS_MAXIMUM, f"expected at most {told(cap)}, found {told(size)}")
     gross, most = standing.others_quote + size, limits.gross_share * standing.equity_quote
     if gross > most:
-        return reasons.reason(reasons.GROSS_EXPOSURE_EXCEEDS_MAXIMUM, f"expected at most {most:f}, found {gross:f}")
+        return reasons.reason(
+            reasons.GROSS_EXPOSURE_EXCEEDS_MAXIMUM, f"expected at most {told(most)}, found {told(gross)}"
+        )
     if standing.need_quote > standing.free_quote and (signed > 0 or not limits.short_enabled):
         return reasons.reason(
-            reasons.CASH_INSUFFICIENT, f"expected at most {standing.free_quote:f}, found {standing.need_quote:f}"
+            reasons.CASH_INSUFFICIENT,
+            f"expected at most {told(standing.free_quote)}, found {told(standing.need_quote)}",
         )
     return None
 

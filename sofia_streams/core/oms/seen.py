@@ -12,7 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from sofia_streams.core.oms import reasons
-from sofia_streams.core.oms.money import BPS, ZERO
+from sofia_streams.core.oms.money import BPS, ZERO, told
 from sofia_streams.core.oms.rules import Costs
 from sofia_streams.model import NS_PER_DAY, NS_PER_MINUTE, Gap, Ticker
 
@@ -43,8 +43,8 @@ class Feed(msgspec.Struct, array_like=True):
     """Whether the venue said last that it has no bid or no ask; `bid` and `ask` are those before."""
 
     def quote(self, ticker: Ticker, at_ns: int, place: str) -> bool:
-        """A ticker; whether it has bid and ask. One that is dead says nothing at all."""
-        if ticker.state == "dead":
+        """A ticker; whether it has bid and ask. One that is dead, or older than the last, says nothing at all."""
+        if ticker.state == "dead" or at_ns < self.quoted_ns:
             return False
         if ticker.volume_24h is not None:
             self.volume_day = ticker.volume_24h
@@ -64,7 +64,7 @@ class Feed(msgspec.Struct, array_like=True):
         if self.since_ns < 0:
             self.since_ns = at_ns
         self.volume += quantity
-        if not self.is_quoted:
+        if not self.is_quoted and at_ns >= self.quoted_ns:
             self.around(price, at_ns, costs)
 
     def around(self, price: Decimal, at_ns: int, costs: Costs) -> None:
@@ -86,7 +86,7 @@ class Feed(msgspec.Struct, array_like=True):
         if age_ns > costs.quote_age_ns_max:
             return reasons.reason(reasons.STALE_QUOTE, f"expected at most {costs.quote_age_ns_max} ns, found {age_ns}")
         if self.bid >= self.ask:
-            return reasons.reason(reasons.CROSSED_QUOTE, f"bid {self.bid:f}, ask {self.ask:f}")
+            return reasons.reason(reasons.CROSSED_QUOTE, f"bid {told(self.bid)}, ask {told(self.ask)}")
         return reasons.reason(reasons.DATA_GAP, f"{', '.join(self.gaps)} lasts") if self.gaps else None
 
     def middle(self) -> Decimal | None:
