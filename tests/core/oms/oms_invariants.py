@@ -20,19 +20,21 @@ class Watched:
     def __init__(self, engine, rules):
         self.engine, self.rules = engine, rules
         self.orders, self.fills, self.quotes, self.prints, self.holes = {}, {}, {}, {}, {}
-        self.is_halted = False
+        self.is_halted, self.quoted_ns = False, {}
         self.serial = 0
 
     def before(self, event: Event) -> None:
         """Take up what the event says of the market."""
         key = (event.venue, event.symbol)
-        if event.name == "ticker":
+        if event.name == "ticker" and event.at_ns >= self.quoted_ns.get(key, 0):
             if event.what.ask is not None:
                 self.quotes[key] = (event.what.bid, event.what.ask, event.at_ns)
+                self.quoted_ns[key] = event.at_ns
             elif key in self.quotes:
                 self.quotes[key] = None
         elif event.name == "trade":
-            self.prints[key] = event.what.price
+            if key not in self.quotes and event.at_ns >= self.quoted_ns.get(key, 0):
+                self.prints[key], self.quoted_ns[key] = event.what.price, event.at_ns
             self.holes[key] = {name: at for name, at in self.holes.get(key, {}).items() if at >= event.at_ns}
         elif event.name == "gap":
             holes = self.holes.setdefault(key, {})
