@@ -11,6 +11,7 @@ from sofia_streams.core.bars import candles, view
 from sofia_streams.core.bars.windows import SIZE_NAME, Rules
 from sofia_streams.model import NS_PER_MS, Bar, TradeBatch
 from sofia_streams.obs import metrics
+from sofia_streams.scored import Silence
 from sofia_streams.settings import load_settings
 from sofia_streams.worker.rebuilding import Rebuilder
 from sofia_streams.worker.transport import BRISK
@@ -26,18 +27,18 @@ acknowledger = add_acknowledger(app, table.write)
 add_table_pages(app, "ohlcv", lambda: view.instruments(dict(table)), lambda key: view.instrument(dict(table), key))
 
 
-async def publish(bar: Bar, closed_by: Any = None) -> Any:
-    """Send a bar, with when the record that closed it came in; the future of its acknowledgement."""
+async def publish(said: Bar | Silence, closed_by: Any = None) -> Any:
+    """Send a record of `bars`, with when the one that caused it came in; the future of its acknowledgement."""
     headers = {"received_ms": str(int(closed_by.timestamp * 1e3)).encode()} if closed_by else None
-    return await bars.send(key=bar.symbol.encode(), value=codec.encode(bar), headers=headers)
+    return await bars.send(key=said.symbol.encode(), value=codec.encode(said), headers=headers)
 
 
 rebuilder = Rebuilder(settings, publish, lambda: app.producer.flush())
 
 
 async def put(step: candles.Step, message: Any) -> list[Any]:
-    """Publish a step's bars and store its rows; what is to be acknowledged before the rows are written."""
-    outputs: list[Any] = [await publish(bar, message) for bar in step.bars]
+    """Publish what a step says and store its rows; what is to be acknowledged before the rows are written."""
+    outputs: list[Any] = [await publish(said, message) for said in step.said]
     if step.rebuild or step.remark:
         outputs.append(rebuilder.rebuild(step, message.partition, message.offset))
     candles.store(table, step.rows)

@@ -71,7 +71,7 @@ for topic, decode, prepare, before in (
     (topics.TICKERS, codec.decode_ticker, entries, None),
     (topics.GAPS, codec.decode_gap, gap_entries, None),
     (topics.PREDICTIONS, codec.decode_scored, entries, None),
-    (topics.SIGNALS, codec.decode_scored, entries, None),
+    (topics.SIGNALS, codec.decode_signals, entries, None),
     (topics.FILLS, codec.decode_fills, entries, None),
     (topics.ACCOUNT, codec.decode_account, entries, None),
 ):

@@ -50,6 +50,8 @@ async def put(step: Step, message: Any) -> list[Any]:
     for told in told_of(step, app.conf.id, time.time_ns()):
         topic = alerts if isinstance(told, Alert) else models
         sent.append(await topic.send(key=app.conf.id.encode(), value=codec.encode(told)))
+    if step.silence is not None:
+        sent.append(await signals.send(key=step.silence.symbol.encode(), value=codec.encode(step.silence)))
     if step.outputs is None:
         return sent
     prediction = step.outputs[1]

@@ -19,11 +19,13 @@ from sofia_streams.core.signals.rolling import OpenRow, RollingRow
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Alert, Bar, Gap, Outage, Progress, Punctuation, Ticker, TradeBatch
 from sofia_streams.paper import Account, Command, Fill, Order, Taken
-from sofia_streams.scored import Activation, History, Refusal, Scored
+from sofia_streams.scored import Activation, History, Refusal, Scored, Signal, Silence
 
 T = TypeVar("T")
-InBars = Bar | Activation | History
+InBars = Bar | Activation | History | Silence
 """What stands in `bars`: bars, and what is said to those who follow them, in order with them."""
+InSignals = Signal | Silence
+"""What stands in `signals`, in the order of the bars it follows from."""
 AnyRow = Row | RollingRow | OpenRow | ChosenRow
 
 
@@ -37,6 +39,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 _trades: msgspec.json.Decoder[TradeBatch | Punctuation | Gap] = msgspec.json.Decoder(TradeBatch | Punctuation | Gap)
 _name = msgspec.json.Decoder(_Name)
 _bars: msgspec.json.Decoder[InBars] = msgspec.json.Decoder(InBars)
+_signals: msgspec.json.Decoder[InSignals] = msgspec.json.Decoder(InSignals)
 _scored: msgspec.json.Decoder[Scored] = msgspec.json.Decoder(Scored)
 _models: msgspec.json.Decoder[Activation | Refusal] = msgspec.json.Decoder(Activation | Refusal)
 _ticker = msgspec.json.Decoder(Ticker)
@@ -95,9 +98,14 @@ def decode_bar(data: bytes | None) -> Bar | None:
 
 
 def decode_scored(data: bytes | None) -> Scored:
-    """A record of `features`, `predictions`, `signals` or `model_quality`. Raises BadRecord."""
+    """A record of `features`, `predictions` or `model_quality`, or a signal. Raises BadRecord."""
     expected = "a record of `features`, `predictions`, `signals` or `model_quality`"
     return _decode(_scored, data, expected, checks.check_scored)
+
+
+def decode_signals(data: bytes | None) -> InSignals:
+    """A record of `signals`. Raises BadRecord."""
+    return _decode(_signals, data, "a record of `signals`", checks.check_in_signals)
 
 
 def decode_models(data: bytes | None) -> Activation | Refusal:

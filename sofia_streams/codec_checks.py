@@ -14,7 +14,7 @@ from sofia_streams.core.signals.in_force import ChosenRow
 from sofia_streams.core.signals.rolling import OpenRow, RollingRow
 from sofia_streams.model import Bar, Gap, Punctuation, Ticker, TradeBatch
 from sofia_streams.paper import REASON_CHARS_MAX, Account, Command, Fill, Order, Taken
-from sofia_streams.scored import Activation, History, ModelQuality, Scored, Signal
+from sofia_streams.scored import Activation, History, ModelQuality, Scored, Signal, Silence
 
 _SMALLEST, _LARGEST = Decimal("1e-20"), Decimal("1e20")
 """What `model.positive_from_text` takes."""
@@ -64,14 +64,29 @@ def check_ticker(ticker: Ticker) -> None:
     _check_numbers({name: value for name, value in values.items() if isinstance(value, Decimal)})
 
 
-def check_in_bars(record: Bar | Activation | History) -> None:
+def check_in_bars(record: Bar | Activation | History | Silence) -> None:
     """A record of `bars`. Raises as `check_trades`."""
     if isinstance(record, Bar):
         _check_bar(record)
     elif isinstance(record, Activation):
         _check_times([record.from_ns, record.said_ns])
+    elif isinstance(record, Silence):
+        _check_silence(record)
     else:
         _check_history(record)
+
+
+def check_in_signals(record: Signal | Silence) -> None:
+    """A record of `signals`. Raises as `check_trades`."""
+    if isinstance(record, Silence):
+        _check_silence(record)
+    else:
+        check_scored(record)
+
+
+def _check_silence(silence: Silence) -> None:
+    _check_label(silence.symbol)
+    _check_times([silence.until_ns])
 
 
 def _check_history(history: History) -> None:

@@ -158,7 +158,11 @@ class Gap(msgspec.Struct, frozen=True, tag_field="kind", tag="gap"):
 
 
 class Ticker(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Last price, best bid and ask, 24 h statistics; None where the venue's message does not say."""
+    """Last price, best bid and ask, 24 h statistics; None where the venue's message does not say.
+
+    An instrument of which nothing was written for a second is said again, with `received_ns` of then: every ticker of
+    it that was received before is in the log. `state` of those: "quiet" while its connection speaks, else "dead".
+    """
 
     venue: str
     market: Market

@@ -128,6 +128,19 @@ class Signal(msgspec.Struct, frozen=True, tag_field="kind", tag="signal", omit_d
         return self.start_ns + self.size_ns
 
 
+class Silence(msgspec.Struct, frozen=True, tag_field="kind", tag="silence"):
+    """No venue of the symbol is alive: no consolidated bar that ends at or before `until_ns` is still to come, but for
+    revisions and what is backfilled.
+
+    Behind the bars of the last venue that ended, and each second while that lasts (`bars`); behind their signals
+    (`signals`), so that both say how far the symbol has come.
+    """
+
+    market: Market
+    symbol: str
+    until_ns: int
+
+
 class Activation(msgspec.Struct, frozen=True, tag_field="kind", tag="activation", omit_defaults=True):
     """From a bar that ends at `from_ns` on, this model is in force, until another one is.
 

@@ -18,14 +18,16 @@ class Topic(NamedTuple):
 
 
 TRADES = Topic("trades", "symbol", "trades of one instrument that arrived together, and punctuation")
-TICKERS = Topic("tickers", "symbol", "last price, best bid and ask, 24 h statistics, conflated")
+TICKERS = Topic("tickers", "symbol", "last price, best bid and ask, 24 h statistics, conflated; said again while quiet")
 BARS = Topic(
-    "bars", "symbol", "1 s and 1 m candles, per venue and consolidated; a later revision replaces; history, model swaps"
+    "bars",
+    "symbol",
+    "1 s and 1 m candles, per venue and consolidated; a later revision replaces; history, model swaps, silence",
 )
 GAPS = Topic("gaps", "symbol", "a hole or staleness and its end")
 FEATURES = Topic("features", "symbol", "what was known behind each consolidated candle, and the candle as it was then")
 PREDICTIONS = Topic("predictions", "symbol", "score of the model in force, or why it abstains; one a consolidated bar")
-SIGNALS = Topic("signals", "symbol", "what to do; one a consolidated bar")
+SIGNALS = Topic("signals", "symbol", "what to do, one a consolidated bar; silence, where none is to come")
 MODEL_QUALITY = Topic("model_quality", "symbol", "how good predictions were, once their labels had matured")
 MODELS = Topic("models", "model", "which model is in force from when", keyed=False, for_ever=True)
 OUTAGES = Topic("outages", "store", "a store that could not be written, and what of the log it missed", keyed=False)

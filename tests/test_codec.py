@@ -12,7 +12,7 @@ from sofia_streams.core.bars.windows import Feed, Window
 from sofia_streams.core.feeds.ids import IdSet
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import Bar, Gap, Punctuation, Ticker, Trade, TradeBatch
-from sofia_streams.scored import Signal
+from sofia_streams.scored import Signal, Silence
 
 AT_NS = 1_672_515_782_136_000_000
 HEAD = ("okx", "spot", "BTC/USDT", AT_NS)
@@ -24,6 +24,7 @@ PRICES = (Decimal("5.50"),) * 4
 BAR = Bar("okx", "spot", "BTC/USDT", 10**9, AT_NS, *PRICES, Decimal(1), Decimal(5), Decimal(0), 1, Decimal(5), "1", "1")
 TICKER = Ticker(*HEAD, exchange_ns=AT_NS, last=Decimal("5.5"), bid_quantity=Decimal(0))
 SIGNAL = Signal("spot", "BTC/USDT", 10**9, AT_NS, "buy", "confident", Decimal("5.5"), 0.75, "m", "bars/0/1")
+SILENCE = Silence("spot", "BTC/USDT", AT_NS)
 EDGE = Edge(AT_NS, "okx", 1, "1", Decimal("5.5"))
 SUMS = Sums(EDGE, EDGE, Decimal("5.5"), Decimal("5.5"), Decimal(1), Decimal("5.5"), Decimal(0), 1)
 WINDOW = Window(SUMS, {"trade": IdSet([1, 1])})
@@ -34,7 +35,11 @@ RECORDS = [
     (codec.decode_gap, GAP),
     (codec.decode_bar, BAR),
     (codec.decode_ticker, TICKER),
+    (codec.decode_ticker, msgspec.structs.replace(TICKER, state="quiet")),
     (codec.decode_scored, SIGNAL),
+    (codec.decode_signals, SIGNAL),
+    (codec.decode_signals, SILENCE),
+    (codec.decode_bars, SILENCE),
     (codec.decode_row, WINDOW),
     (codec.decode_row, Feed(1, AT_NS, AT_NS, AT_NS, {AT_NS: WINDOW})),
 ]
@@ -93,7 +98,7 @@ def test_no_number_of_any_record_may_be_what_it_cannot_be(decode, record, text):
         refused(decode, data)
         if not text.endswith(("NaN", "Infinity")):
             refused(decode, data.replace(f'"{text}"'.encode(), text.encode(), 1))  # as a bare number
-    assert places or isinstance(record, Punctuation)
+    assert places or isinstance(record, Punctuation | Silence)
 
 
 @pytest.mark.parametrize("value", ["0", "0.0", "1e20", "1e-21"])
@@ -113,6 +118,8 @@ def test_a_trade_has_a_price_and_a_quantity_above_zero_of_a_size_that_venues_sen
         (codec.decode_gap, GAP, "until_ns"),
         (codec.decode_bar, BAR, "start_ns"),
         (codec.decode_ticker, TICKER, "exchange_ns"),
+        (codec.decode_bars, SILENCE, "until_ns"),
+        (codec.decode_signals, SILENCE, "until_ns"),
     ],
 )
 def test_a_time_outside_of_1970_to_2262_is_refused(decode, record, name, at_ns):

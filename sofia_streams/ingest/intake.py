@@ -91,11 +91,11 @@ class Intake:
         self._belief = Belief()
         self._arrivals: dict[str, ArrivalOrder] = {}
         self._histories: dict[Line, History] = {}
-        self._tickers = Tickers()
         self.gaps = GapWatch()
         self.skews: dict[str, ClockSkew] = defaultdict(ClockSkew)
         self.outages = Outages(self.gaps, self.skews, limits.stale_after_ns)
         self.connections = Connections(limits.silent_ns)
+        self._tickers = Tickers(self.connections)
         self._punctuator = Punctuator(
             self.connections, self.skews, self.gaps, lag_ns=limits.lag_ns, lateness_ns=limits.lateness_ns
         )
@@ -134,12 +134,12 @@ class Intake:
             skew.moved(by_ns)
         self.outages.moved(by_ns)
         self.connections.moved(by_ns)
+        self._tickers.moved(by_ns)
         self.gaps.moved(by_ns)
 
     def requested(self, line: Line, sent_ns: int) -> None:
         """The client sent a frame on this connection; what is older by the venue's clock is history."""
-        asked_ns = self.skews[line.venue].asked_ns(sent_ns)
-        self._histories.setdefault(line, History(line.venue)).requested(asked_ns)
+        self._histories.setdefault(line, History(line.venue)).requested(self.skews[line.venue].asked_ns(sent_ns))
 
     def closed(self, line: Line) -> None:
         """The connection is gone; a later one by this name begins anew."""
@@ -197,19 +197,19 @@ class Intake:
         return [*records, *self.tick(now_ns)]
 
     def tick(self, now_ns: int) -> list[Record]:
-        """Once a second or so: punctuation for quiet instruments, gaps that are due, tickers that were held back."""
+        """Once a second or so: punctuation for quiet instruments, due gaps, tickers held back or to be said again."""
         if abs(now_ns - self._ticked_ns) < PUNCTUATE_AFTER_NS:
             return []
         self._ticked_ns = now_ns
         quiet = self._punctuator.quiet(now_ns)
         self.outages.look(now_ns, self._punctuator.over(now_ns))
         self.gaps.forget(now_ns)
-        return [*quiet, *self.gaps.due(now_ns), *self._tickers.held()]
+        return [*quiet, *self.gaps.due(now_ns), *self._tickers.due(now_ns)]
 
     def ended(self, now_ns: int, line: Line | None = None) -> list[Record]:
         """The instruments (of a connection and those it replaced) are dead: windows close and nobody waits for them."""
         records = self.tick(max(now_ns, self._ticked_ns + PUNCTUATE_AFTER_NS))
-        return [*records, *self._punctuator.ended(now_ns, line)]
+        return [*records, *self._punctuator.ended(now_ns, line), *self._tickers.ended(now_ns, line)]
 
     def summary(self) -> dict[str, dict[str, int]]:
         """All counts; those of an instrument by its name, the others under ""."""
@@ -279,7 +279,7 @@ class Intake:
         name, symbol = known_as
         self.counts[name]["tickers"] += 1
         new = Ticker(line.venue, line.market, symbol, received_ns)
-        return [*self._tickers.merge(name, new, found)]
+        return [*self._tickers.merge(name, line, new, found)]
 
     def _set_aside(self, line: Line, frame: bytes, received_ns: int) -> list[Record]:
         """The frame, if anything in it could not be taken; what was good in it has been."""

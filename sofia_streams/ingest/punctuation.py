@@ -1,8 +1,9 @@
 """How far the trades of each instrument have come, and the records that say so while it is quiet.
 
 Punctuation stands in the log where no trades do, so that windows close: nothing older than it is to come, or nothing at
-all (the feed has ended). Where a connection is silent itself nothing new is said: a live ingest repeats what it said
-last, so that the end of the log names the newest id of every instrument. The clock is a parameter; sends nothing.
+all (the feed has ended). Where a connection is silent itself, or gone, what was said last is repeated: so the log says
+by itself how far it has come, and its end names the newest id of every instrument. The clock is a parameter; sends
+nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +39,6 @@ class Punctuator:
         self._feeds: dict[str, TradeBatch] = {}
         self._lines: dict[str, Line] = {}
         self._spoken_ns: dict[str, int] = {}
-        self._repeats = False
         self._unheard: dict[str, bool] = {}  # instruments with nothing from this run or since the end; were they alive?
 
     def remember(self, record: TradeBatch | Punctuation) -> None:
@@ -57,7 +57,6 @@ class Punctuator:
 
     def begin(self, subscribed: Mapping[str, Line]) -> None:
         """After everything was remembered: these are read, each with its feed; the others are spoken of no more."""
-        self._repeats = True
         for name in [*self._feeds]:
             if name in subscribed:
                 self._lines[name] = subscribed[name]
@@ -96,7 +95,7 @@ class Punctuator:
                 until_ns = self._skews[feed.venue].exchange_now_ns(now_ns) - self._lag_ns
                 watermark.heard(until_ns)
                 found.append(self._record(feed, now_ns, until_ns, alive=True))
-            elif self._repeats and (watermark.passed_ns or was_alive is False):
+            elif watermark.passed_ns or was_alive is False:
                 found.append(self._record(feed, now_ns, watermark.passed_ns, alive=was_alive is not False))
         return found
 
@@ -113,8 +112,6 @@ class Punctuator:
             if self._unheard.get(name) is not False:
                 found.append(self._record(self._feeds[name], now_ns, self._watermarks[name].passed_ns, alive=False))
             self._unheard[name] = False
-            if not self._repeats:
-                del self._feeds[name]
         return found
 
     def _record(self, feed: TradeBatch, now_ns: int, until_ns: int, *, alive: bool) -> Punctuation:

@@ -21,7 +21,7 @@ from sofia_streams.core.signals.predicting import Model
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.errors import BadRecord, ConfigError
 from sofia_streams.logread import places, reader, records_between, whole_topic
-from sofia_streams.scored import Activation, Prediction
+from sofia_streams.scored import Activation, Prediction, Silence
 from sofia_streams.settings import Settings
 from sofia_streams.topics import partition_name
 from sofia_streams.training.registry import Registry
@@ -83,9 +83,11 @@ async def _logged(settings: Settings) -> dict[Key, set[bytes]]:
     for topic in _OUTPUTS:
         async for value in whole_topic(settings, topic):
             try:
-                record = codec.decode_scored(value)
+                record = codec.decode_signals(value) if topic is topics.SIGNALS else codec.decode_scored(value)
             except BadRecord:
                 continue  # its readers have quarantined it
+            if isinstance(record, Silence):
+                continue
             found.setdefault((topic.name, record.symbol, record.start_ns), set()).add(_digest(value))
     return found
 

@@ -76,11 +76,13 @@ def _trade_fields(trade: Trade) -> str:
 
 
 def entry_of(record: object, offset: int, prefix: str) -> Entry | None:
-    """The one entry of a bar, ticker, prediction, signal, fill or account; None for any other record."""
+    """The one entry of a bar, ticker, prediction, signal, fill or account; None for any other record, and for a ticker
+    that is said again.
+    """
     if isinstance(record, Bar):
         return bar_entry(record, offset, prefix)
     if isinstance(record, Ticker):
-        return ticker_entry(record, offset, prefix)
+        return ticker_entry(record, offset, prefix) if record.state == "said" else None
     if isinstance(record, Prediction):
         return prediction_entry(record, offset, prefix)
     if isinstance(record, Fill):
@@ -107,7 +109,7 @@ def gap_entry(gap: Gap, offset: int, prefix: str) -> Entry:
 
 def ticker_entry(ticker: Ticker, offset: int, prefix: str) -> Entry:
     """One ticker; what the venue did not say is left out."""
-    return _entry(f"{prefix}tickers:{ticker.symbol}", ticker, offset)
+    return _entry(f"{prefix}tickers:{ticker.symbol}", ticker, offset, left_out=("state",))
 
 
 def prediction_entry(prediction: Prediction, offset: int, prefix: str) -> Entry:
@@ -153,8 +155,9 @@ def _as_venues_write(pair: str) -> str:
     return pair.partition(":")[0].replace("/", "")
 
 
-def _entry(stream: str, record: msgspec.Struct, offset: int) -> Entry:
-    pairs = {name: _text(value) for name in record.__struct_fields__ if (value := getattr(record, name)) is not None}
+def _entry(stream: str, record: msgspec.Struct, offset: int, left_out: tuple[str, ...] = ()) -> Entry:
+    names = (name for name in record.__struct_fields__ if name not in left_out)
+    pairs = {name: _text(value) for name in names if (value := getattr(record, name)) is not None}
     return Entry(stream, offset, 1, len(pairs), packed_pairs(pairs))
 
 

@@ -18,7 +18,7 @@ from sofia_streams.core.signals.steps import Step, Steps, symbol_key
 from sofia_streams.errors import BadModel
 from sofia_streams.model import Alert, Bar
 from sofia_streams.obs import metrics
-from sofia_streams.scored import Activation, Features, History, Prediction, Refusal
+from sofia_streams.scored import Activation, Features, History, Prediction, Refusal, Silence
 
 _log = structlog.get_logger("signals")
 _MODELS_MAX = 4
@@ -71,7 +71,7 @@ class Scoring:
         self._steps.forget()
         self._latest.clear()
 
-    async def apply(self, record: Bar | Activation | History, partition: int, place: str) -> Step:
+    async def apply(self, record: Bar | Activation | History | Silence, partition: int, place: str) -> Step:
         """One record of `bars`; the rows that it changes stand in the table."""
         needed = self._steps.needed(record, partition)
         if needed is not None:

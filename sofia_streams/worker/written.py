@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from sofia_streams import codec, topics
-from sofia_streams.model import Bar, Gap, Punctuation, TradeBatch
+from sofia_streams.model import Bar, Gap, Punctuation, Ticker, TradeBatch
 from sofia_streams.paper import Account, Taken
+from sofia_streams.scored import Signal
 from sofia_streams.stores.base import Record
 
 
@@ -17,8 +18,18 @@ def of_trades(record: TradeBatch | Punctuation | Gap, offset: int) -> list[Recor
 
 
 def of_bars(record: codec.InBars, offset: int) -> list[Record]:
-    """What a record of `bars` writes: history and model swaps nothing."""
+    """What a record of `bars` writes: history, model swaps and silence nothing."""
     return [record] if isinstance(record, Bar) else []
+
+
+def of_tickers(ticker: Ticker, offset: int) -> list[Record]:
+    """What a ticker writes: one that is said again nothing."""
+    return [ticker] if ticker.state == "said" else []
+
+
+def of_signals(record: codec.InSignals, offset: int) -> list[Record]:
+    """What a record of `signals` writes: silence nothing."""
+    return [record] if isinstance(record, Signal) else []
 
 
 def of_account(record: Account | Taken, offset: int) -> list[Record]:
@@ -34,11 +45,11 @@ def of_others(record: Record, offset: int) -> list[Record]:
 READS: dict[topics.Topic, tuple[Callable[[bytes | None], Any], Callable[[Any, int], list[Record]]]] = {
     topics.TRADES: (codec.decode_trades, of_trades),
     topics.BARS: (codec.decode_bars, of_bars),
-    topics.TICKERS: (codec.decode_ticker, of_others),
+    topics.TICKERS: (codec.decode_ticker, of_tickers),
     topics.GAPS: (codec.decode_gap, of_others),
     topics.FEATURES: (codec.decode_scored, of_others),
     topics.PREDICTIONS: (codec.decode_scored, of_others),
-    topics.SIGNALS: (codec.decode_scored, of_others),
+    topics.SIGNALS: (codec.decode_signals, of_signals),
     topics.MODEL_QUALITY: (codec.decode_scored, of_others),
     topics.ORDERS: (codec.decode_orders, of_others),
     topics.FILLS: (codec.decode_fills, of_others),

@@ -116,11 +116,17 @@ def stored_model(settings: Settings, seed: int, size_ns: int = NS_PER_MINUTE) ->
 
 
 async def outputs(settings: Settings) -> dict[str, list[Features | Prediction | Signal]]:
-    """What the workers wrote, by topic; those of a symbol in order."""
+    """What the workers wrote behind bars, by topic; that of a symbol in order."""
     found = {}
-    for topic in (topics.FEATURES, topics.PREDICTIONS, topics.SIGNALS):
+    for topic in (topics.FEATURES, topics.PREDICTIONS):
         found[topic.name] = [codec.decode_scored(value) async for value in whole_topic(settings, topic)]
+    found[topics.SIGNALS.name] = [one for one in await signals(settings) if isinstance(one, Signal)]
     return found
+
+
+async def signals(settings: Settings) -> list[codec.InSignals]:
+    """All of `signals`; that of a symbol in order."""
+    return [codec.decode_signals(value) async for value in whole_topic(settings, topics.SIGNALS)]
 
 
 def by_window(records: Iterable[Features | Prediction | Signal]) -> dict[tuple[str, int], list[bytes]]:

@@ -1,6 +1,6 @@
 """What a replay says behind its bars: the same in one process and through the pipeline, by one worker and by three."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
@@ -15,12 +15,13 @@ from sofia_streams import codec, topics
 from sofia_streams.capture import CapturedFrame, CaptureWriter, merged_frames
 from sofia_streams.embedded.stack import Ports
 from sofia_streams.logread import whole_topic
-from sofia_streams.model import NS_PER_SECOND, ParsedTrade
+from sofia_streams.model import NS_PER_SECOND, Bar, ParsedTrade
 from sofia_streams.ops.replay.in_process import replay_in_process
 from sofia_streams.ops.replay.scored_book import Folded, ScoredBook
 from sofia_streams.ops.replay.streaming import Hooks, read_scored, replay_streaming
 from sofia_streams.ops.stack import running_stack
 from sofia_streams.ops.workers import REPLAYED
+from sofia_streams.scored import Signal, Silence
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.simulator.market import Market, Plan
 from sofia_streams.training.registry import Stored
@@ -103,14 +104,24 @@ async def test_the_pipeline_scores_what_one_process_does(settings, model, market
 
 
 async def test_whatever_came_late_the_log_says_again_what_was_scored(settings, model, late_market):
-    """Which trades a first revision has depends on how late ones were put into records; what follows does not."""
+    """Which trades a first revision has depends on how late ones were put into records; what follows does not: signals,
+    and the silence behind them, stand in the order of the bars.
+    """
     books: dict[str, ScoredBook] = {}
+    signals: dict[str, dict[str, list[bytes]]] = {"said": defaultdict(list), "again": defaultdict(list)}
+
+    def note(name: str, record: codec.InSignals) -> None:
+        placeless = msgspec.structs.replace(record, place="") if isinstance(record, Signal) else record
+        signals[name][record.symbol].append(codec.encode(placeless))
 
     async def fold_again(found: Settings) -> None:
         folded = Folded(found, model)
         async for value in whole_topic(found, topics.BARS):
-            if (bar := codec.decode_bar(value)) is not None:
-                folded.take(bar)
+            record = codec.decode_bars(value)
+            if isinstance(record, Bar | Silence) and (behind := folded.take(record)) is not None:
+                note("again", behind)
+        async for value in whole_topic(found, topics.SIGNALS):
+            note("said", codec.decode_signals(value))
         books.update(said=await read_scored(found), again=folded.book)
 
     own = settings.model_copy(update={"topic_partitions": 12})
@@ -121,3 +132,5 @@ async def test_whatever_came_late_the_log_says_again_what_was_scored(settings, m
     assert sum(found["late"] for found in streamed["instruments"].values()) > 100
     assert len(books["said"].predictions()) > 300
     assert books["said"].hashes() == books["again"].hashes()
+    assert signals["said"] == signals["again"]
+    assert all(isinstance(codec.decode_signals(said[-1]), Silence) for said in signals["said"].values())

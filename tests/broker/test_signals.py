@@ -5,15 +5,17 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from signals_scene import BEGIN_NS, SYMBOLS, bars_of, by_window, outputs, stored_model, write_bars
+from signals_scene import BEGIN_NS, SYMBOLS, bars_of, by_window, outputs, signals, stored_model, write_bars
 from waiting import eventually
 
+from sofia_streams import topics
 from sofia_streams.crash_points import EXIT_CODE
 from sofia_streams.embedded import process
 from sofia_streams.errors import DependencyDown
-from sofia_streams.model import NS_PER_MINUTE, Bar
+from sofia_streams.logwrite import Written, write_records
+from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar
 from sofia_streams.ops.workers import Lag, start_worker, wait_drained, wait_joined
-from sofia_streams.scored import Refusal
+from sofia_streams.scored import Refusal, Silence
 from sofia_streams.settings import Settings
 from sofia_streams.training.activation import activate, said_of_models
 
@@ -47,7 +49,13 @@ async def found(settings: Settings) -> dict[str, dict[tuple[str, int], list[byte
 async def test_every_consolidated_bar_has_one_of_each_output_and_its_first_revision_counts(settings):
     await activate(settings, stored_model(settings, 1), reason="test", from_ns=BEGIN_NS + 100 * NS_PER_MINUTE)
     await write_bars(settings, bars_of_all(range(300)))
+    ends_ns = BEGIN_NS + 300 * NS_PER_MINUTE
+    quiet = [Silence("spot", symbol, ends_ns + second * NS_PER_SECOND) for symbol in SYMBOLS for second in range(3)]
+    await write_records(settings, [Written(topics.BARS, one.symbol, one, one.until_ns) for one in quiet])
     await run(settings)
+    logged = await signals(settings)
+    for symbol in SYMBOLS:
+        assert [one for one in logged if one.symbol == symbol][-3:] == [one for one in quiet if one.symbol == symbol]
     wrote = await found(settings)
     scored = {(bar.symbol, bar.start_ns): bar for bar in reversed([*bars_of_all(range(300))]) if bar.venue == "all"}
     for name, windows in wrote.items():

@@ -110,7 +110,7 @@ def test_a_repeated_trade_and_a_repeated_record_change_nothing():
     table = Table().feed(batch(trade(1, 60 * S)), batch(trade(1, 60 * S)), batch(trade(2, 125 * S), trade(1, 60 * S)))
     assert {(bar.trade_count, bar.revision) for bar in table.published} == {(1, 0)}
     again = apply(table.rows, batch(trade(9, 126 * S)), offset=table.offset, rules=RULES)
-    assert again == ([], {}, 0, 0, frozenset(), {}, None)
+    assert again == ([], {}, 0, 0, frozenset(), {}, None, None)
 
 
 def test_a_consolidated_bar_waits_for_the_slower_venue_but_not_for_an_ended_one():

@@ -13,6 +13,7 @@ from sofia_streams.core.bars import candles
 from sofia_streams.core.bars.windows import Rules
 from sofia_streams.model import Alert, Gap, Outage, Progress, Punctuation, Ticker, Trade, TradeBatch
 from sofia_streams.paper import Account, Command, Fill, Order, Position, Taken
+from sofia_streams.scored import Signal, Silence
 from sofia_streams.venues.registry import VENUES
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -38,10 +39,12 @@ def _records() -> dict[str, list[bytes]]:
         step = candles.apply(rows, record, offset=offset, rules=Rules())
         candles.store(rows, step.rows)
         bars += step.bars
+    silence = Silence("spot", "BTC/USDT", NOW_NS)
     found = {
         "trades": [batch, quiet, gap],
-        "bars": bars,
-        "tickers": [Ticker(*head, last=Decimal("5"), bid=Decimal("4"), bid_quantity=Decimal(0))],
+        "bars": [*bars, silence],
+        "signals": [Signal("spot", "BTC/USDT", 10**9, NOW_NS, "buy", "up", Decimal("5.5"), 0.75, "m"), silence],
+        "tickers": [Ticker(*head, last=Decimal("5"), bid=Decimal("4"), bid_quantity=Decimal(0), state="dead")],
         "gaps": [gap],
         "outages": [Outage("o", "questdb", "open", 1, 2, {"t/0": 1}, {"t/0": 2})],
         "alerts": [Alert("a", "info", "s", "t", 1)],

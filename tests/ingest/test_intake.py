@@ -106,7 +106,8 @@ def test_an_instrument_whose_first_trade_comes_while_punctuation_is_written_dist
 def test_a_silent_connection_says_nothing_about_quiet_seconds():
     intake = live_intake()
     took(intake, row(1))
-    assert not [record for record in intake.tick(NOW_NS + 36 * SECOND_NS) if isinstance(record, Punctuation)]
+    (said,) = [record for record in intake.tick(NOW_NS + 36 * SECOND_NS) if isinstance(record, Punctuation)]
+    assert said.exchange_ns == NOW_NS - SECOND_NS  # what the trade itself says
 
 
 def ticker(intake, side, number, kind="delta"):

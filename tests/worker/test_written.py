@@ -5,13 +5,14 @@ from decimal import Decimal
 import pytest
 
 from sofia_streams import codec, topics
-from sofia_streams.model import NS_PER_SECOND
+from sofia_streams.model import NS_PER_SECOND, Ticker
 from sofia_streams.ops.workers import INPUTS
 from sofia_streams.paper import Account, Fill, Order, Taken
-from sofia_streams.scored import Activation, Features, History, ModelQuality, Prediction, Signal
+from sofia_streams.scored import Activation, Features, History, ModelQuality, Prediction, Signal, Silence
 from sofia_streams.stores.base import TABLES, table_of
 from sofia_streams.worker.written import READS, REPLACED, TABLES_OF
 
+SILENCE = Silence("spot", "BTC/USDT", 7)
 SAME = ("spot", "BTC/USDT", NS_PER_SECOND, 7)
 RECORDS = {
     topics.FEATURES: Features(*SAME, "stale", None, {}),
@@ -41,9 +42,9 @@ def test_a_record_behind_bars_or_signals_goes_into_a_table_of_its_topic(topic):
 
 @pytest.mark.parametrize(
     "record",
-    [Activation("a", "m", "0", 1, 2), History("spot", "BTC/USDT", NS_PER_SECOND, ["okx"], [], 1)],
+    [Activation("a", "m", "0", 1, 2), History("spot", "BTC/USDT", NS_PER_SECOND, ["okx"], [], 1), SILENCE],
 )
-def test_model_swaps_and_history_in_bars_write_nothing(record):
+def test_model_swaps_history_and_silence_in_bars_write_nothing(record):
     decode, prepare = READS[topics.BARS]
     assert prepare(decode(codec.encode(record)), 0) == []
 
@@ -56,3 +57,15 @@ def test_a_choice_of_order_writes_nothing():
 def test_every_topic_whose_rows_have_revisions_is_filled_to_the_end_of_the_log():
     newer = {name for name, table in TABLES.items() if table.newer}
     assert newer == {name for topic in REPLACED for name in TABLES_OF[topic]}
+
+
+def test_silence_in_signals_writes_nothing():
+    decode, prepare = READS[topics.SIGNALS]
+    assert prepare(decode(codec.encode(SILENCE)), 0) == []
+
+
+@pytest.mark.parametrize(("state", "rows"), [("said", 1), ("quiet", 0), ("dead", 0)])
+def test_a_ticker_that_is_said_again_writes_nothing(state, rows):
+    decode, prepare = READS[topics.TICKERS]
+    ticker = Ticker("okx", "spot", "BTC/USDT", 8, last=Decimal("2.5"), state=state)
+    assert prepare(decode(codec.encode(ticker)), 0) == [ticker] * rows

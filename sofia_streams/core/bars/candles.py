@@ -4,7 +4,7 @@ A venue's second is the sum of its trades. Everything else is derived and never 
 seconds merged, a consolidated second its venues merged. So applying a record again, after a crash between two writes,
 mends what is missing and changes nothing else.
 
-The caller must publish `Step.bars`, acknowledged, before it stores `Step.rows` in their order (the row with the
+The caller must publish `Step.said`, acknowledged, before it stores `Step.rows` in their order (the row with the
 offset comes last): a crash between sends the same bars again and loses none.
 
 A second without a trade has a bar only where the feed was alive: where the log's records of the instrument, trades and
@@ -51,12 +51,13 @@ from sofia_streams.model import (
     Trade,
     TradeBatch,
 )
+from sofia_streams.scored import Silence
 
 _replace = msgspec.structs.replace
 
 
 class Step(NamedTuple):
-    """What one record did: bars to publish, then rows to store in this order (None deletes).
+    """What one record did: bars to publish, `silence` behind them, then rows to store in this order (None deletes).
 
     `applied` counts its trades that were new, `late` those whose window was closed.
     `rebuild` names minutes older than the kept rows that got a trade: their bars come from the log, and from what is
@@ -71,6 +72,12 @@ class Step(NamedTuple):
     rebuild: frozenset[Minute] = frozenset()
     heard: Mapping[Name, Heard] = {}
     remark: Stretch | None = None
+    silence: Silence | None = None
+
+    @property
+    def said(self) -> list[Bar | Silence]:
+        """What is to be published, in this order."""
+        return [*self.bars] if self.silence is None else [*self.bars, self.silence]
 
 
 def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, offset: int, rules: Rules) -> Step:
@@ -101,7 +108,7 @@ def apply(stored: Mapping[str, Row], record: TradeBatch | Punctuation | Gap, *, 
     late = closed.late - feed.late + closed.rebuilt - feed.rebuilt
     heard = work.heard() if work.rebuild or work.remark else {}
     applied, rebuild = closed.trades - feed.trades, frozenset(work.rebuild)
-    return Step(work.bars, work.changed, applied, late, rebuild, heard, work.remark)
+    return Step(work.bars, work.changed, applied, late, rebuild, heard, work.remark, work.silence)
 
 
 def store(stored: MutableMapping[str, Row], rows: Mapping[str, Row | None]) -> None:

@@ -12,7 +12,16 @@ from collections.abc import Mapping
 from sofia_streams.core.bars.ohlcv import window_start_ns
 from sofia_streams.core.bars.watermark import sure_ns
 from sofia_streams.core.bars.windows import Joint, Rules, instrument_key, is_live, joins_consolidated
-from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, NS_PER_SECOND, Gap, Punctuation, TradeBatch
+from sofia_streams.model import (
+    CONSOLIDATED,
+    NS_PER_MINUTE,
+    NS_PER_SECOND,
+    PUNCTUATION_LAG_NS,
+    Gap,
+    Punctuation,
+    TradeBatch,
+)
+from sofia_streams.scored import Silence
 
 Record = TradeBatch | Punctuation | Gap
 
@@ -30,6 +39,13 @@ def waits_after(joint: Joint, record: Record, closed_ns: int) -> dict[str, int]:
     if is_live(record) or (record.venue in joint.waits_for and not has_ended):
         waits_for[record.venue] = closed_ns
     return waits_for
+
+
+def silence_of(record: Record, waits_for: Mapping[str, int]) -> Silence | None:
+    """What a feed that ended says of its symbol's consolidated bars, where no other venue is waited for; else None."""
+    if waits_for or not isinstance(record, Punctuation) or record.alive:
+        return None
+    return Silence(record.market, record.symbol, max(0, record.received_ns - PUNCTUATION_LAG_NS))
 
 
 def joint_closed_ns(closed_ns: int, reached_ns: int, waits_for: Mapping[str, int], rules: Rules) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from sofia_streams.core.bars.closing import joint_closed_ns, waits_after
+from sofia_streams.core.bars.closing import joint_closed_ns, silence_of, waits_after
 from sofia_streams.core.bars.quality import absences
 from sofia_streams.core.bars.step_rows import StepRows
 from sofia_streams.core.bars.windows import Feed, Hole, Joint, instrument_key
@@ -18,7 +18,8 @@ _replace = msgspec.structs.replace
 
 
 def consolidate(work: StepRows, feed: Feed, record: TradeBatch | Punctuation | Gap) -> int:
-    """Publish the consolidated windows that this step finished or changed; up to where they are closed.
+    """Publish the consolidated windows that this step finished or changed, then the symbol's silence if it is silent;
+    up to where they are closed.
 
     `feed` is the row of the record's venue as this step leaves it; what it closed or changed is in `work.touched`.
     """
@@ -26,6 +27,7 @@ def consolidate(work: StepRows, feed: Feed, record: TradeBatch | Punctuation | G
     late = {start_ns for start_ns in work.touched if start_ns < was.closed_ns}
     waiting = {*was.pending, *work.touched} - late
     now = _advanced(was, work, feed, record)
+    work.silence = silence_of(record, now.waits_for)
     due = sorted(late | {start_ns for start_ns in waiting if start_ns < now.closed_ns})
     kept = [start_ns for start_ns in due if start_ns >= now.kept_from_ns]
     if not isinstance(record, Gap):  # its news reaches those by `Step.remark`

@@ -42,6 +42,7 @@ from sofia_streams.model import (
     Quality,
     TradeBatch,
 )
+from sofia_streams.scored import Silence
 
 _SECONDS_A_MINUTE = NS_PER_MINUTE // NS_PER_SECOND
 _WALKED_NS_MAX = 60 * NS_PER_MINUTE
@@ -63,6 +64,7 @@ class StepRows:
         self.touched: set[int] = set()
         self.rebuild: set[Minute] = set()
         self.remark: Stretch | None = None
+        self.silence: Silence | None = None
         self.since_ns = UNHEARD_NS
 
     def name_old(self, venue: str, start_ns: int) -> None:

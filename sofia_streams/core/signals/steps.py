@@ -15,7 +15,7 @@ from sofia_streams.core.signals.predicting import Model, predict, signal_of
 from sofia_streams.core.signals.rolling import Closed, OpenRow, Rolling, RollingRow
 from sofia_streams.errors import BadModel
 from sofia_streams.model import CONSOLIDATED, Bar
-from sofia_streams.scored import Activation, Features, History, Prediction, Signal
+from sofia_streams.scored import Activation, Features, History, Prediction, Signal, Silence
 
 Row = RollingRow | OpenRow | ChosenRow
 Load = Callable[[Activation], Model]
@@ -31,12 +31,13 @@ class Refused(NamedTuple):
 
 class Step(NamedTuple):
     """What one record gave: one of each output behind a consolidated bar that is new, rows to store in their order (a
-    crash between two of them does no harm), models refused.
+    crash between two of them does no harm), models refused; a silence is handed on behind what came before it.
     """
 
     outputs: tuple[Features, Prediction, Signal] | None
     rows: dict[str, Row]
     refused: list[Refused]
+    silence: Silence | None = None
 
 
 def symbol_key(market: str, symbol: str) -> str:
@@ -59,10 +60,12 @@ class Steps:
         self._symbols.clear()
         self._chosen.clear()
 
-    def apply(self, record: Bar | Activation | History, partition: int, place: str) -> Step:
+    def apply(self, record: Bar | Activation | History | Silence, partition: int, place: str) -> Step:
         """One record of a partition of `bars`, in the order of the log; `place` is its "topic/partition/offset"."""
         if isinstance(record, Activation):
             return self._activate(record, partition)
+        if isinstance(record, Silence):
+            return Step(None, {}, [], record)
         key = symbol_key(record.market, record.symbol)
         rolling = self._rolling(key)
         if isinstance(record, History):
@@ -87,7 +90,7 @@ class Steps:
         features = self._rolling(symbol_key(closed.market, closed.symbol)).take_candle(closed)
         return None if features is None else (features, *self._predict(features, 0, place))
 
-    def needed(self, record: Bar | Activation | History, partition: int) -> Activation | None:
+    def needed(self, record: Bar | Activation | History | Silence, partition: int) -> Activation | None:
         """The model that applying this record will want: of an activation itself, of a bar that is to be scored."""
         if isinstance(record, Activation):
             return record

@@ -86,7 +86,7 @@ class Watcher:
             self._reports = [*self._reports[-1:], codec.decode_progress(value)]
             return
         if topic == self._scored:
-            found = codec.decode_scored(value)
+            found = codec.decode_signals(value)
             if isinstance(found, Signal) and len(self._signals) < _BARS_MAX:
                 self._signals[found.symbol] = found
             return

@@ -16,7 +16,7 @@ from sofia_streams.core.bars import candles
 from sofia_streams.core.bars.windows import Row, Rules
 from sofia_streams.ingest.intake import Intake, Limits, Record
 from sofia_streams.ingest.names import Names
-from sofia_streams.model import NS_PER_MS, Gap, Punctuation, TradeBatch
+from sofia_streams.model import NS_PER_MS, Bar, Gap, Punctuation, TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook
 from sofia_streams.ops.replay.scored_book import Folded, ScoredBook
 from sofia_streams.ops.replay.trade_book import TradeBook
@@ -64,9 +64,10 @@ class Replay:
             self.trades.add(record)
             step = candles.apply(self._rows, record, offset=self._offset, rules=self._rules)
             self._offset += 1
-            for bar in step.bars:
-                self.book.add(bar)
-                self._folded.take(bar)
+            for said in step.said:
+                if isinstance(said, Bar):
+                    self.book.add(said)
+                self._folded.take(said)
             candles.store(self._rows, step.rows)
 
     def summary(self) -> dict[str, object]:

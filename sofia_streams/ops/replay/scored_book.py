@@ -11,11 +11,12 @@ from collections.abc import Iterable
 
 import msgspec
 
+from sofia_streams.codec import InSignals
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.model import Bar
-from sofia_streams.scored import Activation, Features, Prediction
+from sofia_streams.scored import Activation, Features, Prediction, Silence
 from sofia_streams.settings import Settings
 from sofia_streams.training.registry import Stored
 
@@ -69,11 +70,14 @@ class Folded:
             model_id = stored.document.model_id
             self._steps.apply(Activation(model_id, model_id, stored.sha256, 0, 0, "replay"), 0, "")
 
-    def take(self, bar: Bar) -> None:
-        """The next bar of `bars`, in the order of the log."""
-        outputs = self._steps.apply(bar, 0, "").outputs
-        for record in outputs or ():
+    def take(self, said: Bar | Silence) -> InSignals | None:
+        """The next record of `bars`, in the order of the log; what `signals` has behind it."""
+        step = self._steps.apply(said, 0, "")
+        if step.outputs is None:
+            return step.silence
+        for record in step.outputs:
             self.book.add(record)
+        return step.outputs[2]
 
 
 def _key(record: Features | Prediction) -> _Key:

@@ -69,7 +69,7 @@ def decoder_of(table: str) -> msgspec.msgpack.Decoder[list[Logged]]:
 
 
 def logged_rows(record: object, offset: int) -> Iterator[tuple[Bucket, int, Logged]]:
-    """Bucket, moment and row of everything that a record becomes; nothing of punctuation."""
+    """Bucket, moment and row of everything that a record becomes; nothing of punctuation, of a ticker said again."""
     if isinstance(record, TradeBatch):
         venue, market, symbol = record.venue, record.market, record.symbol
         for nth, trade in enumerate(record.trades, 1):
@@ -82,7 +82,7 @@ def logged_rows(record: object, offset: int) -> Iterator[tuple[Bucket, int, Logg
     elif isinstance(record, Gap):
         bucket = bucket_of("gaps", record.venue, record.market, record.symbol, record.from_ns)
         yield bucket, record.from_ns, Logged(offset, 1, record)
-    elif isinstance(record, Ticker):
+    elif isinstance(record, Ticker) and record.state == "said":
         bucket = bucket_of("tickers", record.venue, record.market, record.symbol, record.received_ns)
         yield bucket, record.received_ns, Logged(offset, 1, record)
 
