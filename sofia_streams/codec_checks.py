@@ -147,7 +147,7 @@ def check_account(record: Account | Taken) -> None:
     """A record of `account`. Raises as `check_trades`. Money, and a position that is short, may be below 0."""
     if isinstance(record, Taken):
         _check_label(record.input)
-        _check_times([record.serial, record.offset, record.at_ns])
+        _check_times([record.number, record.serial + 1, record.at_ns])
         return
     _check_label(record.account)
     _check_times([record.serial, record.at_ns, record.open_orders, *(one.opened_ns for one in record.positions)])

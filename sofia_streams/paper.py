@@ -173,14 +173,14 @@ class Command(msgspec.Struct, frozen=True, tag_field="kind", tag="command"):
 class Taken(msgspec.Struct, frozen=True, tag_field="kind", tag="taken"):
     """A decision on the order of inputs that does not follow from them (`account`): a replay takes it from here.
 
-    what "applied": the record at `offset` of a rare input takes effect behind everything up to `at_ns`; "gave_up":
-    behind the record at `offset` of that input, nothing up to `at_ns` was waited for (`core.merge`).
+    what "applied": the record `serial` of a rare input takes effect behind everything up to `at_ns`; "gave_up": behind
+    the record `serial` of that input, nothing up to `at_ns` was waited for (`core.merge`). `number` counts decisions.
     """
 
-    serial: int
+    number: int
     what: Literal["applied", "gave_up"]
     input: str
-    offset: int
+    serial: int
     at_ns: int
 
 

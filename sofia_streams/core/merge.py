@@ -1,262 +1,250 @@
 """Several inputs as one sequence that does not depend on which of them was faster. For agents with several inputs.
 
 A log keeps order only within one partition of one topic, so an agent that reads several must put them in order itself.
-Here records are handed out by event time, ties by topic name, then by offset; a time is handed out once every input's
-watermark has passed it. Two things cannot follow from the records alone, so they are decided once, and the decision is
-an output (`Step.decided`) that the agent writes before it stores the state; a replay is told by `expect`:
+Here records are handed out by event time, ties by the input's name; a time is handed out once every input has passed
+it. Two things cannot follow from the records alone, so they are decided once, and the decision is an output
+(`take_decided`) that the agent writes before what follows from it; a replay is told by `expect`:
 
-rare inputs    topics with a record now and then (a switch, a new model), for which nobody can wait. Such a record is
-               handed out at once, behind everything up to the time that has been reached; `Applied` says which time.
-a wait given up  the caller's clock may say that an input is silent for too long (`give_up`); `GaveUp` says up to where,
-               and behind which of that input's records.
+rare inputs    topics with a record now and then (a switch), for which nobody can wait. Such a record is handed out at
+               once, behind everything up to the time that has been reached; `Decision` "applied" says which time.
+a wait given up  the caller's clock may say that an input is silent for too long (`give_up`): nobody waits for it until
+               it speaks again, and then "gave_up" says up to where.
 
-What it does not do: read topics, watch a clock, decide how long to wait. The state is plain: it may stand in a table
-as JSON and be read back at any point. Records that come again after a crash are known by their offsets.
+Within an input time only rises: what comes with an earlier time stands right behind what came before. `kept` is what
+must be kept to go on: records behind them are read again and put in the same order. It reads no topic and no clock.
 """
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Iterable
-from typing import Generic, NamedTuple, TypeVar
+import heapq
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Generic, Literal, NamedTuple, TypeVar
 
 import msgspec
 
-from sofia_streams.errors import BadRecord, MergeFull
+from sofia_streams.errors import MergeFull
 
 T = TypeVar("T")
 
-END_NS = 2**63 - 1
-"""The watermark of an input that has ended."""
-WAITING_MAX = 10_000
-_BEFORE_ALL_NS = -1
+WAITING_MAX = 1_000_000
+_BEGIN_NS = 0
 
 
-class Input(msgspec.Struct, frozen=True, array_like=True):
-    """One regular input: the offset taken last, and up to which event time (inside) everything of it has come."""
-
-    offset: int = -1
-    passed_ns: int = _BEFORE_ALL_NS
-
-
-class Item(msgspec.Struct, Generic[T], frozen=True, array_like=True):
-    """A record and its place in the order. `late`: its own input had passed its time, so it stands behind that."""
-
-    at_ns: int
-    topic: str
-    offset: int
-    value: T
-    late: bool = False
-
-
-class Applied(msgspec.Struct, frozen=True, tag_field="kind", tag="applied"):
-    """A rare record takes effect behind everything up to `at_ns`, before everything later."""
-
-    serial: int
-    topic: str
-    offset: int
-    at_ns: int
-
-
-class GaveUp(msgspec.Struct, frozen=True, tag_field="kind", tag="gave_up"):
-    """Behind the record at `offset` of `topic` (-1: before its first one), nothing up to `at_ns` was waited for."""
-
-    serial: int
-    topic: str
-    offset: int
-    at_ns: int
-
-
-Decision = Applied | GaveUp
-
-
-def next_applied(expected: Iterable[Decision]) -> Applied | None:
-    """The first rare record that is still to come, by serial."""
-    return next((one for one in expected if isinstance(one, Applied)), None)
-
-
-class Merge(msgspec.Struct, Generic[T], frozen=True):
-    """The state: watermarks, what waits for its time, and decisions of an earlier run that are still to come.
-
-    `rare` has the last offset of each rare input, `held` their records that wait for a decision's time.
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """Of one input: the serial of the last record of which nothing is left to hand out, the time it had passed by then,
+    and behind which of its records nobody waits for it now (None: it is waited for).
     """
 
-    inputs: dict[str, Input]
-    rare: dict[str, int] = {}
-    waiting: list[Item[T]] = []
-    held: list[Item[T]] = []
-    expected: list[Decision] = []
-    serial: int = 0
+    serial: int = -1
+    passed_ns: int = _BEGIN_NS
+    given_up: int | None = None
+
+
+class Kept(msgspec.Struct, frozen=True, array_like=True):
+    """How far every input, rare ones too, is handed out; the number of the newest decision; the time reached."""
+
+    places: dict[str, Place]
+    decided: int
+    reached_ns: int
+
+
+class Decision(msgspec.Struct, frozen=True, array_like=True):
+    """`what` "applied": the record `serial` of a rare input stands behind everything up to `at_ns`; "gave_up": behind
+    the record `serial` of an input, nothing up to `at_ns` was waited for. `number` counts decisions.
+    """
+
+    number: int
+    what: Literal["applied", "gave_up"]
+    input: str
+    serial: int
+    at_ns: int
+
+
+class Item(NamedTuple, Generic[T]):
+    """A record at its time."""
+
+    at_ns: int
+    input: str
+    serial: int
+    value: T
+
+
+class _Line(Generic[T]):
+    """One input: how far it has come, and what of it is not handed out yet."""
+
+    def __init__(self, place: Place) -> None:
+        self.done = place
+        self.serial, self.passed_ns = place.serial, place.passed_ns
+        self.ahead: deque[tuple[int, Place]] = deque()
+        """When each is handed out (0: it only says a time), and where the input is then."""
+        self.given_up = place.given_up
+
+    def is_waited_for(self) -> bool:
+        """Whether the others wait; also for what had come before it was given up, when that is read again."""
+        return self.given_up is None or self.serial < self.given_up
+
+    def lift(self, passed_ns: int) -> None:
+        """It is waited for again, and what it brings stands behind this."""
+        self.given_up = None
+        if passed_ns > self.passed_ns:
+            self.passed_ns = passed_ns
+            self.ahead.append((0, Place(self.serial, passed_ns)))
+
+    def place(self) -> Place:
+        """How far it is handed out."""
+        return Place(self.done.serial, self.done.passed_ns, self.given_up)
+
+
+class Merge(Generic[T]):
+    """`inputs` by name; `rare` those nobody waits for. Begins where `Merge.kept` of an earlier one says."""
+
+    def __init__(self, inputs: Iterable[str], rare: Iterable[str] = (), kept: Kept | None = None) -> None:
+        places = {} if kept is None else kept.places
+        self._lines = {name: _Line[T](places.get(name, Place())) for name in sorted(inputs)}
+        self._rare = {name: places.get(name, Place()).serial for name in sorted(rare)}
+        self._held: list[Item[T]] = []
+        self._heap: list[Item[T]] = []
+        self._expected: list[Decision] = []
+        self._number, self._reached_ns = (0, _BEGIN_NS) if kept is None else (kept.decided, kept.reached_ns)
+        self._decided: list[Decision] = []
+        if not self._lines:
+            raise ValueError("merge: expected at least one input that is waited for, found none")
+
+    @property
+    def waiting(self) -> int:
+        """How many records wait for their time."""
+        return len(self._heap)
+
+    def knows(self, name: str) -> bool:
+        """Whether there is such an input."""
+        return name in self._lines or name in self._rare
 
     def reached_ns(self) -> int:
-        """Every time up to this one has been handed out, unless an expected rare record holds it back."""
-        return min(one.passed_ns for one in self.inputs.values())
+        """Every time up to this one has been, or is to be, handed out."""
+        reached_ns = min((one.passed_ns for one in self._lines.values() if one.is_waited_for()), default=_BEGIN_NS)
+        applied = self._next_applied()
+        if applied is not None and applied.at_ns < reached_ns:
+            reached_ns = applied.at_ns
+        if reached_ns > self._reached_ns:
+            self._reached_ns = reached_ns
+        return self._reached_ns
 
     def waits_for(self) -> str:
-        """The input that is furthest behind, the first by name of several; or a rare one whose decision is known."""
-        reached_ns, applied = self.reached_ns(), next_applied(self.expected)
-        if applied is not None and applied.at_ns <= reached_ns:
-            return applied.topic
-        return min(name for name, one in self.inputs.items() if one.passed_ns == reached_ns)
+        """The input that is furthest behind, the first by name of several."""
+        lines = [(one.passed_ns, name) for name, one in self._lines.items() if one.is_waited_for()]
+        return min(lines)[1] if lines else ""
 
+    def take(
+        self, name: str, serial: int, value: T | None = None, at_ns: int = 0, passed_ns: int | None = None
+    ) -> None:
+        """One record of an input, in its order; one that was handed out before changes nothing.
 
-class Arrival(NamedTuple, Generic[T]):
-    """What an input brought, in that input's own order.
-
-    `value` is None for a record that says only how far the input has come. `passed_ns`: behind this record, everything
-    up to this time has come; one that goes back changes nothing. An input ends with `END_NS`. Rare inputs have no time.
-    """
-
-    topic: str
-    offset: int
-    value: T | None = None
-    at_ns: int = 0
-    passed_ns: int | None = None
-
-
-class Step(NamedTuple, Generic[T]):
-    """The next state, what is handed out, and what was decided; the agent writes decisions before the state."""
-
-    state: Merge[T]
-    items: list[Item[T]]
-    decided: list[Decision]
-
-
-def begin(topics: Iterable[str], rare: Iterable[str] = ()) -> Merge[T]:
-    """The state before the first record: at least one regular input. Raises ValueError."""
-    inputs = {name: Input() for name in sorted(topics)}
-    rares = dict.fromkeys(sorted(rare), -1)
-    if not inputs or inputs.keys() & rares.keys():
-        raise ValueError(f"merge: expected inputs that are regular or rare, found {[*inputs]} and {[*rares]}")
-    return Merge(inputs, rares)
-
-
-def take(state: Merge[T], arrival: Arrival[T], *, waiting_max: int = WAITING_MAX) -> Step[T]:
-    """Take one record; one that was taken before changes nothing.
-
-    Raises MergeFull where more than `waiting_max` records would wait, and then nothing is taken: stop reading that
-    input until `waits_for` has come on, or give up waiting. Raises BadRecord behind the end of an input and for a time
-    that no input can pass, KeyError for a topic that is no input.
-    """
-    work = _Work(state)
-    if arrival.topic in work.rare:
-        work.hold(arrival)
-    else:
-        work.take(arrival)
-    step = work.settle()
-    if len(step.state.waiting) + len(step.state.held) > waiting_max:
-        raise MergeFull(
-            f"merge: expected at most {waiting_max} waiting records, found one more from {arrival.topic}, since "
-            f"{step.state.waits_for()} has not passed {state.reached_ns()} ns. Read that one first, or give it up."
-        )
-    return step
-
-
-def give_up(state: Merge[T], topic: str, until_ns: int) -> Step[T]:
-    """Wait no longer for what `topic` may have up to `until_ns`; nothing where it has passed that."""
-    work = _Work(state)
-    if state.inputs[topic].passed_ns < until_ns:
-        decision = GaveUp(work.next_serial(), topic, state.inputs[topic].offset, until_ns)
-        work.decided.append(decision)
-        work.skip(decision)
-    return work.settle()
-
-
-def expect(state: Merge[T], decisions: Iterable[Decision]) -> Step[T]:
-    """Take over decisions of an earlier run from its output, in any order; those that the state knows are left out.
-
-    Give all of them before the first record (a replay), or those of the output's end (after a crash).
-    """
-    work = _Work(state)
-    known = {one.serial for one in state.expected}
-    news = [one for one in decisions if one.serial > state.serial and one.serial not in known]
-    work.expected = sorted([*work.expected, *news], key=lambda one: one.serial)
-    work.serial = max([work.serial, *(one.serial for one in news)])
-    for topic in work.inputs:
-        work.skip_expected(topic)
-    return work.settle()
-
-
-class _Work(Generic[T]):
-    """One step on a copy of the state."""
-
-    def __init__(self, state: Merge[T]) -> None:
-        self.inputs, self.rare = dict(state.inputs), dict(state.rare)
-        self.waiting, self.held, self.expected = list(state.waiting), list(state.held), list(state.expected)
-        self.serial = state.serial
-        self.items: list[Item[T]] = []
-        self.decided: list[Decision] = []
-
-    def next_serial(self) -> int:
-        self.serial += 1
-        return self.serial
-
-    def take(self, arrival: Arrival[T]) -> None:
-        known = self.inputs[arrival.topic]
-        if arrival.offset <= known.offset:
+        `value` None: it only says that everything up to `passed_ns` has come. Of a rare input neither time counts.
+        Raises MergeFull, and then nothing is taken, KeyError for a name that is no input.
+        """
+        if name in self._rare:
+            if serial > self._rare[name]:
+                self._rare[name] = serial
+                if value is not None:
+                    self._held.append(Item(0, name, serial, value))
             return
-        if known.passed_ns >= END_NS or arrival.at_ns >= END_NS:
-            raise BadRecord(
-                f"merge: expected records of {arrival.topic} before its end, found offset {arrival.offset} at "
-                f"{arrival.at_ns} ns, behind {known.passed_ns} ns."
+        line = self._lines[name]
+        if serial <= line.serial:
+            return
+        if value is not None and len(self._heap) >= WAITING_MAX and name != self.waits_for():
+            raise MergeFull(
+                f"merge: expected at most {WAITING_MAX} waiting records, found one more from {name}, since "
+                f"{self.waits_for()} has not passed {self.reached_ns()} ns."
             )
-        if arrival.value is not None:
-            at_ns = max(arrival.at_ns, known.passed_ns + 1)
-            item = Item(at_ns, arrival.topic, arrival.offset, arrival.value, at_ns != arrival.at_ns)
-            insort(self.waiting, item, key=_place)
-        passed_ns = known.passed_ns if arrival.passed_ns is None else max(known.passed_ns, arrival.passed_ns)
-        self.inputs[arrival.topic] = Input(arrival.offset, passed_ns)
-        self.skip_expected(arrival.topic)
+        if line.given_up is not None and serial > line.given_up:
+            self._rejoin(name, line, line.given_up)
+        if value is not None:
+            at_ns = max(at_ns, line.passed_ns + 1)
+            heapq.heappush(self._heap, Item(at_ns, name, serial, value))
+            line.passed_ns = at_ns
+        if passed_ns is not None and passed_ns > line.passed_ns:
+            line.passed_ns = passed_ns
+        line.serial = serial
+        self._skip_expected(name, line)
+        line.ahead.append((0 if value is None else at_ns, Place(serial, line.passed_ns)))
 
-    def hold(self, arrival: Arrival[T]) -> None:
-        if arrival.offset > self.rare[arrival.topic]:
-            self.rare[arrival.topic] = arrival.offset
-            if arrival.value is not None:
-                self.held.append(Item(_BEFORE_ALL_NS, arrival.topic, arrival.offset, arrival.value))
+    def ready(self) -> Iterator[Item[T]]:
+        """What is due now, in order."""
+        while True:
+            reached_ns = self.reached_ns()
+            yield from self._due(reached_ns)
+            applied = self._next_applied()
+            if applied is None:
+                break
+            place = applied.input, applied.serial
+            found = next((one for one in self._held if (one.input, one.serial) == place), None)
+            if found is None or reached_ns < applied.at_ns:
+                return
+            self._expected.remove(applied)
+            self._held.remove(found)
+            yield found._replace(at_ns=applied.at_ns)
+        reached_ns = self.reached_ns()
+        held, self._held = self._held, []
+        for one in held:
+            self._decide("applied", one.input, one.serial, reached_ns)
+            yield one._replace(at_ns=reached_ns)
 
-    def skip_expected(self, topic: str) -> None:
+    def _due(self, reached_ns: int) -> Iterator[Item[T]]:
+        while self._heap and self._heap[0].at_ns <= reached_ns:
+            yield heapq.heappop(self._heap)
+
+    def kept(self) -> Kept:
+        """What must be kept to go on from what is handed out."""
+        reached_ns = self.reached_ns()
+        for line in self._lines.values():
+            while line.ahead and line.ahead[0][0] <= reached_ns:
+                line.done = line.ahead.popleft()[1]
+        held = {one.input: one.serial - 1 for one in reversed(self._held)}
+        rare = {name: Place(held.get(name, serial)) for name, serial in self._rare.items()}
+        places = {name: line.place() for name, line in self._lines.items()} | rare
+        return Kept(places, self._number, reached_ns)
+
+    def give_up(self, name: str) -> None:
+        """Wait no longer for an input, until it speaks again."""
+        line = self._lines[name]
+        if line.given_up is None:
+            line.given_up = line.serial
+
+    def _rejoin(self, name: str, line: _Line[T], serial: int) -> None:
+        """It speaks again: what was handed out meanwhile stays before it."""
+        reached_ns = self.reached_ns()
+        line.lift(reached_ns)
+        self._decide("gave_up", name, serial, line.passed_ns)
+
+    def expect(self, decisions: Iterable[Decision]) -> None:
+        """Take over decisions of an earlier run from its output; those that are known are left out.
+
+        Give all of them before the first record (a replay), or those of the output's end (after a crash).
+        """
+        news = {one.number: one for one in decisions if one.number > self._number}
+        self._expected = [news[number] for number in sorted(news)]
+        self._number = max([self._number, *news])
+        for name, line in self._lines.items():
+            self._skip_expected(name, line)
+
+    def take_decided(self) -> list[Decision]:
+        """What was decided since the last call."""
+        found, self._decided = self._decided, []
+        return found
+
+    def _decide(self, what: Literal["applied", "gave_up"], name: str, serial: int, at_ns: int) -> None:
+        self._number += 1
+        self._decided.append(Decision(self._number, what, name, serial, at_ns))
+
+    def _next_applied(self) -> Decision | None:
+        return next((one for one in self._expected if one.what == "applied"), None) if self._expected else None
+
+    def _skip_expected(self, name: str, line: _Line[T]) -> None:
         """What an earlier run gave up behind the record taken last."""
-        for one in [*self.expected]:
-            if isinstance(one, GaveUp) and one.topic == topic and one.offset <= self.inputs[topic].offset:
-                self.expected.remove(one)
-                self.skip(one)
-
-    def skip(self, decision: GaveUp) -> None:
-        known = self.inputs[decision.topic]
-        self.inputs[decision.topic] = Input(known.offset, max(known.passed_ns, decision.at_ns))
-
-    def settle(self) -> Step[T]:
-        """Hand out what is due."""
-        reached_ns = min(one.passed_ns for one in self.inputs.values())
-        while (applied := next_applied(self.expected)) is not None:
-            self._hand_out(min(reached_ns, applied.at_ns))
-            place = applied.topic, applied.offset
-            record = next((one for one in self.held if (one.topic, one.offset) == place), None)
-            if record is None or reached_ns < applied.at_ns:
-                return self._step()
-            self.expected.remove(applied)
-            self._apply(record, applied.at_ns)
-        self._hand_out(reached_ns)
-        for record in [*self.held]:
-            self.decided.append(Applied(self.next_serial(), record.topic, record.offset, reached_ns))
-            self._apply(record, reached_ns)
-        return self._step()
-
-    def _hand_out(self, until_ns: int) -> None:
-        due = 0
-        while due < len(self.waiting) and self.waiting[due].at_ns <= until_ns:
-            due += 1
-        self.items += self.waiting[:due]
-        del self.waiting[:due]
-
-    def _apply(self, record: Item[T], at_ns: int) -> None:
-        self.held.remove(record)
-        self.items.append(msgspec.structs.replace(record, at_ns=at_ns))
-
-    def _step(self) -> Step[T]:
-        state = Merge(self.inputs, self.rare, self.waiting, self.held, self.expected, self.serial)
-        return Step(state, self.items, self.decided)
-
-
-def _place(item: Item[T]) -> tuple[int, str, int]:
-    return item.at_ns, item.topic, item.offset
+        if not self._expected:
+            return
+        for one in [one for one in self._expected if one.what == "gave_up" and one.input == name]:
+            if one.serial <= line.serial:
+                self._expected.remove(one)
+                line.lift(one.at_ns)

@@ -1,257 +1,215 @@
-"""The merge of several inputs: one sequence for every interleaving, from any restart, with every wait bounded."""
+"""The merge of several inputs: one sequence for any interleaving, from any restart, for who knows the decisions."""
+
+from typing import NamedTuple
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sofia_streams.core import merge
-from sofia_streams.core.merge import END_NS, Applied, Arrival, Decision, GaveUp, Merge
-from sofia_streams.errors import BadRecord, MergeFull
+from sofia_streams.core import merge as module
+from sofia_streams.core.merge import Decision, Kept, Merge
+from sofia_streams.errors import MergeFull
 
-TOPICS = ("bars", "signals", "trades")
+INPUTS = ("signals", "tickers", "trades")
 RARE = ("control", "models")
-decoder = msgspec.json.Decoder(Merge[str])
-decisions = msgspec.json.Decoder(list[Decision])
+END_NS = 10_000
+kept_decoder = msgspec.json.Decoder(Kept)
+decisions_decoder = msgspec.json.Decoder(list[Decision])
 times = st.integers(0, 30)
+
+
+class Arrival(NamedTuple):
+    input: str
+    serial: int
+    value: str | None = None
+    at_ns: int = 0
+    passed_ns: int | None = None
+
+
+class Patience(NamedTuple):
+    """The caller waits no longer."""
+
+    input: str
 
 
 @st.composite
 def feeds(draw, rare=False):
-    """What each input brings, in its own order: records out of time order, watermarks that also go back, an end."""
+    """What each input brings, in its own order: records out of time order, watermarks that also go back, a late end."""
     found = {}
-    for topic in TOPICS[: draw(st.integers(1, 3))]:
+    for name in INPUTS[: draw(st.integers(1, 3))]:
         rows = draw(st.lists(st.tuples(times, st.none() | times, st.booleans()), max_size=8))
         arrivals = [
-            Arrival(topic, 2 * place, f"{topic}{place}" if has_value else None, at_ns, passed_ns)
+            Arrival(name, 2 * place, f"{name}{place}" if has_value else None, at_ns, passed_ns)
             for place, (at_ns, passed_ns, has_value) in enumerate(rows)
         ]
-        found[topic] = [*arrivals, Arrival(topic, 2 * len(rows), passed_ns=END_NS)]
-    for topic in RARE if rare else ():
-        count = draw(st.integers(0, 2))
-        found[topic] = [Arrival(topic, place, f"{topic}{place}") for place in range(count)]
+        found[name] = [*arrivals, Arrival(name, 2 * len(rows), passed_ns=END_NS)]
+    for name in RARE if rare else ():
+        found[name] = [Arrival(name, place, f"{name}{place}") for place in range(draw(st.integers(0, 2)))]
     return found
 
 
 def interleaved(found, data):
     """The arrivals in one order; each input keeps its own."""
-    places = data.draw(st.permutations([topic for topic, arrivals in found.items() for _ in arrivals]))
-    left = {topic: iter(arrivals) for topic, arrivals in found.items()}
-    return [next(left[topic]) for topic in places]
+    order = data.draw(st.permutations([name for name, arrivals in found.items() for _ in arrivals]))
+    left = {name: iter(arrivals) for name, arrivals in found.items()}
+    return [next(left[name]) for name in order]
 
 
-def start(found):
-    return merge.begin([topic for topic in found if topic in TOPICS], RARE)
+def start(found, kept=None):
+    return Merge([name for name in found if name in INPUTS], RARE, kept)
 
 
-def run(state, arrivals):
-    """What comes out: (time, value, late), and the decisions."""
-    items, decided = [], []
-    for arrival in arrivals:
-        step = merge.take(state, arrival)
-        state = step.state
-        items += step.items
-        decided += step.decided
-    return state, said(items), decided
+def run(merge, actions):
+    """What comes out as (time, value), the decisions; behind each action what must be kept and how much came out."""
+    items, decided, kept = [], [], []
+    for action in actions:
+        if isinstance(action, Patience):
+            merge.give_up(action.input)
+        else:
+            merge.take(*action)
+        items += [(item.at_ns, item.value) for item in merge.ready()]
+        decided += merge.take_decided()
+        kept.append((msgspec.json.encode(merge.kept()), len(items)))
+    return items, decided, kept
 
 
-def said(items):
-    return [(item.at_ns, item.value, item.late) for item in items]
+def impatient(arrivals, data):
+    """Here and there the caller's patience ends."""
+    mixed = list(arrivals)
+    regular = sorted({arrival.input for arrival in arrivals if arrival.input in INPUTS})
+    for _ in range(data.draw(st.integers(0, 3))):
+        mixed.insert(data.draw(st.integers(0, len(mixed))), Patience(data.draw(st.sampled_from(regular))))
+    return mixed
 
 
-def through_json(state):
-    return decoder.decode(msgspec.json.encode(state))
+def never_back(kept):
+    """Inputs that were given up and did not speak again: nobody could say up to where, so patience ends again."""
+    places = kept_decoder.decode(kept[-1][0]).places
+    return [Patience(name) for name, place in places.items() if place.given_up is not None]
 
 
 @given(feeds(), st.data())
 def test_any_interleaving_of_the_inputs_gives_the_same_sequence(found, data):
-    state, one, _ = run(start(found), interleaved(found, data))
-    assert run(start(found), interleaved(found, data))[1] == one
+    one, decided, _ = run(start(found), interleaved(found, data))
+    assert run(start(found), interleaved(found, data))[0] == one
     assert one == sorted(one, key=lambda row: row[0])
-    assert state.waiting == []
-    assert sorted(value for _, value, _ in one) == sorted(
+    assert decided == []
+    assert sorted(value for _, value in one) == sorted(
         arrival.value for arrivals in found.values() for arrival in arrivals if arrival.value is not None
     )
 
 
 @given(feeds(), st.data())
-def test_records_of_one_time_come_by_topic_and_then_by_offset(found, data):
-    _, one, _ = run(start(found), interleaved(found, data))
-    digits = "0123456789"
-    places = [(at_ns, value.rstrip(digits), int(value[len(value.rstrip(digits)) :])) for at_ns, value, _ in one]
+def test_records_of_one_time_come_by_input_and_an_input_keeps_its_order(found, data):
+    one, _, _ = run(start(found), interleaved(found, data))
+    names = [value.rstrip("0123456789") for _, value in one]
+    places = list(zip((at_ns for at_ns, _ in one), names, strict=True))
     assert places == sorted(places)
+    for name in INPUTS:
+        own = [int(value.removeprefix(name)) for _, value in one if value.startswith(name)]
+        assert own == sorted(own)
 
 
 @given(feeds(), st.data())
 def test_nothing_comes_out_before_every_input_has_passed_its_time(found, data):
-    state = start(found)
+    merge = start(found)
     for arrival in interleaved(found, data):
-        step = merge.take(state, arrival)
-        state = step.state
-        assert all(item.at_ns <= state.reached_ns() for item in step.items)
-        assert all(item.at_ns > state.reached_ns() for item in state.waiting)
-
-
-@given(feeds(rare=True), st.data())
-def test_a_state_that_was_stored_and_read_back_goes_on_as_if_never_stopped(found, data):
-    arrivals = interleaved(found, data)
-    stop = data.draw(st.integers(0, len(arrivals)))
-    _, whole, _ = run(start(found), arrivals)
-    state, first, _ = run(start(found), arrivals[:stop])
-    again = through_json(state)
-    assert again == state
-    assert first + run(again, arrivals[stop:])[1] == whole
+        merge.take(*arrival)
+        due = [item.at_ns for item in merge.ready()]
+        assert all(at_ns <= merge.reached_ns() for at_ns in due)
 
 
 @given(feeds(rare=True), st.data())
 def test_records_that_come_again_change_nothing(found, data):
     arrivals = interleaved(found, data)
-    _, whole, decided = run(start(found), arrivals)
+    once = run(start(found), arrivals)
     twice = [arrival for place in range(len(arrivals)) for arrival in (*arrivals[: place + 1], arrivals[place])]
-    if END_NS not in [arrival.passed_ns for arrival in arrivals[:-1]]:
-        twice += arrivals
-    assert run(start(found), twice)[1:] == (whole, decided)
+    again = run(start(found), twice)
+    assert (again[0], again[1]) == (once[0], once[1])
 
 
 @given(feeds(rare=True), st.data())
 def test_a_crash_that_lost_the_last_states_gives_the_same_outputs_once_more(found, data):
-    """The decisions are on the output, the state is older, and the log hands the records out again, otherwise mixed."""
-    arrivals = with_give_ups(interleaved(found, data), data)
-    stored = data.draw(st.integers(0, len(arrivals)))
-    states, items, decided = acted(start(found), arrivals)
-    old, seen = states[stored]
-    resumed = merge.expect(through_json(old), decisions.decode(msgspec.json.encode(decided)))
-    rest = {topic: [one for one in given_ if is_new(old, one)] for topic, given_ in found.items()}
-    state, later, new = run(resumed.state, interleaved(rest, data))
-    assert said(items)[:seen] + said(resumed.items) + later == said(items)
+    """The decisions are on the output, what was kept is older, and the log hands everything out again, mixed anew."""
+    actions = impatient(interleaved(found, data), data)
+    items, decided, kept = run(start(found), actions)
+    stop = data.draw(st.integers(0, len(actions) - 1))
+    text, seen = kept[stop]
+    resumed = start(found, kept_decoder.decode(text))
+    resumed.expect(decisions_decoder.decode(msgspec.json.encode(decided)))
+    later, new, _ = run(resumed, [*interleaved(found, data), *never_back(kept)])
+    assert items[:seen] + later == items
     assert new == []
-    assert state.expected == state.waiting == state.held == []
 
 
 @given(feeds(rare=True), st.data())
 def test_a_replay_that_knows_the_decisions_gives_the_same_sequence_for_any_interleaving(found, data):
-    _, items, decided = acted(start(found), with_give_ups(interleaved(found, data), data))
-    resumed = merge.expect(start(found), data.draw(st.permutations(decided)))
-    state, later, new = run(resumed.state, interleaved(found, data))
-    assert said(resumed.items) + later == said(items)
+    items, decided, kept = run(start(found), impatient(interleaved(found, data), data))
+    resumed = start(found)
+    resumed.expect(data.draw(st.permutations(decided)))
+    later, new, _ = run(resumed, [*interleaved(found, data), *never_back(kept)])
+    assert later == items
     assert new == []
-    assert state.expected == state.waiting == state.held == []
 
 
-def with_give_ups(arrivals, data):
-    """Here and there the caller's patience ends."""
-    mixed = list(arrivals)
-    regular = sorted({arrival.topic for arrival in arrivals if arrival.topic in TOPICS})
-    for _ in range(data.draw(st.integers(0, 3))):
-        chosen = (data.draw(st.sampled_from(regular)), data.draw(times))
-        mixed.insert(data.draw(st.integers(0, len(mixed))), chosen)
-    return mixed
-
-
-def acted(state, actions):
-    """The states with how much had come out by then, what came out, the decisions."""
-    states, items, decided = [(state, 0)], [], []
-    for action in actions:
-        step = merge.take(state, action) if isinstance(action, Arrival) else merge.give_up(state, *action)
-        state = step.state
-        items += step.items
-        decided += step.decided
-        states.append((state, len(items)))
-    return states, items, decided
-
-
-def is_new(state, arrival):
-    known = state.rare[arrival.topic] if arrival.topic in RARE else state.inputs[arrival.topic].offset
-    return arrival.offset > known
-
-
-def test_a_watermark_that_goes_back_changes_nothing():
-    state = merge.begin(["bars"])
-    step = merge.take(state, Arrival("bars", 0, "a", 5, passed_ns=10))
-    assert said(step.items) == [(5, "a", False)]
-    step = merge.take(step.state, Arrival("bars", 1, passed_ns=3))
-    assert step.state.reached_ns() == 10
-    step = merge.take(step.state, Arrival("bars", 2, "b", 4, passed_ns=11))
-    assert said(step.items) == [(11, "b", True)]
+def test_a_time_within_an_input_never_goes_back():
+    merge = start({"trades": []})
+    for arrival in (Arrival("trades", 0, "a", 5), Arrival("trades", 1, "b", 3), Arrival("trades", 2, None, 0, 4)):
+        merge.take(*arrival)
+    assert [(item.at_ns, item.value) for item in merge.ready()] == [(5, "a"), (6, "b")]
 
 
 def test_a_quiet_input_holds_all_others_until_it_says_how_far_it_is():
-    state = merge.begin(["bars", "signals"])
-    step = merge.take(state, Arrival("bars", 0, "a", 5, passed_ns=5))
-    assert (step.items, step.state.waits_for()) == ([], "signals")
-    assert said(merge.take(step.state, Arrival("signals", 0, passed_ns=5)).items) == [(5, "a", False)]
-
-
-def test_an_input_that_ended_holds_nobody_and_brings_nothing_more():
-    state = merge.take(merge.begin(["bars", "signals"]), Arrival("signals", 0, passed_ns=END_NS)).state
-    step = merge.take(state, Arrival("bars", 0, "a", 5, passed_ns=5))
-    assert said(step.items) == [(5, "a", False)]
-    with pytest.raises(BadRecord, match="signals before its end, found offset 1"):
-        merge.take(step.state, Arrival("signals", 1, "b", 6))
-    assert merge.take(step.state, Arrival("signals", 0, passed_ns=END_NS)) == (step.state, [], [])
-
-
-def test_a_time_that_no_input_could_pass_is_refused():
-    with pytest.raises(BadRecord):
-        merge.take(merge.begin(["bars"]), Arrival("bars", 0, "a", END_NS))
+    merge = start({"signals": [], "trades": []})
+    merge.take("trades", 0, "a", 5)
+    assert list(merge.ready()) == []
+    assert merge.waits_for() == "signals"
+    merge.take("signals", 0, None, 0, 5)
+    assert [item.value for item in merge.ready()] == ["a"]
 
 
 def test_a_rare_record_takes_effect_at_once_behind_the_time_that_was_reached():
-    state = merge.begin(["bars"], ["control"])
-    state = merge.take(state, Arrival("bars", 0, "a", 5, passed_ns=7)).state
-    step = merge.take(state, Arrival("control", 40, "halt"))
-    assert said(step.items) == [(7, "halt", False)]
-    assert step.decided == [Applied(1, "control", 40, 7)]
-    replayed = merge.expect(merge.begin(["bars"], ["control"]), step.decided).state
-    early = merge.take(replayed, Arrival("control", 40, "halt"))
-    assert early.items == []
-    step = merge.take(early.state, Arrival("bars", 0, "a", 5, passed_ns=9))
-    assert said(step.items) == [(5, "a", False), (7, "halt", False)]
-    assert step.decided == []
+    merge = start({"trades": []})
+    merge.take("trades", 0, "a", 5)
+    merge.take("control", 0, "halt")
+    assert [(item.at_ns, item.value) for item in merge.ready()] == [(5, "a"), (5, "halt")]
+    assert merge.take_decided() == [Decision(1, "applied", "control", 0, 5)]
 
 
 def test_a_replay_waits_for_the_rare_record_that_it_knows_of():
-    state = merge.expect(merge.begin(["bars"], ["control"]), [Applied(1, "control", 40, 7)]).state
-    step = merge.take(state, Arrival("bars", 0, "a", 8, passed_ns=9))
-    assert (step.items, step.state.waits_for()) == ([], "control")
-    assert said(merge.take(step.state, Arrival("control", 40, "halt")).items) == [(7, "halt", False), (8, "a", False)]
+    merge = start({"trades": []})
+    merge.expect([Decision(1, "applied", "control", 0, 5)])
+    merge.take("trades", 0, "a", 5)
+    merge.take("trades", 1, "b", 7)
+    assert [item.value for item in merge.ready()] == ["a"]
+    merge.take("control", 0, "halt")
+    assert [item.value for item in merge.ready()] == ["halt", "b"]
 
 
-def test_a_wait_that_is_given_up_is_said_and_what_comes_later_stands_behind_it():
-    state = merge.begin(["bars", "signals"])
-    state = merge.take(state, Arrival("bars", 0, "a", 5, passed_ns=5)).state
-    step = merge.give_up(state, "signals", 5)
-    assert said(step.items) == [(5, "a", False)]
-    assert step.decided == [GaveUp(1, "signals", -1, 5)]
-    assert merge.give_up(step.state, "signals", 5) == (step.state, [], [])
-    step = merge.take(step.state, Arrival("signals", 0, "s", 4, passed_ns=6))
-    assert [(item.at_ns, item.late) for item in step.state.waiting] == [(6, True)]
+def test_an_input_that_was_given_up_joins_again_behind_what_was_handed_out_meanwhile():
+    merge = start({"signals": [], "trades": []})
+    merge.take("signals", 0, "x", 1)
+    merge.take("trades", 0, "a", 5)
+    merge.give_up("signals")
+    assert [item.value for item in merge.ready()] == ["x", "a"]
+    merge.take("signals", 1, "y", 3)
+    assert merge.take_decided() == [Decision(1, "gave_up", "signals", 0, 5)]
+    merge.take("trades", 1, "b", 9)
+    assert [(item.at_ns, item.value) for item in merge.ready()] == [(6, "y")]
 
 
-def test_more_than_there_is_room_for_is_refused_and_nothing_of_it_is_taken():
-    state = merge.begin(["bars", "signals"])
-    for number in range(3):
-        state = merge.take(state, Arrival("bars", number, "a", number), waiting_max=3).state
-    before = msgspec.json.encode(state)
-    with pytest.raises(MergeFull, match="at most 3 waiting records, found one more from bars, since bars"):
-        merge.take(state, Arrival("bars", 3, "a", 3), waiting_max=3)
-    assert msgspec.json.encode(state) == before
-    state = merge.take(state, Arrival("bars", 3, passed_ns=9), waiting_max=3).state
-    assert len(merge.take(state, Arrival("signals", 0, "s", 9, passed_ns=9), waiting_max=3).items) == 4
+def test_more_than_there_is_room_for_is_refused_and_nothing_of_it_is_taken(monkeypatch):
+    monkeypatch.setattr(module, "WAITING_MAX", 1)
+    merge = start({"signals": [], "trades": []})
+    merge.take("trades", 0, "a", 5)
+    with pytest.raises(MergeFull, match="signals has not passed"):
+        merge.take("trades", 1, "b", 6)
+    merge.take("signals", 0, None, 0, 9)
+    assert [item.value for item in merge.ready()] == ["a"]
+    merge.take("trades", 1, "b", 6)
 
 
-def test_what_lets_the_others_go_is_taken_though_all_room_is_used():
-    state = merge.begin(["bars", "signals"])
-    state = merge.take(state, Arrival("bars", 0, "a", 1, passed_ns=1), waiting_max=1).state
-    with pytest.raises(MergeFull, match="since signals"):
-        merge.take(state, Arrival("bars", 1, "b", 2), waiting_max=1)
-    assert said(merge.take(state, Arrival("signals", 0, "s", 1, passed_ns=1), waiting_max=1).items) == [
-        (1, "a", False),
-        (1, "s", False),
-    ]
-
-
-@pytest.mark.parametrize(("regular", "rare"), [([], ["control"]), (["bars"], ["bars"])])
-def test_inputs_are_regular_or_rare_and_at_least_one_is_regular(regular, rare):
-    with pytest.raises(ValueError, match="regular or rare"):
-        merge.begin(regular, rare)
+def test_at_least_one_input_is_waited_for():
+    with pytest.raises(ValueError, match="at least one input"):
+        Merge([], ["control"])

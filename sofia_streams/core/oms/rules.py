@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-from sofia_streams.model import NS_PER_SECOND
+from sofia_streams.model import NS_PER_SECOND, Market
 
 _SECOND = NS_PER_SECOND
 Sizing = Literal["fixed", "volatility", "kelly"]
@@ -106,3 +106,12 @@ class Lot(NamedTuple):
     quantity_step: Decimal | None = None
     quantity_min: Decimal | None = None
     notional_min_quote: Decimal | None = None
+
+
+class Instrument(NamedTuple):
+    """One that paper trading listens to; `has_tickers`: its quotes are waited for."""
+
+    venue: str
+    market: Market
+    symbol: str
+    has_tickers: bool = True
