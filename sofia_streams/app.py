@@ -45,7 +45,9 @@ _RECORD_BYTES_MAX = topics.TRADES.record_bytes_max
 
 
 class _App(faust.App):
-    """Makes its whole folder; Faust itself makes only the last part of the path."""
+    """Makes its whole folder; Faust itself makes only the last part of the path. `begin` runs before all else."""
+
+    begin: Callable[[], Awaitable[None]] | None = None
 
     def _create_directories(self) -> None:
         self.conf.datadir.mkdir(parents=True, exist_ok=True)
@@ -55,6 +57,8 @@ class _App(faust.App):
         """Refuse to begin on topics that do not fit."""
         say_when_asked(asyncio.get_running_loop())
         await self._wait_for_topics()
+        if self.begin is not None:
+            await self.begin()
         LoopWatch(asyncio.get_running_loop(), None if self.producer_only else _SLEPT_S_MAX).start()
         await super().on_start()
 
@@ -164,10 +168,10 @@ def add_table_pages(app: faust.App, name: str, listed: Callable[[], Any], one: C
             return self.bytes(body, content_type="application/json", status=200 if found is not None else 404)
 
 
-def topic_on(app: faust.App, topic: topics.Topic, settings: Settings) -> Any:
-    """The Faust channel of a topic of the catalogue."""
+def topic_on(app: faust.App, topic: topics.Topic, settings: Settings, *others: topics.Topic) -> Any:
+    """The Faust channel of a topic of the catalogue, or of several as one."""
     return app.topic(
-        topics.wire_name(topic, settings.namespace),
+        *(topics.wire_name(one, settings.namespace) for one in (topic, *others)),
         key_type=bytes,
         value_type=bytes,
         key_serializer="raw",

@@ -14,6 +14,7 @@ import msgspec
 
 from sofia_streams import codec_checks as checks
 from sofia_streams.core.bars.windows import Row
+from sofia_streams.core.oms.steps import AccountRow, Snapshot
 from sofia_streams.core.signals.in_force import ChosenRow
 from sofia_streams.core.signals.rolling import OpenRow, RollingRow
 from sofia_streams.errors import BadRecord
@@ -24,9 +25,11 @@ from sofia_streams.scored import Activation, History, Refusal, Scored, Signal, S
 T = TypeVar("T")
 InBars = Bar | Activation | History | Silence
 """What stands in `bars`: bars, and what is said to those who follow them, in order with them."""
+InAccount = Account | Taken | Snapshot
+"""What stands in `account`."""
 InSignals = Signal | Silence
 """What stands in `signals`, in the order of the bars it follows from."""
-AnyRow = Row | RollingRow | OpenRow | ChosenRow
+AnyRow = Row | RollingRow | OpenRow | ChosenRow | AccountRow
 
 
 class _Name(msgspec.Struct):
@@ -49,7 +52,7 @@ _alert = msgspec.json.Decoder(Alert)
 _progress = msgspec.json.Decoder(Progress)
 _order = msgspec.json.Decoder(Order)
 _fill = msgspec.json.Decoder(Fill)
-_account: msgspec.json.Decoder[Account | Taken] = msgspec.json.Decoder(Account | Taken)
+_account: msgspec.json.Decoder[InAccount] = msgspec.json.Decoder(InAccount)
 _command = msgspec.json.Decoder(Command)
 _row: msgspec.json.Decoder[AnyRow] = msgspec.json.Decoder(AnyRow)
 
@@ -133,7 +136,7 @@ def decode_fills(data: bytes | None) -> Fill:
     return _decode(_fill, data, "a record of `fills`", checks.check_fill)
 
 
-def decode_account(data: bytes | None) -> Account | Taken:
+def decode_account(data: bytes | None) -> InAccount:
     """A record of `account`. Raises BadRecord."""
     return _decode(_account, data, "a record of `account`", checks.check_account)
 

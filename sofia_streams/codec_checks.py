@@ -10,6 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from sofia_streams.core.bars.windows import SIZE_NAME, Feed, Row, Window
+from sofia_streams.core.oms.steps import AccountRow, Snapshot
 from sofia_streams.core.signals.in_force import ChosenRow
 from sofia_streams.core.signals.rolling import OpenRow, RollingRow
 from sofia_streams.model import Bar, Gap, Punctuation, Ticker, TradeBatch
@@ -112,7 +113,7 @@ def check_scored(record: Scored) -> None:
         _check_prices((record.close,))
 
 
-def check_row(row: Row | RollingRow | OpenRow | ChosenRow) -> None:
+def check_row(row: Row | RollingRow | OpenRow | ChosenRow | AccountRow) -> None:
     """A row of a worker's table. Raises as `check_trades`."""
     windows = [row] if isinstance(row, Window) else row.open.values() if isinstance(row, Feed) else []
     for sums in [window.sums for window in windows if window.sums is not None]:
@@ -143,11 +144,14 @@ def check_fill(fill: Fill) -> None:
     _check_money({name: getattr(fill, name) for name in ("fee_quote", "fee_rate", "realised_quote", "slippage_bps")})
 
 
-def check_account(record: Account | Taken) -> None:
+def check_account(record: Account | Taken | Snapshot) -> None:
     """A record of `account`. Raises as `check_trades`. Money, and a position that is short, may be below 0."""
     if isinstance(record, Taken):
         _check_label(record.input)
         _check_times([record.number, record.serial + 1, record.at_ns])
+        return
+    if isinstance(record, Snapshot):
+        _check_times([record.at_ns, *record.offsets.values()])
         return
     _check_label(record.account)
     _check_times([record.serial, record.at_ns, record.open_orders, *(one.opened_ns for one in record.positions)])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sofia_streams.core.oms.rules import Costs, Limits, Rules, Strategy
-from sofia_streams.model import NS_PER_MS, NS_PER_SECOND
+from sofia_streams.core.oms.rules import Costs, Instrument, Limits, Rules, Strategy
+from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Market
 from sofia_streams.settings import Settings
+
+_MARKETS: dict[str, Market] = {"spot": "spot", "linear": "linear", "inverse": "inverse"}
 
 
 def paper_rules(settings: Settings) -> Rules:
@@ -21,6 +23,15 @@ def paper_rules(settings: Settings) -> Rules:
         fees=settings.fees_bps(),
         seed=settings.paper_seed,
     )
+
+
+def paper_instruments(settings: Settings) -> list[Instrument]:
+    """Whose records are waited for: as replays set it, else every configured pair at every venue."""
+    if settings.paper_instruments:
+        found = [text.split("|") for text in settings.paper_instruments]
+        return [Instrument(one[0], _MARKETS[one[1]], one[2], one[3:] == ["tickers"]) for one in found]
+    market = settings.crypto_market
+    return [Instrument(venue, market, pair) for venue in settings.crypto_exchanges for pair in settings.crypto_symbols]
 
 
 def _costs(settings: Settings) -> Costs:

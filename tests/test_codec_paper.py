@@ -61,7 +61,7 @@ def test_what_was_written_is_read_back_to_the_last_digit(decode, record):
         (codec.decode_account, SAID, "positions", [["spot", "BTC/USDT", "sNaN", 1, 1, AT_NS, 0, 0]]),
         (codec.decode_account, SAID, "positions", [["spot", "BTC/USDT", 1, 1, -1, AT_NS, 0, 0]]),
         (codec.decode_account, SAID, "positions", [["spot", "", 1, 1, 1, AT_NS, 0, 0]]),
-        (codec.decode_account, TAKEN, "offset", -1),
+        (codec.decode_account, TAKEN, "serial", -2),
         (codec.decode_account, TAKEN, "input", "a\nb"),
         (codec.decode_control, COMMAND, "action", "stop"),
         (codec.decode_control, COMMAND, "by", ""),

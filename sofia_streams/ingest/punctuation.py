@@ -18,6 +18,8 @@ from sofia_streams.ingest.gap_watch import GapWatch
 from sofia_streams.ingest.line import Connections, Line
 from sofia_streams.model import Punctuation, Trade, TradeBatch
 
+OVER_NS = 120_000_000_000
+"""How much later than its end nothing of a recording is to come."""
 PUNCTUATE_AFTER_NS = 1_000_000_000
 """An instrument that has been quiet for so long is spoken of."""
 
@@ -104,12 +106,16 @@ class Punctuator:
         return {name for name, line in self._lines.items() if self._connections.is_over(line, now_ns)}
 
     def ended(self, now_ns: int, line: Line | None = None) -> list[Punctuation]:
-        """The instruments (of a connection and those it replaced) are dead; nothing new is said of them."""
+        """The instruments (of a connection and those it replaced) are dead; nothing new is said of them. Where all end
+        (a recording is over), that is said of each, also where it was before, and of two minutes later: whatever closes
+        by it ends before that.
+        """
+        now_ns += OVER_NS if line is None else 0
         lines = {name: self._lines[name] for name in self._feeds if name in self._lines}
         names = [name for name, known in lines.items() if line is None or known.feed() == line.feed()]
         found = []
         for name in names:
-            if self._unheard.get(name) is not False:
+            if line is None or self._unheard.get(name) is not False:
                 found.append(self._record(self._feeds[name], now_ns, self._watermarks[name].passed_ns, alive=False))
             self._unheard[name] = False
         return found

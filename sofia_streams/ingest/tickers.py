@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from sofia_streams.ingest.line import Connections, Line
+from sofia_streams.ingest.punctuation import OVER_NS
 from sofia_streams.model import NS_PER_SECOND, ParsedTicker, Ticker
 
 EVERY_NS = 100_000_000
@@ -54,6 +55,7 @@ class Tickers:
 
     def ended(self, now_ns: int, line: Line | None = None) -> list[Ticker]:
         """The instruments (of a connection and those it replaced) are dead: said of each, and from now on."""
+        now_ns += OVER_NS if line is None else 0
         names = [name for name, known in self._lines.items() if line is None or known.feed() == line.feed()]
         self._ended.update(names)
         return [self._again(name, max(now_ns, self._written_ns(name))) for name in names]

@@ -82,6 +82,7 @@ FALLBACK_ROWS = Counter("sofia_fallback_rows", "Rows that the fallback took for 
 FILLED_ROWS = Counter("sofia_filled_rows", "Rows that a store missed and that were written to it later", ["store"])
 TABLES_SUSPENDED = Gauge("sofia_tables_suspended", "Tables that take rows and do not apply them", ["store"])
 LOGS_BEGUN_ANEW = Counter("sofia_logs_begun_anew", "Partitions found to be another log than was read", ["topic"])
+GIVEN_UP = Counter("sofia_inputs_given_up", "Times that an input was silent and waited for no longer", ["input"])
 PASSED_OVER = Counter("sofia_passed_over", "Records that the client passed over, and were read again", ["topic"])
 LOG_OVERTAKEN = Counter("sofia_log_overtaken", "Records that retention dropped before they were read", ["topic"])
 SINK_WRITE_SECONDS = Histogram("sofia_sink_write_seconds", "One write to a sink until its ack", ["sink"])

@@ -33,6 +33,7 @@ INPUTS = {
     "crypto_ws": (),
     "ohlcv": (topics.TRADES,),
     "signals": (topics.BARS,),
+    "paper_oms": (topics.TRADES, topics.TICKERS, topics.SIGNALS, topics.CONTROL),
     "trainer": (topics.FEATURES, topics.PREDICTIONS),
     "timeseries_writer": _STORED,
     "redis_bridge": _PUBLISHED,
@@ -41,8 +42,8 @@ INPUTS = {
 """Every worker and the topics it reads, in the order data flows; the only list."""
 READERS = tuple(name for name, inputs in INPUTS.items() if inputs)
 """Those that read the log."""
-REPLAYED = tuple(name for name in READERS if name not in ("backfill", "trainer"))
-"""Those of a replay: a recording has no REST, and trains no model for what comes."""
+REPLAYED = tuple(name for name in READERS if name not in ("backfill", "trainer", "paper_oms"))
+"""Those of a replay: a recording has no REST, trains no model for what comes, and is traded only with a model."""
 _PATIENT, _NICENESS = ("trainer", "timeseries_writer", "backfill"), 5
 """Nobody waits for what these write: where the processor is short they give way to the others."""
 _ROOT = Path(__file__).resolve().parents[2]

@@ -134,6 +134,15 @@ class Settings(PaperSettings):
         _ADDRESS,
     ] = None
 
+    paper_instruments: Annotated[
+        tuple[str, ...],
+        _LIST,
+        Field(
+            description="whose records are waited for, set by replays; none: every pair at every venue",
+            examples=["binance|spot|BTC/USDT|tickers"],
+        ),
+    ] = ()
+
     crypto_market: Annotated[Market, Field(description="kind of instrument; coinbase has spot only")] = "spot"
     symbol_overrides: Annotated[
         tuple[str, ...],

@@ -115,6 +115,7 @@ class PromptConsumer(driver.Consumer):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._held: set[Any] = set()
+        self._waiting: set[Any] = set()
         self._marks: dict[Any, Marks] = {}
         self._read_marks: dict[Any, deque[tuple[int, str]]] = defaultdict(deque)
         self._has_read = False
@@ -212,6 +213,15 @@ class PromptConsumer(driver.Consumer):
         super().resume_flow()
         held, self._held = self._held, set()
         super().resume_partitions(held)
+
+    def read_but(self, tps: Iterable[Any]) -> None:
+        """Read no further of these for now; of those that were held so before and are no longer named, read on."""
+        held = {ensure_TP(tp) for tp in tps} & self.assignment()
+        if resumed := self._waiting - held:
+            super().resume_partitions(resumed & self.assignment())
+        if new := held - self._waiting:
+            super().pause_partitions(new)
+        self._waiting = held
 
     def pause_partitions(self, tps: Iterable[Any]) -> None:
         """Also those that were to be resumed."""

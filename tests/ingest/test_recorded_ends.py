@@ -9,6 +9,7 @@ from sofia_streams.core.bars import candles
 from sofia_streams.core.bars.windows import Rules
 from sofia_streams.ingest.intake import Intake, Record
 from sofia_streams.ingest.line import Line
+from sofia_streams.ingest.punctuation import OVER_NS
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_MS, NS_PER_SECOND, Bar, Gap, Punctuation, Ticker, TradeBatch
 from sofia_streams.scored import Silence
 
@@ -97,7 +98,7 @@ def test_silence_is_said_when_the_whole_recording_ends_and_not_before():
     said = folded(recorded(ended_s=60))
     at = [place for place, one in enumerate(said) if isinstance(one, Silence)]
     assert at == [len(said) - 1]
-    assert said[-1] == Silence("spot", BTC, BEGIN_NS + (SECONDS - 2) * S)
+    assert said[-1] == Silence("spot", BTC, BEGIN_NS + (SECONDS - 2) * S + OVER_NS)
 
 
 def test_tickers_of_the_recording_that_is_over_are_dead_each_second_until_the_end():

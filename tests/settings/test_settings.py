@@ -256,6 +256,7 @@ VALUES = {
     "ai_model_types": st.just(("logistic",)),
     "ai_min_signal_confidence": st.decimals(0, 1, places=6),
     **PAPER_VALUES,
+    "paper_instruments": st.lists(PAIRS.map("okx|spot|{}|tickers".format), min_size=1, unique=True).map(tuple),
     "paper_initial_balance": NUMBERS | st.just(Decimal("1E+9")),
     "whale_webhook_url": st.builds("https://{}/{}".format, HOSTS, HOSTS).map(SecretStr),
     "telegram_bot_token": st.from_regex(r"[0-9]{1,9}:[A-Za-z0-9_-]{1,30}", fullmatch=True).map(SecretStr),

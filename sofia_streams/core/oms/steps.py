@@ -30,6 +30,17 @@ class AccountRow(msgspec.Struct, frozen=True, array_like=True, tag="account"):
     kept: Kept
 
 
+class Snapshot(msgspec.Struct, frozen=True, tag_field="kind", tag="snapshot"):
+    """Everything at one moment (`account`): who reads the inputs from `offsets` on computes what stands behind it.
+
+    `offsets` by "topic/partition" are the first records that may be new to `row`.
+    """
+
+    at_ns: int
+    row: AccountRow
+    offsets: dict[str, int]
+
+
 class PaperSteps:
     """`instruments` are those that are waited for; records of others are passed over, and counted in `strangers`."""
 

@@ -28,7 +28,8 @@ from sofia_streams.ops.latency import Buckets, quantiles, read_stages
 from sofia_streams.ops.namespaces import remove_namespace
 from sofia_streams.ops.replay.bar_book import BarBook
 from sofia_streams.ops.replay.export import write_replay
-from sofia_streams.ops.replay.in_process import summarised, with_pace
+from sofia_streams.ops.replay.in_process import summarised, with_instruments, with_pace
+from sofia_streams.ops.replay.paper_book import PaperBook
 from sofia_streams.ops.replay.scored_book import ScoredBook
 from sofia_streams.ops.replay.trade_book import TradeBook
 from sofia_streams.ops.topics import apply_topics
@@ -49,7 +50,7 @@ from sofia_streams.stores.redis_streams import RedisStreams
 from sofia_streams.training.activation import activate
 from sofia_streams.training.registry import Stored
 
-_INGEST, _STORING, _BRIDGE = "crypto_ws", "timeseries_writer", "redis_bridge"
+_INGEST, _STORING, _BRIDGE, _PAPER = "crypto_ws", "timeseries_writer", "redis_bridge", "paper_oms"
 _INGEST_S, _JOIN_S, _STALLED_S = 900.0, 60.0, 120.0
 _SINCE_BAR_END = "bar_to_prediction"
 _OWN: dict[str, object] = {
@@ -90,8 +91,8 @@ async def replay_streaming(
     """The summary of one replay (docs/cli.md). `settings` has the addresses of a running broker and stores.
 
     `out` is a folder for trades, bars and what was said behind them as Parquet, read from the log. `model`, in the
-    registry of the settings, is in force from the first bar on; None: none is. A worker that stands several times in
-    `readers` runs in as many processes, which share its partitions. Raises BadCapture, BadModel, DependencyDown.
+    registry of the settings, is in force from the first bar on, and traded by. A worker that stands several times in
+    `readers` runs in as many processes. Raises BadCapture, BadModel, DependencyDown.
     """
     began_s: list[float] = []
 
@@ -100,16 +101,16 @@ async def replay_streaming(
         return merged_frames(paths)
 
     async with serve(lambda socket: serve_recording(socket, frames, speed), HOST, 0) as server:
-        url = f"ws://{HOST}:{next(iter(server.sockets)).getsockname()[1]}/replay"
-        own = {"namespace": f"replay-{uuid.uuid4().hex[:8]}", "replay_url": url}
+        port = next(iter(server.sockets)).getsockname()[1]
+        own = {"namespace": f"replay-{uuid.uuid4().hex[:8]}", "replay_url": f"ws://{HOST}:{port}/replay"}
         settings = settings.model_copy(update=_OWN | own)
-        await _check_stores(settings, readers)
-        await apply_topics(settings)
+        if model is not None:  # without signals nothing is traded
+            readers, settings = (*readers, _PAPER), with_instruments(paths, settings)
+        await _prepare(settings, readers)
         children: list[process.Child] = []
         try:
             await _put_in_force(settings, model)
-            progress = await _run_through(settings, data_dir, children, say, hooks, readers)
-            run = _Run(settings, progress, time.monotonic() - began_s[0])
+            run = await _run_through(settings, data_dir, children, say, hooks, readers, began_s)
             if hooks.inspect:
                 await hooks.inspect(settings)
             return await _summary(run, children, out)
@@ -124,12 +125,13 @@ async def _put_in_force(settings: Settings, model: Stored | None) -> None:
         await activate(settings, model, reason="replay", from_ns=0)
 
 
-async def _check_stores(settings: Settings, readers: Sequence[str]) -> None:
-    """Raise DependencyDown now, rather than wait for a worker that waits for its store."""
+async def _prepare(settings: Settings, readers: Sequence[str]) -> None:
+    """Make the topics. Raises DependencyDown now, rather than wait for a worker that waits for its store."""
     if _STORING in readers:
         await asyncio.to_thread(QuestDb(settings.questdb_address()).query, "SELECT 1")
     if _BRIDGE in readers:
         await _redis_entries(settings)
+    await apply_topics(settings)
 
 
 async def _redis_entries(settings: Settings) -> dict[str, int]:
@@ -141,9 +143,10 @@ async def _redis_entries(settings: Settings) -> dict[str, int]:
 
 
 async def _run_through(
-    settings: Settings, data_dir: Path, children: list[process.Child], say: Say, hooks: Hooks, readers: Sequence[str]
-) -> Progress:
-    """Start the workers into `children` and wait until all of them are done."""
+    settings: Settings, data_dir: Path, children: list[process.Child], say: Say, hooks: Hooks, readers: Sequence[str],
+    began_s: Sequence[float],
+) -> _Run:  # fmt: skip
+    """Start the workers into `children` and wait until all of them are done; `began_s` is when ingest asked first."""
     children += _start(readers, settings, data_dir)
     await wait_joined(settings, children, timeout_s=_JOIN_S)  # else their start would count as latency
     children += _start([_INGEST], settings, data_dir)
@@ -155,7 +158,7 @@ async def _run_through(
         if task:
             await task
         await wait_drained(settings, children, stalled_after_s=_STALLED_S)
-        return progress
+        return _Run(settings, progress, time.monotonic() - began_s[0])
     finally:
         if task:
             task.cancel()
@@ -211,6 +214,20 @@ async def read_scored(settings: Settings) -> ScoredBook:
     return book
 
 
+async def read_paper(settings: Settings) -> PaperBook:
+    """Orders, fills and the account of the log."""
+    book = PaperBook()
+    decoders: list[tuple[topics.Topic, Callable[[bytes | None], object]]] = [
+        (topics.ORDERS, codec.decode_orders),
+        (topics.FILLS, codec.decode_fills),
+        (topics.ACCOUNT, codec.decode_account),
+    ]
+    for topic, decode in decoders:
+        async for value in whole_topic(settings, topic):
+            book.add(decode(value))
+    return book
+
+
 async def _summary(run: _Run, children: Sequence[process.Child], out: Path | None) -> dict[str, object]:
     settings = run.settings
     stages = await asyncio.to_thread(lambda: {one.name: read_stages(one.port) for one in children if one.port})
@@ -219,8 +236,9 @@ async def _summary(run: _Run, children: Sequence[process.Child], out: Path | Non
     if out is not None:
         await asyncio.to_thread(write_replay, out, book, trades, scored)
     ran = [worker_of(one) for one in children]
+    paper = await read_paper(settings) if _PAPER in ran else None
     return {
-        **with_pace(summarised(run.progress.counts, book, trades, scored), run.elapsed_s),
+        **with_pace(summarised(run.progress.counts, book, trades, scored, paper), run.elapsed_s),
         "latency_ms": _latency(stages.values()),
         "workers": {name: {stage: max(one.values()) for stage, one in found.items()} for name, found in stages.items()},
         "questdb_rows": await settled_counts(settings) if _STORING in ran else {},

@@ -1,0 +1,87 @@
+"""Signals and the market in; orders, fills, the account out.   in worker.accounting.READS   state tables.account"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Any
+
+from sofia_streams import codec, topics
+from sofia_streams.app import add_acknowledger, add_table_pages, create_app, set_aside, topic_on, was_given_up
+from sofia_streams.core.oms import view
+from sofia_streams.core.oms.steps import PaperSteps, Said
+from sofia_streams.ingest.rest.lots import kept_lots
+from sofia_streams.paper import Fill, Order, Taken
+from sofia_streams.paper_rules import paper_instruments, paper_rules
+from sofia_streams.settings import load_settings
+from sofia_streams.worker.accounting import READS, Accounting
+from sofia_streams.worker.beginning import begin_at_end
+from sofia_streams.worker.transport import STEADY
+from tables.account import ACCOUNT_KEY, account_table
+
+_EVERY_S = 0.25
+settings = load_settings()
+reads = [topic for topic in topics.TOPICS.values() if topic.name in READS]
+app = create_app("paper_oms", settings, pace=STEADY)
+app.begin = partial(begin_at_end, settings, app.conf.id, reads)
+inputs = topic_on(app, reads[0], settings, *reads[1:])
+orders, fills, account = (topic_on(app, one, settings) for one in (topics.ORDERS, topics.FILLS, topics.ACCOUNT))
+table = account_table(app)
+accounting = Accounting(
+    settings, table, paper_rules(settings), paper_instruments(settings), kept_lots(settings), key=ACCOUNT_KEY
+)
+acknowledger = add_acknowledger(app, table.write, forget=accounting.forget)
+add_table_pages(app, "account", lambda: view.account(accounting.steps), lambda key: view.part(accounting.steps, key))
+
+
+async def put(said: list[Said]) -> None:
+    """Send what was said; a decision is in the log before what follows from it."""
+    for one in said:
+        topic = orders if isinstance(one, Order) else fills if isinstance(one, Fill) else account
+        key = one.symbol if isinstance(one, Order | Fill) else ACCOUNT_KEY
+        sent = await topic.send(key=key.encode(), value=codec.encode(one))
+        if isinstance(one, Taken):
+            await sent
+        accounting.owe([sent])
+
+
+async def settle(steps: PaperSteps) -> None:
+    """Acknowledge what is done, with the row that says so."""
+    if (snapshot := accounting.snapshot()) is not None:
+        accounting.owe([await account.send(key=ACCOUNT_KEY.encode(), value=codec.encode(snapshot))])
+    if (due := accounting.checkpoint()) is not None:
+        await acknowledger.add(*due)
+    app.consumer.read_but(accounting.ahead(steps))
+
+
+@app.agent(inputs, name="paper_oms")
+async def trade(stream: Any) -> None:
+    """Take each record once; what is due by then is said, and the rest waits for its time."""
+    async for event in stream.noack().events():
+        message = event.message
+        await accounting.wait_for_all(app.consumer.assignment, lambda: was_given_up(app, event.message))  # noqa: B023
+        async with acknowledger.in_hand:
+            if was_given_up(app, message):
+                continue
+            steps, record = await accounting.begin(), None
+            async with set_aside(app, settings, event):
+                record = READS[topics.catalogue_name(message)](event.value)
+            if record is not None:
+                accounting.take(steps, record, event)
+                await put(steps.run())
+
+
+@app.task
+async def look_after() -> None:
+    """Four times a second: acknowledge, and lose patience with inputs that are silent."""
+    while True:
+        await asyncio.sleep(_EVERY_S)
+        async with acknowledger.in_hand:
+            if (steps := accounting.steps) is not None:
+                accounting.lose_patience(steps)
+                await put(steps.run())
+                await settle(steps)
+
+
+if __name__ == "__main__":
+    app.main()

@@ -1,0 +1,211 @@
+"""The paper_oms worker's hands: its row, records that wait for their time, what is acknowledged with what.
+
+Records are acknowledged in batches: what they caused is in the log first, then one row that says how far every input
+is, then all records that are behind that. Records that wait for their time stay unacknowledged, so that a worker that
+comes back reads them again. What it does not do: decide anything (`core.oms`), send records (the agent does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+import msgspec
+import structlog
+from aiokafka import TopicPartition
+
+from sofia_streams import codec, topics
+from sofia_streams.core.oms.rules import Instrument, Lot, Rules
+from sofia_streams.core.oms.sequence import Record, input_of
+from sofia_streams.core.oms.steps import AccountRow, PaperSteps, Snapshot, is_done
+from sofia_streams.logread import places, reader, records_between
+from sofia_streams.model import NS_PER_HOUR
+from sofia_streams.obs import metrics
+from sofia_streams.paper import Taken
+from sofia_streams.settings import Settings
+from sofia_streams.topics import partition_name
+from sofia_streams.worker.deferred import Change
+
+_log = structlog.get_logger("paper")
+_WORKER = "paper_oms"
+_LOOK_S = 0.5
+_WAITING_MANY = 50_000
+_TAKEN_BACK = 5_000
+"""Records of `account` that are looked through for decisions when the worker comes back: the row is never that old."""
+PATIENCE_S = 10.0
+"""An input that has said nothing for so long is waited for no longer, while others are held back by it."""
+READS: Mapping[str, Callable[[bytes | None], Record]] = {
+    topics.TRADES.name: codec.decode_trades,
+    topics.TICKERS.name: codec.decode_ticker,
+    topics.SIGNALS.name: codec.decode_signals,
+    topics.CONTROL.name: codec.decode_control,
+}
+"""Each input topic, and what reads its records."""
+
+
+class _Pending(NamedTuple):
+    serial: int
+    event: Any
+
+
+class Batch:
+    """Records that are acknowledged together."""
+
+    def __init__(self, events: list[Any]) -> None:
+        self._events = events
+
+    def ack(self) -> bool:
+        """All of them."""
+        for event in self._events:
+            event.ack()
+        return True
+
+
+class Accounting:
+    """One account. `table` keeps its row; `instruments` are waited for; `lots` by venue and symbol."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        table: Any,
+        rules: Rules,
+        instruments: list[Instrument],
+        lots: Mapping[tuple[str, str], Lot],
+        *,
+        key: str,
+    ) -> None:
+        self._settings, self._table, self._key = settings, table, key
+        self._all = {place for topic in READS for place in places(settings, topics.TOPICS[topic])}
+        self._make = partial(PaperSteps, rules, instruments, lots)
+        self._waits = not settings.replay_url  # in a replay the recording is the clock: nobody is ever given up
+        self.steps: PaperSteps | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Another process may have the account now."""
+        self.steps = None
+        self._pending: dict[str, deque[_Pending]] = {}
+        self._done: list[Any] = []
+        self._next: dict[str, int] = {}
+        self._heard_s: dict[str, float] = {}
+        self._partition_of: dict[str, int] = {}
+        self._outputs: list[Any] = []
+        self._snapped_hour = -1
+        self._began_s = time.monotonic()
+
+    async def wait_for_all(self, assigned: Callable[[], Iterable[Any]], given_up: Callable[[], bool]) -> None:
+        """An account has one worker: until this one has every partition, or lost the one at hand."""
+        said_s = 0.0
+        while not given_up() and (missing := self._all - {TopicPartition(*one) for one in assigned()}):
+            if time.monotonic() - said_s > PATIENCE_S:
+                said_s = time.monotonic()
+                _log.error(
+                    "expected to read every partition, since the account has one worker, found that another one has "
+                    "some of them. Nothing is traded until it is stopped.",
+                    missing=sorted(map(partition_name, missing)),
+                )
+            await asyncio.sleep(_LOOK_S)
+
+    async def begin(self) -> PaperSteps:
+        """The steps, from the row and from what was decided since. Raises LedgerUnbalanced for a damaged row."""
+        if self.steps is None:
+            found = self._table.data.get(self._key)
+            row = codec.decode_row(bytes(found)) if isinstance(found, msgspec.Raw) else found
+            self.steps = self._make(row if isinstance(row, AccountRow) else None)
+            self.steps.expect(await self._decided())
+            self._next = await self._committed()
+            self._began_s = time.monotonic()
+            if isinstance(row, AccountRow):
+                self._snapped_hour = row.kept.reached_ns // NS_PER_HOUR
+        return self.steps
+
+    async def _decided(self) -> list[Taken]:
+        """Decisions at the end of `account`; the steps leave out those that they know."""
+        found: list[Taken] = []
+        async with reader(self._settings) as consumer:
+            chosen = places(self._settings, topics.ACCOUNT)
+            first, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
+            starts = {place: max(first[place], ends[place] - _TAKEN_BACK) for place in chosen}
+            async for message in records_between(consumer, starts, ends):
+                if isinstance(record := codec.decode_account(message.value), Taken):
+                    found.append(record)
+        return found
+
+    async def _committed(self) -> dict[str, int]:
+        """From where each input partition is read."""
+        group = topics.app_id(_WORKER, self._settings.namespace)
+        async with reader(self._settings, group=group) as consumer:
+            return {partition_name(place): await consumer.committed(place) or 0 for place in self._all}
+
+    def take(self, steps: PaperSteps, record: Record, event: Any) -> None:
+        """One record: it waits for its time. Raises MergeFull."""
+        message, name = event.message, input_of(record)
+        place = partition_name(message)
+        serial = steps.take(record, message.offset, f"{place}/{message.offset}")
+        self._next[place] = message.offset + 1
+        self._heard_s[name] = time.monotonic()
+        self._partition_of[name] = message.partition
+        if serial < 0:
+            self._done.append(event)
+        else:
+            self._pending.setdefault(name, deque()).append(_Pending(serial, event))
+
+    def owe(self, outputs: list[Any]) -> None:
+        """What must be in the log before the next row is."""
+        self._outputs += outputs
+
+    def checkpoint(self) -> tuple[Batch, list[Any], list[Change]] | None:
+        """What is to be acknowledged: records, the outputs they wait for, the row that says so; None: nothing is."""
+        if self.steps is None or not (self._pending or self._done or self._outputs):
+            return None
+        row = self.steps.row()
+        events, self._done = self._done, []
+        for name, waiting in self._pending.items():
+            while waiting and is_done(row, name, waiting[0].serial):
+                events.append(waiting.popleft().event)
+        if not events and not self._outputs:
+            return None
+        data = msgspec.Raw(codec.encode(row))  # the books go on changing
+        self._table.data[self._key] = data
+        outputs, self._outputs = self._outputs, []
+        return Batch(events), outputs, [Change(0, self._key, data)]
+
+    def snapshot(self) -> Snapshot | None:
+        """Once an hour of event time, and at the very start: everything, for who computes what follows again."""
+        if self.steps is None:
+            return None
+        row = self.steps.row()
+        hour = row.kept.reached_ns // NS_PER_HOUR
+        if hour == self._snapped_hour:
+            return None
+        self._snapped_hour = hour
+        offsets = dict(self._next)
+        for name, waiting in self._pending.items():
+            ahead = [one.event.message for one in waiting if not is_done(row, name, one.serial)]
+            for message in ahead[:1]:
+                place = partition_name(message)
+                offsets[place] = min(offsets[place], message.offset)
+        return Snapshot(row.kept.reached_ns, row, offsets)
+
+    def lose_patience(self, steps: PaperSteps) -> None:
+        """Wait no longer for an input that holds the others back and has been silent for `PATIENCE_S` of our clock."""
+        name = steps.merge.waits_for()
+        while self._waits and name and steps.merge.waiting:
+            silent_s = time.monotonic() - self._heard_s.get(name, self._began_s)
+            if silent_s < PATIENCE_S:
+                return
+            _log.warning("an input is silent and waited for no longer", input=name, seconds=round(silent_s, 1))
+            steps.merge.give_up(name)
+            metrics.GIVEN_UP.labels(name).inc()
+            name = steps.merge.waits_for()
+
+    def ahead(self, steps: PaperSteps) -> list[TopicPartition]:
+        """Partitions of `trades` to read no further for now: too much waits, and not for what stands in them."""
+        if steps.merge.waiting < _WAITING_MANY:
+            return []
+        slowest = self._partition_of.get(steps.merge.waits_for())
+        return [place for place in places(self._settings, topics.TRADES) if place.partition != slowest]
