@@ -137,10 +137,7 @@ class Settings(PaperSettings):
     paper_instruments: Annotated[
         tuple[str, ...],
         _LIST,
-        Field(
-            description="whose records are waited for, set by replays; none: every pair at every venue",
-            examples=["binance|spot|BTC/USDT|tickers"],
-        ),
+        Field(description="waited for, set by replays; none: all", examples=["binance|spot|BTC/USDT|tickers"]),
     ] = ()
 
     crypto_market: Annotated[Market, Field(description="kind of instrument; coinbase has spot only")] = "spot"
