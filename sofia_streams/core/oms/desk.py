@@ -77,6 +77,8 @@ class Request(NamedTuple):
     reduce_only: bool = False
     signal: Signal | None = None
     is_synthetic: bool = False
+    active_ns: int = 0
+    """Of an order that takes the place of another at the venue; 0: once it has come there."""
 
 
 class Desk:
@@ -149,7 +151,7 @@ class Desk:
             limit_price=price if request.type == "limit" else None,
             stop_price=price if request.type == "stop" else None,
             decision_mid=None if is_undecided else feed.middle(),
-            active_ns=at_ns + self.rules.costs.latency_ns, expires_ns=expires_ns,
+            active_ns=request.active_ns or at_ns + self.rules.costs.latency_ns, expires_ns=expires_ns,
             reduce_only=request.reduce_only, is_synthetic=request.is_synthetic,
             signal_start_ns=signal.start_ns if signal else 0, signal_size_ns=signal.size_ns if signal else 0,
             signal_place=signal.place if signal else "", model_id=signal.model_id if signal else "",

@@ -211,15 +211,17 @@ class Engine:
         if due:
             volatility = self._desk.swing(market, symbol).daily(self._rules.costs)
             ground = Ground(feed, self._desk.lot(venue, symbol), self._rules.costs, volatility, at_ns)
-            for working in due:
+            for working in sorted(due, key=_exits_first):
                 if working.order.order_id in self.books.working:  # a fill before may have ended it
                     self._meet(working, ground, seen, place)
         self._mark(venue, market, symbol, feed, at_ns)
 
     def _meet(self, working: Working, ground: Ground, seen: Print | None, place: str) -> None:
-        if not self._desk.meet(working, ground, seen, place):
+        is_filled, order = self._desk.meet(working, ground, seen, place), working.order
+        if order.type == "stop" and order.reduce_only and working.is_triggered:
+            self._trader.stop_entries(order, ground.at_ns)
+        if not is_filled:
             return
-        order = working.order
         holding = self.books.money.holding(order.market, order.symbol)
         self._trader.guard(holding, f"{order.order_id}-{working.fills}", ground.at_ns, by=order)
         self._say(ground.at_ns, "fill")
@@ -260,3 +262,8 @@ class Engine:
         )  # fmt: skip
         books.serial += 1
         self._desk.said.append(account)
+
+
+def _exits_first(working: Working) -> bool:
+    """An entry that a print fills must not keep a stop from seeing that print."""
+    return not working.order.reduce_only

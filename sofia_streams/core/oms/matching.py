@@ -1,8 +1,8 @@
 """What the market gives an open order: how much, at which price, or why nothing. Pure; nothing is drawn at random.
 
-Market orders, and limits that cross on arrival, take the best ask (bid) of their moment, worse by the impact of their
-size (square-root law, Almgren et al. 2005; core reference in docs/paper_trading.md), and at most `participation` of the
-size shown there; what is left takes that share of later prints, at the best price of their moments. Resting limits fill
+Market orders, and limits that cross on arrival, take the best ask (bid) of their moment, or the price of a print beyond
+it, worse by the impact of their size (square-root law, Almgren et al. 2005; core reference in docs/paper_trading.md),
+and at most `participation` of the size shown there; what is left takes that share of later prints. Resting limits fill
 at their price when a print goes through it: a touch is no fill, but for `queue_position`, when the size ahead has
 traded. Stops become market orders at a print at or through their price, and fill at what comes after it; one that only
 reduces has no collar, since it must get out.
@@ -88,6 +88,8 @@ def _take(working: Working, ground: Ground, seen: Print | None, most: Decimal) -
     feed, side, order = ground.feed, working.order.side, working.order
     best, shown = (feed.ask, feed.ask_quantity) if side == "buy" else (feed.bid, feed.bid_quantity)
     assert best is not None  # `Feed.trouble` would have said so
+    if seen is not None and _is_worse(side, seen.price, best):
+        best = seen.price  # the market has left the last quote
     if working.allowance is None:
         working.arrival_mid = feed.middle()
         if order.type == "limit" and _is_worse(side, best, working.cap_price):

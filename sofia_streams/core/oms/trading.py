@@ -148,7 +148,7 @@ class Trader:
 
     def _withdraw(self, holding: Holding, side: Side, at_ns: int) -> None:
         for order in self._entries(holding, side):
-            self._desk.end(self._desk.books.working[order.order_id], "cancelled", at_ns, reasons.REPLACED)
+            self._end(order, at_ns, reasons.REPLACED)
 
     def _entries(self, holding: Holding, side: Side) -> list[Order]:
         return [one for one in self._open(holding) if one.side == side and not one.reduce_only]
@@ -163,14 +163,25 @@ class Trader:
         go, and where an exit closed it, what is left of the entries into it too.
         """
         if holding.quantity == 0:
-            entries = self._entries(holding, "sell" if by.side == "buy" else "buy") if by and by.reduce_only else []
-            for order in [*entries, *(one for one in self._open(holding) if one.reduce_only)]:
-                self._desk.end(self._desk.books.working[order.order_id], "cancelled", at_ns, reasons.POSITION_CLOSED)
+            if by is not None and by.reduce_only:
+                self.stop_entries(by, at_ns)
+            for order in self._open(holding):
+                if order.reduce_only:
+                    self._end(order, at_ns, reasons.POSITION_CLOSED)
             return
         for purpose in _EXITS:
             bps = self._strategy.take_profit_bps if purpose == "take_profit" else self._strategy.stop_loss_bps
             if bps:
                 self._guard_by(holding, purpose, bps, cause, at_ns)
+
+    def stop_entries(self, by: Order, at_ns: int) -> None:
+        """An exit has closed a position, or a stop of one is set off: nothing more is to go into it."""
+        holding = self._desk.books.money.holding(by.market, by.symbol)
+        for order in self._entries(holding, "sell" if by.side == "buy" else "buy"):
+            self._end(order, at_ns, reasons.POSITION_CLOSED)
+
+    def _end(self, order: Order, at_ns: int, reason: str) -> None:
+        self._desk.end(self._desk.books.working[order.order_id], "cancelled", at_ns, reason)
 
     def _guard_by(self, holding: Holding, purpose: Purpose, bps: Decimal, cause: str, at_ns: int) -> None:
         is_long, average = holding.quantity > 0, holding.average()
@@ -178,17 +189,21 @@ class Trader:
         is_up = is_long is (purpose == "take_profit")
         price = average * (1 + bps * BPS if is_up else 1 - bps * BPS)
         price = within(price, side, tick_of(self._desk.lot(holding.venue, holding.symbol), price))
+        active_ns = 0
         for order in self._open(holding):
             if order.purpose != purpose:
                 continue
+            active_ns = max(at_ns, order.active_ns)  # amended, it stands all the while
+            if order.side == side and self._desk.books.working[order.order_id].is_triggered:
+                return  # it is on its way out
             same = price == (order.stop_price or order.limit_price) and order.side == side
             if same and order.leaves_quantity == abs(holding.quantity):
                 return
-            self._desk.end(self._desk.books.working[order.order_id], "cancelled", at_ns, reasons.REPLACED)
+            self._end(order, at_ns, reasons.REPLACED)
         request = Request(
             holding.venue, holding.market, holding.symbol, side, purpose, abs(holding.quantity), cause,
             type="limit" if purpose == "take_profit" else "stop", price=price, time_in_force="gtc", reduce_only=True,
-            is_synthetic=holding.is_synthetic,
+            is_synthetic=holding.is_synthetic, active_ns=active_ns,
         )  # fmt: skip
         self._desk.place(request, at_ns)
 
