@@ -130,6 +130,8 @@ class Watched:
             bid = ask = self.prints[key]
         if fill.liquidity == "taker":
             assert fill.price >= ask if sign > 0 else fill.price <= bid
+            if event.name == "trade":
+                assert sign * (fill.price - event.what.price) >= 0
         else:
             assert event.name == "trade"
             through = sign * (order.limit_price - event.what.price)

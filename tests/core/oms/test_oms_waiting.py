@@ -74,6 +74,13 @@ def test_a_stale_quote_holds_an_order_until_there_is_a_new_one():
     assert played.fills[-1].price == money("101.05")
 
 
+def test_a_print_beyond_the_last_quote_says_that_the_quote_is_gone():
+    played = quoted()
+    played.place(0, "buy", 1)
+    played.print(1.3, "100.65", 10)
+    assert played.fills[-1].price == money("100.65")
+
+
 def test_a_venue_that_says_it_has_no_offers_fills_nothing():
     played = quoted()
     order = played.place(0, "buy", 1, time_in_force="gtd", ttl_ns=10 * S)
