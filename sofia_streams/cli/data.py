@@ -119,7 +119,9 @@ def _own_servers(captures: list[Path], *, stores: bool = True) -> Iterator[Setti
             pass
     with (
         tempfile.TemporaryDirectory(prefix="sofia-replay-") as folder,
-        running_stack(settings, Path(folder) / "data", say=say, ports=Ports(0, 0, 0, 0), stores=stores) as addressed,
+        running_stack(
+            settings, Path(folder) / "data", say=say, ports=Ports(0, 0, 0, 0), stores=stores
+        ) as addressed,
     ):
         yield addressed
 

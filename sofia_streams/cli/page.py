@@ -96,23 +96,15 @@ def describe(settings: Settings, watcher: Watcher, supervisor: Supervisor) -> di
         "instruments": [_instrument(found) for found in watcher.instruments()],
         "signals": [
             {
-                "symbol": one.symbol,
-                "time": _time(one.start_ns),
-                "action": one.action,
-                "reason": one.reason,
-                "confidence": one.confidence,
-                "model": one.model_id,
-                "is_synthetic": one.is_synthetic,
+                "symbol": one.symbol, "time": _time(one.start_ns), "action": one.action, "reason": one.reason,
+                "confidence": one.confidence, "model": one.model_id, "is_synthetic": one.is_synthetic,
             }
             for one in watcher.signals()
         ],
         "workers": [
             {
-                "worker": kept.name,
-                "pid": kept.child.pid,
-                "restarts": kept.restarts,
-                "web_port": kept.settings.web_port,
-                "left_down": supervisor.given_up.get(kept.name),
+                "worker": kept.name, "pid": kept.child.pid, "restarts": kept.restarts,
+                "web_port": kept.settings.web_port, "left_down": supervisor.given_up.get(kept.name),
             }
             for kept in supervisor.kept
         ],

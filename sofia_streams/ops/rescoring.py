@@ -92,7 +92,9 @@ async def _logged(settings: Settings) -> dict[Key, set[bytes]]:
     return found
 
 
-async def _computed(settings: Settings, reached: dict[TopicPartition, int] | None, found: dict[Key, bytes]) -> int:
+async def _computed(
+    settings: Settings, reached: dict[TopicPartition, int] | None, found: dict[Key, bytes]
+) -> int:
     """Digests by key into `found`; how many predictions have a score."""
     sets, load = sets_of(SIZES_NS[settings.signals_bar_size]), _loader(settings)
     steps = Steps(sets, load, confidence_min=float(settings.ai_min_signal_confidence))

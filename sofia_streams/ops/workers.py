@@ -57,7 +57,9 @@ def check_name(name: str) -> None:
         raise ConfigError(f"worker: expected one of {', '.join(INPUTS)}, found {name!r}.")
 
 
-def start_worker(name: str, settings: Settings, data_dir: Path, *, copy: int = 1, crash_at: str = "") -> process.Child:
+def start_worker(
+    name: str, settings: Settings, data_dir: Path, *, copy: int = 1, crash_at: str = ""
+) -> process.Child:
     """Start one worker; its log is `data_dir`/log/<name>.log. Call it from the main thread.
 
     Copies of a worker share its group, and so the partitions; the second one is called <name>-2. Each needs a

@@ -93,9 +93,9 @@ class PaperSettings(BaseSettings):
     paper_gross_exposure_pct: Annotated[
         Decimal, Field(gt=0, le=1_000, description="all positions together, percent of the account")
     ] = Decimal(100)
-    paper_order_notional_max: Annotated[Decimal, Field(gt=0, description="largest order, in PAPER_CURRENCY")] = Decimal(
-        1_000
-    )
+    paper_order_notional_max: Annotated[
+        Decimal, Field(gt=0, description="largest order, in PAPER_CURRENCY")
+    ] = Decimal(1_000)
     paper_price_collar_pct: Annotated[
         Decimal, Field(gt=0, le=100, description="no order further from the middle of bid and ask, percent")
     ] = Decimal(2)

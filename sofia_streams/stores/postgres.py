@@ -26,14 +26,8 @@ from sofia_streams.stores.paper_rows import PAPER_TABLES, paper_record
 from sofia_streams.stores.scored_rows import SCORED_TABLES, scored_record
 
 _TYPES: dict[Kind, str] = {
-    "label": "text",
-    "text": "text",
-    "value": "numeric",
-    "sum": "numeric",
-    "number": "float8",
-    "time": "int8",
-    "count": "int8",
-    "flag": "bool",
+    "label": "text", "text": "text", "value": "numeric", "sum": "numeric",
+    "number": "float8", "time": "int8", "count": "int8", "flag": "bool",
 }
 _STORED = "stored_ns"
 """When a row was written, by the writer's clock; no column of QuestDB."""

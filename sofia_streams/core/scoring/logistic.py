@@ -24,7 +24,9 @@ class Logistic:
         self._weights, self._bias = [*weights], bias
 
     @classmethod
-    def scaled(cls, weights: Sequence[float], bias: float, means: Sequence[float], scales: Sequence[float]) -> Logistic:
+    def scaled(
+        cls, weights: Sequence[float], bias: float, means: Sequence[float], scales: Sequence[float]
+    ) -> Logistic:
         """Of weights for (value - mean) / scale. Raises BadModel where lengths differ or a scale is not above zero."""
         if not (len(weights) == len(means) == len(scales)) or min(scales, default=1.0) <= 0.0:
             raise BadModel(

@@ -33,7 +33,9 @@ _WEIGHTS: dict[Kind, int] = {
     "kill": 10, "kill-twice": 2, "kill-in-shutdown": 2, "pause": 4, "starve": 1, "join": 2,
     "disconnect": 4, "drop": 5, "stall": 2, "rest": 3, "skew": 1,
 }  # fmt: skip
-PROCESSES: frozenset[Kind] = frozenset({"kill", "kill-twice", "kill-in-shutdown", "pause", "starve", "fill", "away"})
+PROCESSES: frozenset[Kind] = frozenset(
+    {"kill", "kill-twice", "kill-in-shutdown", "pause", "starve", "fill", "away"}
+)
 """Kinds that hurt a process, which must get on afterwards."""
 
 

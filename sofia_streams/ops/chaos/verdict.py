@@ -184,7 +184,9 @@ def judge_bars(tally: Tally, name: str, wanted: Mapping[int, Candle], bars: Mapp
     tally.sums[f"bars of {name.partition('|')[0]}"] += abs(printed - sum(bar.trade_count for bar in bars.values()))
 
 
-def judge_claims(tally: Tally, name: str, missed: Iterable[Print], size_ns: int, bars: Mapping[int, Bar]) -> None:
+def judge_claims(
+    tally: Tally, name: str, missed: Iterable[Print], size_ns: int, bars: Mapping[int, Bar]
+) -> None:
     """One instrument and size: bars that lack any of these prints, which the log does not have, must say so."""
     for start_ns in sorted({one.exchange_ns // size_ns * size_ns for one in missed}):
         bar = bars.get(start_ns)

@@ -100,7 +100,9 @@ def _folds(data: Dataset, parts: Split, order: Order, sets: Sequence[FeatureSet]
         scores = judging.scores_of(past, fold, trained.calibrated, trained.raw)
         block = judging.block_rows(past.at(fold.test), order.rule.horizon_bars)
         measures = intervals(MEASURES, trained.calibrated[fold.test], past.labels[fold.test], block=block)
-        found.append(Fold(_slice(past, fold.test), measures, judging.gains(scores, past.labels, fold.test, block)))
+        found.append(
+            Fold(_slice(past, fold.test), measures, judging.gains(scores, past.labels, fold.test, block))
+        )
     return found
 
 
@@ -138,7 +140,9 @@ def _slice(data: Dataset, rows: Ints) -> Slice:
 def _inputs(data: Dataset, fit: Ints, trained: Trained) -> list[Input]:
     """Largest importance first."""
     places = {name: place for place, name in enumerate(data.names)}
-    return [Input(name, share, deciles(data.inputs[fit, places[name]])) for name, share in trained.importance.items()]
+    return [
+        Input(name, share, deciles(data.inputs[fit, places[name]])) for name, share in trained.importance.items()
+    ]
 
 
 def deciles(values: Floats) -> Deciles:

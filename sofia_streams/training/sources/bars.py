@@ -60,7 +60,8 @@ def number(text: object, where: str, name: str) -> Value:
 def wrong(where: str, expected: str, found: str) -> ConfigError:
     """What is said of a bar that cannot be."""
     return ConfigError(
-        f"bars: {where}: expected {expected}, found {found}. Nothing was done; correct the data, or leave the file out."
+        f"bars: {where}: expected {expected}, found {found}. Nothing was done; correct the data, or leave the "
+        "file out."
     )
 
 
