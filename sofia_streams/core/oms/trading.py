@@ -45,7 +45,7 @@ class Trader:
         if holding.quantity and bars_max and holding.opened_bars >= bars_max:
             self._leave(holding, "time_exit", signal, at_ns)
             return
-        if signal.confidence is not None and signal.confidence < float(self._strategy.confidence_min):
+        if signal.confidence is not None and not signal.confidence >= float(self._strategy.confidence_min):
             signal = msgspec.structs.replace(signal, action="hold")
         venue, feed = self._venue(signal.market, signal.symbol, at_ns)
         equity, middle = desk.books.money.equity_quote(), feed.middle()
@@ -188,6 +188,8 @@ class Trader:
         side: Side = "sell" if is_long else "buy"
         is_up = is_long is (purpose == "take_profit")
         price = average * (1 + bps * BPS if is_up else 1 - bps * BPS)
+        if price <= 0:  # so far below that it is never met
+            return
         price = within(price, side, tick_of(self._desk.lot(holding.venue, holding.symbol), price))
         active_ns = 0
         for order in self._open(holding):

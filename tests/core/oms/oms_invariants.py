@@ -20,7 +20,7 @@ class Watched:
     def __init__(self, engine, rules):
         self.engine, self.rules = engine, rules
         self.orders, self.fills, self.quotes, self.prints, self.holes = {}, {}, {}, {}, {}
-        self.is_halted, self.quoted_ns = False, {}
+        self.state, self.quoted_ns, self.accepted_ns = "ACTIVE", {}, []
         self.serial = 0
 
     def before(self, event: Event) -> None:
@@ -42,7 +42,7 @@ class Watched:
             if event.what.state == "open" and event.what.until_ns is None:
                 holes[event.what.gap_id] = event.at_ns
         elif event.name == "command" and event.what.action == "resume":
-            self.is_halted = False
+            self.state = "ACTIVE"
 
     def after(self, event: Event, said: list) -> None:
         """Check everything."""
@@ -61,8 +61,9 @@ class Watched:
         if known is None:
             assert order.revision == 0 and order.status in ("new", "rejected") and order.filled_quantity == 0
             if order.status == "new":
-                assert not self.is_halted
+                assert self.state != "HALTED"
                 self._accepted(order, event)
+                self._paced(order)
         else:
             assert order.revision == known.revision + 1
             assert order.status in NEXT.get(known.status, ())
@@ -93,13 +94,25 @@ class Watched:
             if (one.order.symbol, one.order.side) == (order.symbol, order.side) and not one.order.reduce_only
         ]
         after = held + sign * sum(pending)
+        if self.state == "REDUCING":
+            assert after * sign <= 0
         if after * sign > 0:
             assert abs(after) * working[order.order_id].cap_price <= limits.position_share * money.equity_quote()
         assert after >= 0 or limits.short_enabled
 
+    def _paced(self, order: Order) -> None:
+        """Not too many at once; exits count and pass."""
+        limits, at_ns = self.rules.limits, order.created_ns
+        self.accepted_ns.append(at_ns)
+        if not order.reduce_only:
+            assert sum(one > at_ns - 1_000_000_000 for one in self.accepted_ns) <= limits.orders_per_second
+            assert sum(one > at_ns - 60_000_000_000 for one in self.accepted_ns) <= limits.orders_per_minute
+            others = [one for one in self.orders.values() if one.status not in TERMINAL]
+            assert len(others) < limits.open_orders_max
+
     def _fill(self, fill: Fill, event: Event) -> None:
         order, key = self.orders[fill.order_id], (fill.venue, fill.symbol)
-        assert not self.is_halted and order.status not in TERMINAL
+        assert self.state != "HALTED" and order.status not in TERMINAL
         assert fill.fill_id not in self.fills
         self.fills[fill.fill_id] = fill
         assert fill.quantity > 0 and fill.price > 0
@@ -148,8 +161,8 @@ class Watched:
         assert account.unrealised_quote == sum((one.unrealised_quote for one in account.positions), Decimal(0))
         assert account.fees_quote == sum((one.fee_quote for one in self.fills.values()), Decimal(0))
         assert account.realised_quote == sum((one.realised_quote for one in self.fills.values()), Decimal(0))
-        self.is_halted = account.state == "HALTED"
-        if self.is_halted:
+        self.state = account.state
+        if self.state == "HALTED":
             assert account.open_orders == 0 and account.reason
 
     def _books(self) -> None:

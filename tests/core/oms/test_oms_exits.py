@@ -50,6 +50,11 @@ def test_stop_loss_gets_out_at_any_price():
     assert (fill.quantity, fill.price, played.held.quantity) == (5, 90, 0)
 
 
+def test_an_exit_by_price_that_can_never_be_met_is_not_placed():
+    played = entered(stop_loss_bps=money(10_000))
+    assert [one.purpose for one in played.orders.values()] == ["entry"]
+
+
 def test_an_exit_by_price_takes_what_is_left_of_the_entry_with_it():
     played = Played(rules(strategy={"stop_loss_bps": money(50), "order_type": "limit"}))
     played.quote(0, "99.98", "100.02")
@@ -170,7 +175,7 @@ def test_a_signal_that_stands_in_the_log_twice_is_taken_once():
     assert len(played.orders) == 1
 
 
-@pytest.mark.parametrize(("confidence", "places"), [(0.59, False), (0.6, True), (None, True)])
+@pytest.mark.parametrize(("confidence", "places"), [(0.59, False), (float("nan"), False), (0.6, True), (None, True)])
 def test_confidence_below_the_least_is_as_a_hold(confidence, places):
     played = Played()
     played.quote(0, "99.98", "100.02")
