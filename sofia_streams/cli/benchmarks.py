@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bench import backtest as backtest_bench
 from bench import candles as candles_bench
 from bench import indicators as indicators_bench
 from bench import live as live_bench
@@ -154,3 +155,15 @@ def signals(
     else:
         show({"bench": "signals", "machine": about}, as_json=False)
         show_rows("figures", rows(result), as_json=False)
+
+
+@bench.command("backtest")
+def backtest(
+    only: Annotated[str, typer.Option(help="Of inline, scored, orders, with commas")] = ",".join(backtest_bench.PARTS),
+    rounds: Rounds = 3,
+    as_json: AsJson = False,
+) -> None:
+    """Bars a second of backtests, against backtesting.py; the cost of an order.  Example: sofia bench backtest."""
+    about, chosen = machine(), _chosen(only, backtest_bench.PARTS)
+    with interruptible("stopped; nothing is left behind"):
+        _show("backtest", about, backtest_bench.run_all(say, rounds=rounds, parts=chosen), as_json=as_json)

@@ -30,11 +30,12 @@ class Across:
 
     def update(self, candle: Candle) -> tuple[Value, ...]:
         """In the order above."""
-        closes = sorted(candle.venues.values())
-        count = len(closes)
+        count = len(candle.venues)
         if count < 2:
-            self.resume([])
+            if self._before is not None:
+                self.resume([])
             return _NONE
+        closes = sorted(candle.venues.values())
         half = count // 2
         middle = closes[half] if count % 2 else (closes[half - 1] + closes[half]) / 2.0
         low, high, close = closes[0], closes[-1], candle.close

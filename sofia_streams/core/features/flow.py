@@ -27,7 +27,8 @@ class Imbalance:
     def update(self, candle: Candle) -> tuple[Value, ...]:
         """-1 to 1; None where nothing was traded."""
         if candle.buy_volume is None:
-            self.resume([])
+            self._bought.forget()
+            self._all.forget()
             return (None,)
         bought, total = self._bought.push(candle.buy_volume), self._all.push(candle.volume)
         return (2.0 * bought / total - 1.0 if total and bought is not None else None,)
@@ -56,7 +57,7 @@ class Intensity:
     def update(self, candle: Candle) -> tuple[Value, ...]:
         """A ratio; None where nothing was traded in the window."""
         if candle.trade_count is None:
-            self.resume([])
+            self._counts.forget()
             return (None,)
         total = self._counts.push(float(candle.trade_count))
         return (candle.trade_count / (total / self._size) if total else None,)
@@ -74,7 +75,8 @@ class VwapDistance:
     def update(self, candle: Candle) -> tuple[Value, ...]:
         """Basis points; None where nothing was traded in the window."""
         if candle.quote_volume is None:
-            self.resume([])
+            self._paid.forget()
+            self._volumes.forget()
             return (None,)
         paid, volume = self._paid.push(candle.quote_volume), self._volumes.push(candle.volume)
         return ((candle.close / (paid / volume) - 1.0) * 1e4 if volume and paid else None,)

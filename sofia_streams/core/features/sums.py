@@ -36,6 +36,11 @@ class _Ring:
         self._at = self._sum = 0  # place of the oldest value, which the next one replaces
         self._missing = self.size
 
+    def forget(self) -> None:
+        """Begin anew."""
+        if self._missing < self.size:
+            self._forget()
+
     def push(self, value: float) -> object:
         """What is known behind the next value."""
         raise NotImplementedError
@@ -52,8 +57,7 @@ class _Ring:
 
     def resume(self, values: Iterable[float]) -> None:
         """Forget, and take these."""
-        if self._missing < self.size:
-            self._forget()
+        self.forget()
         for value in values:
             self.push(value)
 

@@ -111,13 +111,12 @@ class Engine:
         """
         at_ns = bar.start_ns + bar.size_ns // _OPENING
         self._pass(at_ns)
-        if not bar.volume:
-            return
+        if not bar.volume or not self.books.working:
+            return  # nobody looks at a quote before the bar closes
         feed = self._desk.feed(bar.venue, bar.market, bar.symbol)
         feed.around(bar.open, at_ns, self._rules.costs)
-        if self.books.working:
-            feed.evidence = f"bar {bar.start_ns}"
-            self._met(bar.venue, bar.market, bar.symbol, feed, at_ns)
+        feed.evidence = f"bar {bar.start_ns}"
+        self._met(bar.venue, bar.market, bar.symbol, feed, at_ns)
 
     def bar_closes(self, bar: BarSeen) -> None:
         """The rest of a bar, at its last moment: open, low, high, close as prints where it rose, high before low where
@@ -186,7 +185,8 @@ class Engine:
                     self._say(at_ns, "state")
                 self._minute_ns = minute_ns + NS_PER_MINUTE
             self._expire(at_ns)
-        books.now_ns = max(books.now_ns, at_ns)
+        if at_ns > books.now_ns:
+            books.now_ns = at_ns
 
     def _expire(self, until_ns: int) -> None:
         while (due_ns := self._desk.due_ns) <= until_ns:
@@ -253,11 +253,12 @@ class Engine:
         books = self.books
         money, risk = books.money, books.risk
         balances = money.balances
-        held = sorted((key for key, one in money.holdings.items() if one.quantity))
+        held = sorted([key for key, one in money.holdings.items() if one.quantity])
+        equity, unrealised, gross = money.worth()
         account = Account(
-            books.serial, at_ns, money.cash_quote, money.equity_quote(), money.start_quote, -balances["realised"],
-            money.unrealised_quote(), balances["fees"], risk.peak_quote, risk.day_start_quote, money.gross_quote(),
-            len(books.working), risk.state, cause, reason=text or risk.reason,
+            books.serial, at_ns, money.cash_quote, equity, money.start_quote, -balances["realised"], unrealised,
+            balances["fees"], risk.peak_quote, risk.day_start_quote, gross, len(books.working), risk.state, cause,
+            reason=text or risk.reason,
             positions=[money.holdings[key].shown() for key in held],
         )  # fmt: skip
         books.serial += 1

@@ -109,7 +109,22 @@ class Money(msgspec.Struct, array_like=True):
 
     def equity_quote(self) -> Decimal:
         """Cash and every position at its mark."""
-        return sum((one.value_quote() for one in self.holdings.values() if one.quantity), self.balances["cash"])
+        total = self.balances["cash"]
+        for one in self.holdings.values():
+            if one.quantity:
+                total += one.value_quote()
+        return total
+
+    def worth(self) -> tuple[Decimal, Decimal, Decimal]:
+        """`equity_quote`, `unrealised_quote` and `gross_quote` in one go."""
+        equity, unrealised, gross = self.balances["cash"], ZERO, ZERO
+        for one in self.holdings.values():
+            if one.quantity:
+                value = one.value_quote()
+                equity += value
+                unrealised += value - one.cost_quote
+                gross += abs(value)
+        return equity, unrealised, gross
 
     def unrealised_quote(self) -> Decimal:
         """Value at the marks less cost."""

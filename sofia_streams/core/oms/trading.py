@@ -23,6 +23,7 @@ from sofia_streams.paper import Order, Purpose
 from sofia_streams.scored import Signal
 
 _EXITS: tuple[Purpose, ...] = ("take_profit", "stop_loss")
+_SIDES: tuple[Side, Side] = ("sell", "buy")
 
 
 class Trader:
@@ -30,7 +31,7 @@ class Trader:
 
     def __init__(self, desk: Desk) -> None:
         self._desk, self._strategy = desk, desk.rules.strategy
-        self._policy = POLICIES[self._strategy.policy]
+        self._policy, self._sure = POLICIES[self._strategy.policy], float(self._strategy.confidence_min)
 
     def signal(self, signal: Signal, at_ns: int) -> None:
         """A signal, at its moment."""
@@ -45,25 +46,29 @@ class Trader:
         if holding.quantity and bars_max and holding.opened_bars >= bars_max:
             self._leave(holding, "time_exit", signal, at_ns)
             return
-        if signal.confidence is not None and not signal.confidence >= float(self._strategy.confidence_min):
+        if signal.confidence is not None and not signal.confidence >= self._sure:
             signal = msgspec.structs.replace(signal, action="hold")
-        venue, feed = self._venue(signal.market, signal.symbol, at_ns)
-        equity, middle = desk.books.money.equity_quote(), feed.middle()
-        held_share = holding.value_quote() / equity if holding.quantity and equity > 0 else ZERO
+        held_share = ZERO
+        if holding.quantity and (equity := desk.books.money.equity_quote()) > 0:
+            held_share = holding.value_quote() / equity
         volatility = swing.daily(desk.rules.costs)
         view = View(held_share, holding.opened_bars, volatility, desk.rules.limits.short_enabled)
         share = self._policy(signal, view, self._strategy)
-        if share is None:
-            return
-        if share == 0:
+        if share:
+            self._aim(holding, share, signal, at_ns)
+        elif share is not None:
             self._leave(holding, "exit", signal, at_ns)
-        else:
-            side: Side = "buy" if share > 0 else "sell"
-            if middle is None:
-                self._enter(venue, feed, side, ZERO, signal, at_ns)  # which says why not
-                return
-            size = whole_steps(abs(share) * max(ZERO, equity) / middle, desk.lot(venue, signal.symbol))
-            self._approach(holding, venue, feed, side, size, signal, at_ns)
+
+    def _aim(self, holding: Holding, share: Decimal, signal: Signal, at_ns: int) -> None:
+        """For a share of equity that is not 0."""
+        desk, side = self._desk, _SIDES[share > 0]
+        venue, feed = self._venue(signal.market, signal.symbol, at_ns)
+        equity, middle = desk.books.money.equity_quote(), feed.middle()
+        if middle is None:
+            self._enter(venue, feed, side, ZERO, signal, at_ns)  # which says why not
+            return
+        size = whole_steps(abs(share) * max(ZERO, equity) / middle, desk.lot(venue, signal.symbol))
+        self._approach(holding, venue, feed, side, size, signal, at_ns)
 
     def _venue(self, market: Market, symbol: str, at_ns: int) -> tuple[str, Feed]:
         """The first venue, in the order of preference, where all is well; else the first that ever quoted."""
@@ -85,9 +90,10 @@ class Trader:
         too much is withdrawn or given back. Held and asked for within half of the size is near enough.
         """
         other: Side = "sell" if side == "buy" else "buy"
-        self._withdraw(holding, other, at_ns)
-        held = holding.quantity if side == "buy" else -holding.quantity
-        pending = sum((one.leaves_quantity for one in self._entries(holding, side)), ZERO)
+        held, pending = holding.quantity if side == "buy" else -holding.quantity, ZERO
+        if self._desk.books.working:
+            self._withdraw(holding, other, at_ns)
+            pending = sum((one.leaves_quantity for one in self._entries(holding, side)), ZERO)
         if pending and held + pending > size * 3 / 2:
             self._withdraw(holding, side, at_ns)
             pending = ZERO
@@ -154,9 +160,10 @@ class Trader:
         return [one for one in self._open(holding) if one.side == side and not one.reduce_only]
 
     def _open(self, holding: Holding) -> list[Order]:
-        name = holding.market, holding.symbol
-        orders = (working.order for working in self._desk.books.working.values())
-        return [one for one in orders if (one.market, one.symbol) == name]
+        working, market, symbol = self._desk.books.working, holding.market, holding.symbol
+        if not working:
+            return []
+        return [one.order for one in working.values() if one.order.symbol == symbol and one.order.market == market]
 
     def guard(self, holding: Holding, cause: str, at_ns: int, by: Order | None = None) -> None:
         """Behind a fill of `by`: exits by price are for what is held now, at its average price. Where nothing is, they

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from operator import itemgetter
 
 from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.scoring.document import Document
 from sofia_streams.core.scoring.scorer import Scorer
 from sofia_streams.errors import BadModel
-from sofia_streams.scored import Abstention, Action, Features, Prediction, Signal
+from sofia_streams.scored import Abstention, Action, Features, Prediction, Signal, Value
 
 
 class Model:
@@ -19,7 +20,9 @@ class Model:
         """Raises BadModel where it is of another bar size, or was trained on other features than these sets give."""
         self.scorer, self.document = scorer, scorer.document
         self._places = places_of(self.document, sets)
-        self._schemas = [(name, self.document.schemas[name]) for name in sorted({name for name, _ in self._places})]
+        names = sorted({name for name, _ in self._places})
+        self._only = _only_set(self._places) if len(names) == 1 else None
+        self._schemas = [(name, self.document.schemas[name]) for name in names]
 
     def inputs(self, features: Features) -> list[float] | None:
         """In the order of the model's inputs; None where one is not known.
@@ -30,8 +33,19 @@ class Model:
             found = features.sets.get(name)
             if found is None or found.schema != schema:
                 return None
-        row = [features.sets[name].values[place] for name, place in self._places]
+        if self._only is not None:
+            name, chosen = self._only
+            row = [*chosen(features.sets[name].values)]
+        else:
+            row = [features.sets[name].values[place] for name, place in self._places]
         return None if None in row else row  # type: ignore[return-value]  # all are known
+
+
+def _only_set(places: Sequence[tuple[str, int]]) -> tuple[str, Callable[[Sequence[Value]], Iterable[Value]]] | None:
+    """Of inputs that are all of one set: its name, and what picks them; None of a single input, which is no tuple."""
+    if len(places) < 2:
+        return None
+    return places[0][0], itemgetter(*(place for _, place in places))
 
 
 def places_of(document: Document, sets: Sequence[FeatureSet]) -> list[tuple[str, int]]:

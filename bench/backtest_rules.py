@@ -1,0 +1,17 @@
+"""Rules of the accounts of `bench backtest`: real costs, and limits that do not end trading before the bars end."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from sofia_streams.core.oms.rules import Limits, Rules, Strategy
+
+LOOSE = Rules(
+    venues=("binance",),
+    start_quote=Decimal(10_000_000),
+    limits=Limits(
+        order_notional_quote=Decimal(1_000_000), daily_loss=Decimal("0.9"), drawdown=Decimal("0.99"), losses_max=10**9
+    ),
+    strategy=Strategy(size_share=Decimal("0.01"), confidence_min=Decimal("0.52")),
+)
+"""Positions of 1 % each; fees of Binance, half spread, impact and latency as configured by default."""
