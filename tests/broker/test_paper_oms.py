@@ -1,0 +1,135 @@
+"""Paper trading through the pipeline: the same orders, fills and account as in one process, also where its worker is
+killed again and again. PAPER_KILLS says how often (4; docs/guarantees.md has the figures of 20).
+"""
+
+import asyncio
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from paper_scene import BUSY, SECONDS, busy_model, write_market
+
+from sofia_streams import codec, topics
+from sofia_streams.embedded import process
+from sofia_streams.embedded.stack import Ports
+from sofia_streams.logread import whole_topic
+from sofia_streams.ops.replay.in_process import Replay, replay_in_process
+from sofia_streams.ops.replay.streaming import Hooks, replay_streaming
+from sofia_streams.ops.stack import running_stack
+from sofia_streams.ops.workers import start_worker
+from sofia_streams.paper import Fill
+from sofia_streams.settings import Settings, load_settings
+from sofia_streams.training.registry import Stored
+
+pytestmark = pytest.mark.broker
+WORKER, KILLS = "paper_oms", int(os.environ.get("PAPER_KILLS", "4"))
+READERS = ("ohlcv", "signals")
+PAUSES_S = (0.3, 1.7)
+
+
+def silent(message: str) -> None:
+    """Progress is not looked at here."""
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    data_dir = tmp_path_factory.mktemp("paper") / "data"
+    chosen = load_settings(None, {**BUSY, "MODELS_DIR": str(data_dir / "models")})
+    with running_stack(chosen, data_dir, say=silent, ports=Ports(0, 0, 0, 0)) as addressed:
+        yield addressed
+
+
+@pytest.fixture(scope="module")
+def model(settings: Settings) -> Stored:
+    return busy_model(settings)
+
+
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_market(tmp_path_factory.mktemp("market") / "market.jsonl.gz")
+
+
+@pytest.fixture(scope="module")
+def folded(settings: Settings, model: Stored, market: Path) -> Replay:
+    """In one process; what is compared must be worth it."""
+    replay = replay_in_process([market], settings, model=model)
+    counts = replay.paper.book.counts()
+    assert counts["orders"] >= 200
+    assert counts["fills"] >= 100
+    assert counts["partial_fills"] >= 20
+    assert counts["rejected"] >= 5
+    assert counts["halts"] >= 1
+    return replay
+
+
+class Killer:
+    """Kills the worker with SIGKILL at random moments; ingest is held until the next one has taken the account up."""
+
+    def __init__(self, kills: int) -> None:
+        self.kills, self.done = kills, 0
+        self._random = Random(11)
+
+    def start(self, settings: Settings, children: list[process.Child]) -> asyncio.Task[None]:
+        return asyncio.create_task(self._kill(settings, children))
+
+    async def _kill(self, settings: Settings, children: list[process.Child]) -> None:
+        ingest = next(child for child in children if child.name == "crypto_ws")
+        await taken_up(next(child for child in children if child.name == WORKER).port)
+        while self.done < self.kills:
+            await asyncio.sleep(self._random.uniform(*PAUSES_S))
+            place = next(place for place, child in enumerate(children) if child.name == WORKER)
+            port = children[place].port
+            process.stop([children[place]], grace_s=0)
+            own = settings.model_copy(update={"web_port": port})
+            children[place] = start_worker(WORKER, own, settings.data_dir)  # takes seconds to join
+            ingest.signal(signal.SIGSTOP)
+            await taken_up(port)
+            ingest.signal(signal.SIGCONT)
+            self.done += 1
+
+
+async def taken_up(port: int) -> None:
+    """Until the worker has read its row and taken a record."""
+    async with asyncio.timeout(60):
+        while not await asyncio.to_thread(has_account, port):  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.1)
+
+
+def has_account(port: int) -> bool:
+    """Whether its page shows an account."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/tables/account/", timeout=2) as page:
+            return "inputs" in json.load(page)
+    except OSError:
+        return False
+
+
+async def test_a_streaming_replay_trades_as_one_process_does(settings, model, market, folded):
+    streamed = await replay_streaming(
+        [market], settings, settings.data_dir, silent, readers=READERS, model=model
+    )
+    assert streamed["hashes"] == folded.summary()["hashes"]
+    assert streamed["paper"] == folded.summary()["paper"]
+
+
+async def test_a_worker_killed_again_and_again_trades_the_same_and_fills_nothing_twice(settings, model, market, folded):
+    killer, fills = Killer(KILLS), list[Fill]()
+
+    async def look(found: Settings) -> None:
+        async for value in whole_topic(found, topics.FILLS):
+            fills.append(codec.decode_fills(value))
+
+    streamed = await replay_streaming(
+        [market], settings, settings.data_dir, silent, readers=READERS, model=model,
+        speed=SECONDS / (KILLS * sum(PAUSES_S) / 2 + 10), hooks=Hooks(killer.start, look),
+    )  # fmt: skip
+    assert killer.done == KILLS
+    assert streamed["hashes"] == folded.summary()["hashes"]
+    by_id = {fill.fill_id: fill for fill in fills}
+    assert all(by_id[fill.fill_id] == fill for fill in fills)  # one that stands twice is the same one
+    assert len(by_id) == len(folded.paper.book.fills())
