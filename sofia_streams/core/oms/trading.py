@@ -148,7 +148,7 @@ class Trader:
     ) -> None:
         request = Request(
             holding.venue, holding.market, holding.symbol, side, purpose, quantity, _cause(signal),
-            ttl_ns=self._strategy.order_ttl_ns, reduce_only=True, signal=signal, is_synthetic=signal.is_synthetic,
+            reduce_only=True, signal=signal, is_synthetic=signal.is_synthetic,
         )  # fmt: skip
         self._desk.place(request, at_ns)
 

@@ -69,7 +69,7 @@ def test_an_exit_by_price_takes_what_is_left_of_the_entry_with_it():
     assert played.now(entry).filled_quantity == money("2.001")  # the print that set the stop off withdrew the rest
 
 
-def test_time_exit_after_so_many_bars_is_asked_for_again_until_it_is_out():
+def test_a_time_exit_is_asked_for_once_after_so_many_bars_and_waits_until_it_is_out():
     played = entered(time_exit_bars=2)
     played.quote(60, "99.98", "100.02")
     assert played.signal(60, "hold") is None
@@ -77,11 +77,10 @@ def test_time_exit_after_so_many_bars_is_asked_for_again_until_it_is_out():
     first = played.signal(120, "buy")  # whatever it says
     assert (first.purpose, first.side, first.quantity, first.reduce_only) == ("time_exit", "sell", 5, True)
     played.wait(179)  # no quote: nothing came of it
-    played.quote(180, "99.98", "100.02")
-    second = played.signal(180, "buy")
-    assert played.now(first).status == "expired" and second.purpose == "time_exit"
-    played.quote(182, "99.98", "100.02")
-    assert played.held.quantity == 0
+    assert played.signal(180, "buy") is None
+    assert played.held.quantity == 5
+    played.quote(400, "99.98", "100.02")
+    assert (played.now(first).status, played.held.quantity) == ("filled", 0)
 
 
 def test_a_sell_is_flat_where_short_is_not_enabled():
