@@ -78,7 +78,8 @@ def _in_process(captures: list[Path], out: Path | None, model: str | None) -> di
     if out is not None:
         from sofia_streams.ops.replay.export import write_replay
 
-        write_replay(out, replay.book, replay.trades, replay.scored)
+        paper = None if replay.paper is None else replay.paper.book
+        write_replay(out, replay.book, replay.trades, replay.scored, paper)
     return summary
 
 

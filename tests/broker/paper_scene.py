@@ -18,10 +18,12 @@ BUSY = {
     "SIGNALS_BAR_SIZE": "1s",
     "AI_MIN_SIGNAL_CONFIDENCE": "0.5",
     "PAPER_PARTICIPATION_PCT": "2",
-    "PAPER_TAKE_PROFIT_BPS": "1.5",
-    "PAPER_STOP_LOSS_BPS": "4",
+    "PAPER_IMPACT": "0.1",
+    "PAPER_TAKE_PROFIT_BPS": "2",
+    "PAPER_STOP_LOSS_BPS": "3",
+    "PAPER_ORDERS_PER_MIN": "80",
     "PAPER_DAILY_LOSS_PCT": "50",
-    "PAPER_DRAWDOWN_PCT": "0.5",
+    "PAPER_DRAWDOWN_PCT": "0.11",
     "PAPER_LOSSES_MAX": "0",
 }
 """Orders every few seconds, fills in parts, guards by price, too many orders a minute, and a halt near the end."""

@@ -15,12 +15,14 @@ from sofia_streams.errors import ConfigError
 from sofia_streams.files import make_folder, whole
 from sofia_streams.model import CONSOLIDATED, Bar, TradeBatch
 from sofia_streams.ops.replay.bar_book import BarBook
+from sofia_streams.ops.replay.paper_book import PaperBook
 from sofia_streams.ops.replay.scored_book import ScoredBook
 from sofia_streams.ops.replay.trade_book import TradeBook
+from sofia_streams.paper import Paper
 from sofia_streams.scored import Scored
-from sofia_streams.stores.base import TABLES
+from sofia_streams.stores.base import TABLES, rows_of
 from sofia_streams.stores.questdb import QuestDb
-from sofia_streams.stores.scored_rows import FEATURE_TABLES_NS, scored_row
+from sofia_streams.stores.scored_rows import FEATURE_TABLES_NS
 
 _ROWS_A_GROUP = 50_000
 _BAR_DECIMALS = ("open", "high", "low", "close", "volume", "quote_volume", "buy_volume", "vwap")
@@ -37,9 +39,9 @@ BARS = pa.schema(
     ]
 )
 """Prices and sums as decimal strings: every digit, whatever the venue sends."""
-_SCORED_TYPES = {
+_TYPES = {
     "time": pa.int64(), "count": pa.int64(), "number": pa.float64(), "flag": pa.bool_(),
-    "label": pa.string(), "text": pa.string(),
+    **dict.fromkeys(("label", "text", "value", "sum"), pa.string()),
 }  # fmt: skip
 TRADES = pa.schema(
     [
@@ -53,10 +55,11 @@ TRADES = pa.schema(
 )
 
 
-def write_replay(folder: Path, book: BarBook, trades: TradeBook, scored: ScoredBook) -> dict[str, int]:
-    """trades, bars_1s and bars_1m of single venues, consolidated_1s and consolidated_1m, features, predictions.
-
-    Rows by file name.
+def write_replay(
+    folder: Path, book: BarBook, trades: TradeBook, scored: ScoredBook, paper: PaperBook | None = None
+) -> dict[str, int]:
+    """trades, bars_1s and bars_1m of single venues, consolidated_1s and consolidated_1m, features, predictions; if it
+    was traded orders, fills and account. Rows by file name.
 
     `folder` is made; files that are there are replaced, each by a whole one. Raises NotWritten.
     """
@@ -70,16 +73,28 @@ def write_replay(folder: Path, book: BarBook, trades: TradeBook, scored: ScoredB
         ):
             rows[name] = write_bars(folder / name, chosen)
     features = next(name for name, size_ns in FEATURE_TABLES_NS.items() if size_ns == scored.size_ns)
-    rows["features.parquet"] = _write_scored(folder / "features.parquet", features, scored.features())
-    rows["predictions.parquet"] = _write_scored(folder / "predictions.parquet", "predictions", scored.predictions())
+    said: dict[str, tuple[str, Iterable[Scored | Paper]]] = {
+        "features": (features, scored.features()),
+        "predictions": ("predictions", scored.predictions()),
+    }
+    if paper is not None:
+        said |= {"orders": ("orders", paper.orders()), "fills": ("fills", paper.fills())}
+        said["account"] = ("account", paper.accounts())
+    for name, (table, records) in said.items():
+        rows[f"{name}.parquet"] = _write_records(folder / f"{name}.parquet", table, records)
     return rows
 
 
-def _write_scored(path: Path, table: str, records: Iterable[Scored]) -> int:
-    """With the columns of the databases' table; floats are doubles."""
+def _write_records(path: Path, table: str, records: Iterable[Scored | Paper]) -> int:
+    """With the columns of the databases' table; floats are doubles, decimals text."""
     columns = TABLES[table].columns
-    schema = pa.schema([(name, _SCORED_TYPES[kind]) for name, kind in columns.items()])
-    return _write(path, schema, (dict(zip(columns, scored_row(record), strict=True)) for record in records))
+    schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
+    rows = (
+        [_plain(value) if isinstance(value, Decimal) else value for value in row]
+        for record in records
+        for row in rows_of(record)
+    )
+    return _write(path, schema, (dict(zip(columns, row, strict=True)) for row in rows))
 
 
 def write_bars(path: Path, bars: Iterable[Bar]) -> int:

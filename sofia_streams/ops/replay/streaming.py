@@ -233,10 +233,10 @@ async def _summary(run: _Run, children: Sequence[process.Child], out: Path | Non
     stages = await asyncio.to_thread(lambda: {one.name: read_stages(one.port) for one in children if one.port})
     book, trades = await read_bars(settings), await read_trades(settings, keep=out is not None)
     scored = await read_scored(settings)
-    if out is not None:
-        await asyncio.to_thread(write_replay, out, book, trades, scored)
     ran = [worker_of(one) for one in children]
     paper = await read_paper(settings) if _PAPER in ran else None
+    if out is not None:
+        await asyncio.to_thread(write_replay, out, book, trades, scored, paper)
     return {
         **with_pace(summarised(run.progress.counts, book, trades, scored, paper), run.elapsed_s),
         "latency_ms": _latency(stages.values()),
