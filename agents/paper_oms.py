@@ -14,8 +14,9 @@ from sofia_streams.ingest.rest.lots import kept_lots
 from sofia_streams.paper import Fill, Order, Taken
 from sofia_streams.paper_rules import paper_instruments, paper_rules
 from sofia_streams.settings import load_settings
-from sofia_streams.worker.accounting import READS, Accounting
+from sofia_streams.worker.accounting import READS, WRITES, Accounting
 from sofia_streams.worker.beginning import begin_at_end
+from sofia_streams.worker.paper_gauges import observe
 from sofia_streams.worker.transport import STEADY
 from tables.account import ACCOUNT_KEY, account_table
 
@@ -25,11 +26,10 @@ reads = [topic for topic in topics.TOPICS.values() if topic.name in READS]
 app = create_app("paper_oms", settings, pace=STEADY)
 app.begin = partial(begin_at_end, settings, app.conf.id, reads)
 inputs = topic_on(app, reads[0], settings, *reads[1:])
-orders, fills, account = (topic_on(app, one, settings) for one in (topics.ORDERS, topics.FILLS, topics.ACCOUNT))
+orders, fills, account, alerts = (topic_on(app, one, settings) for one in WRITES)
 table = account_table(app)
-accounting = Accounting(
-    settings, table, paper_rules(settings), paper_instruments(settings), kept_lots(settings), key=ACCOUNT_KEY
-)
+account_of = partial(PaperSteps, paper_rules(settings), paper_instruments(settings), kept_lots(settings))
+accounting = Accounting(settings, table, account_of, key=ACCOUNT_KEY)
 acknowledger = add_acknowledger(app, table.write, forget=accounting.forget)
 add_table_pages(app, "account", lambda: view.account(accounting.steps), lambda key: view.part(accounting.steps, key))
 
@@ -42,13 +42,15 @@ async def put(said: list[Said]) -> None:
         sent = await topic.send(key=key.encode(), value=codec.encode(one))
         if isinstance(one, Taken):
             await sent
-        accounting.owe([sent])
+        accounting.owe(sent)
+    for alert in observe(said, app.conf.id):
+        accounting.owe(await alerts.send(key=app.conf.id.encode(), value=codec.encode(alert)))
 
 
 async def settle(steps: PaperSteps) -> None:
     """Acknowledge what is done, with the row that says so."""
     if (snapshot := accounting.snapshot()) is not None:
-        accounting.owe([await account.send(key=ACCOUNT_KEY.encode(), value=codec.encode(snapshot))])
+        accounting.owe(await account.send(key=ACCOUNT_KEY.encode(), value=codec.encode(snapshot)))
     if (due := accounting.checkpoint()) is not None:
         await acknowledger.add(*due)
     app.consumer.read_but(accounting.ahead(steps))
@@ -58,14 +60,13 @@ async def settle(steps: PaperSteps) -> None:
 async def trade(stream: Any) -> None:
     """Take each record once; what is due by then is said, and the rest waits for its time."""
     async for event in stream.noack().events():
-        message = event.message
         await accounting.wait_for_all(app.consumer.assignment, lambda: was_given_up(app, event.message))  # noqa: B023
         async with acknowledger.in_hand:
-            if was_given_up(app, message):
+            if was_given_up(app, event.message):
                 continue
             steps, record = await accounting.begin(), None
             async with set_aside(app, settings, event):
-                record = READS[topics.catalogue_name(message)](event.value)
+                record = READS[topics.catalogue_name(event.message)](event.value)
             if record is not None:
                 accounting.take(steps, record, event)
                 await put(steps.run())

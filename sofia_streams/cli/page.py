@@ -25,6 +25,7 @@ from sofia_streams.ops.look.watch import InstrumentState, Watcher
 from sofia_streams.ops.supervision.running import blind
 from sofia_streams.ops.supervision.supervise import Supervisor
 from sofia_streams.ops.supervision.up import DEMO
+from sofia_streams.paper import Account
 from sofia_streams.scored import Signal
 from sofia_streams.settings import Settings
 
@@ -32,7 +33,7 @@ _POLL_S = 0.5
 _AGAIN_S = 1.0
 _DEMO = "DEMO: a tape, not data of these exchanges"
 _LINE_EVERY_S = 5.0
-_CANDLES, _FEATURES = ("ohlcv", "ohlcv"), ("signals", "rolling_features")
+_CANDLES, _FEATURES, _ACCOUNT = ("ohlcv", "ohlcv"), ("signals", "rolling_features"), ("paper_oms", "account")
 """Worker and table of the pages that are named."""
 
 
@@ -85,6 +86,8 @@ async def _lines(
             print(f"{name:34} {bar['time']} close {bar['close']:>12} {bar['trades_per_s']:8.1f} trades/s")
         for one in watcher.signals():
             print(f"{label + one.symbol:34} {_time(one.start_ns)} {_signal(one)}")
+        if watcher.account is not None:
+            print(f"{label + 'paper account':34} {_time(watcher.account.at_ns)} {_account(watcher.account)}")
         sys.stdout.flush()
 
 
@@ -101,6 +104,7 @@ def describe(settings: Settings, watcher: Watcher, supervisor: Supervisor) -> di
             }
             for one in watcher.signals()
         ],
+        "account": None if watcher.account is None else _account_shown(watcher.account),
         "workers": [
             {
                 "worker": kept.name, "pid": kept.child.pid, "restarts": kept.restarts,
@@ -118,6 +122,7 @@ def describe(settings: Settings, watcher: Watcher, supervisor: Supervisor) -> di
             "redis": _without_password(settings.redis_address()),
             "candles": _table_page(supervisor, *_CANDLES),
             "features": _table_page(supervisor, *_FEATURES),
+            "account": _table_page(supervisor, *_ACCOUNT),
             "metrics": f"http://{HOST}:{supervisor.page_port}/metrics",
         },
     }
@@ -167,6 +172,8 @@ def _page(settings: Settings, supervisor: Supervisor, watcher: Watcher, began_s:
     signals = Table("symbol", "bar", "signal", expand=True)
     for one in watcher.signals():
         signals.add_row(one.symbol, _time(one.start_ns), _signal(one))
+    if watcher.account is not None:
+        signals.add_row("account", _time(watcher.account.at_ns), _account(watcher.account))
     restarts = {kept.name: kept.restarts for kept in supervisor.kept}
     restarts |= {name: again.count for name, again in supervisor.servers.items()}
     again = "   ".join(f"{name} started again {count} times" for name, count in restarts.items() if count)
@@ -174,7 +181,7 @@ def _page(settings: Settings, supervisor: Supervisor, watcher: Watcher, began_s:
     addresses = (
         f"broker {settings.broker()}   questdb http://{settings.questdb_address()}   "
         f"redis {_without_password(settings.redis_address())}   candles {_table_page(supervisor, *_CANDLES)}   "
-        f"features {_table_page(supervisor, *_FEATURES)}"
+        f"features {_table_page(supervisor, *_FEATURES)}   account {_table_page(supervisor, *_ACCOUNT)}"
     )
     demo = f"[black on yellow] {_DEMO} [/]   " if _is_demo(settings) else ""
     title = f"{demo}Sofia Streams, up {time.monotonic() - began_s:.0f} s, Ctrl-C stops all"
@@ -182,6 +189,20 @@ def _page(settings: Settings, supervisor: Supervisor, watcher: Watcher, began_s:
     said += [f"[white on red]{why}; it was left down" for why in supervisor.given_up.values()]
     said += [f"[white on red]{text}" for text in [blind(settings.data_dir)] if text]
     return Panel(Group(venues, candles, signals, *said), title=title)
+
+
+def _account(account: Account) -> str:
+    held = "   ".join(f"{one.symbol} {one.quantity.normalize():f}" for one in account.positions) or "flat"
+    state = account.state if account.state == "ACTIVE" else f"{account.state} ({account.reason})"
+    return f"{state}, equity {account.equity_quote:.2f} of {account.start_quote:f}, {held}"
+
+
+def _account_shown(account: Account) -> dict[str, Any]:
+    return {
+        "time": _time(account.at_ns), "state": account.state, "reason": account.reason,
+        "equity": f"{account.equity_quote:f}", "cash": f"{account.cash_quote:f}", "open_orders": account.open_orders,
+        "positions": {one.symbol: f"{one.quantity.normalize():f}" for one in account.positions},
+    }  # fmt: skip
 
 
 def _table_page(supervisor: Supervisor, worker: str, table: str) -> str:

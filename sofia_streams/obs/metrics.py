@@ -72,6 +72,13 @@ MODEL_AGE_SECONDS = Gauge("sofia_model_age_seconds", "From the data of the model
 TRAININGS = Counter("sofia_trainings", "Trainings that ended, by outcome", ["outcome"])
 TRAINING = Gauge("sofia_training", "1 while a model is being trained")
 
+ORDERS = Counter("sofia_orders", "Paper orders that were opened or ended, by status and reason", ["status", "reason"])
+FILLS = Counter("sofia_fills", "Paper executions", ["venue", "liquidity"])
+EQUITY = Gauge("sofia_equity_quote", "Cash and positions of the paper account at their marks")
+DRAWDOWN = Gauge("sofia_drawdown", "How far the equity is below its peak, a fraction of that")
+POSITIONS = Gauge("sofia_positions", "Open positions of the paper account")
+TRADING = Gauge("sofia_trading", "1 for the state that the paper account is in", ["state"])
+
 LOOP_BLOCKED = Counter("sofia_loop_blocked", "Times that the event loop did not turn for two seconds")
 WAITING = Gauge("sofia_waiting", "1 while it waits for a reason it knows: a store is away, a long read", ["why"])
 SINK_QUEUE = Gauge("sofia_writer_queue", "Records waiting for a sink", ["sink"])

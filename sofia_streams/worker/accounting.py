@@ -11,7 +11,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,7 +18,6 @@ import structlog
 from aiokafka import TopicPartition
 
 from sofia_streams import codec, topics
-from sofia_streams.core.oms.rules import Instrument, Lot, Rules
 from sofia_streams.core.oms.sequence import Record, input_of
 from sofia_streams.core.oms.steps import AccountRow, PaperSteps, Snapshot, is_done
 from sofia_streams.logread import places, reader, records_between
@@ -45,6 +43,7 @@ READS: Mapping[str, Callable[[bytes | None], Record]] = {
     topics.CONTROL.name: codec.decode_control,
 }
 """Each input topic, and what reads its records."""
+WRITES = (topics.ORDERS, topics.FILLS, topics.ACCOUNT, topics.ALERTS)
 
 
 class _Pending(NamedTuple):
@@ -66,21 +65,13 @@ class Batch:
 
 
 class Accounting:
-    """One account. `table` keeps its row; `instruments` are waited for; `lots` by venue and symbol."""
+    """One account. `table` keeps its row under `key`; `make` gives its steps from the row, or new ones from None."""
 
     def __init__(
-        self,
-        settings: Settings,
-        table: Any,
-        rules: Rules,
-        instruments: list[Instrument],
-        lots: Mapping[tuple[str, str], Lot],
-        *,
-        key: str,
+        self, settings: Settings, table: Any, make: Callable[[AccountRow | None], PaperSteps], *, key: str
     ) -> None:
-        self._settings, self._table, self._key = settings, table, key
+        self._settings, self._table, self._make, self._key = settings, table, make, key
         self._all = {place for topic in READS for place in places(settings, topics.TOPICS[topic])}
-        self._make = partial(PaperSteps, rules, instruments, lots)
         self._waits = not settings.replay_url  # in a replay the recording is the clock: nobody is ever given up
         self.steps: PaperSteps | None = None
         self.forget()
@@ -154,9 +145,9 @@ class Accounting:
         else:
             self._pending.setdefault(name, deque()).append(_Pending(serial, event))
 
-    def owe(self, outputs: list[Any]) -> None:
+    def owe(self, output: Any) -> None:
         """What must be in the log before the next row is."""
-        self._outputs += outputs
+        self._outputs.append(output)
 
     def checkpoint(self) -> tuple[Batch, list[Any], list[Change]] | None:
         """What is to be acknowledged: records, the outputs they wait for, the row that says so; None: nothing is."""

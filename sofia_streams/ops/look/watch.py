@@ -1,4 +1,4 @@
-"""What the log says right now: progress of ingest, newest bars and signals. Commits nothing."""
+"""What the log says right now: progress of ingest, newest bars and signals, the paper account. Commits nothing."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import connected, places
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Bar, Progress
+from sofia_streams.paper import Account
 from sofia_streams.scored import Signal
 from sofia_streams.settings import Settings
 
@@ -50,16 +51,19 @@ class Watcher:
         self._reports: list[Progress] = []
         self._bars: dict[tuple[str, int], Bar] = {}
         self._signals: dict[str, Signal] = {}
+        self.account: Account | None = None
+        """As it was said last; None before."""
 
     async def __aenter__(self) -> Self:
         """Connect. Raises KafkaError."""
-        (health,) = places(self._settings, topics.HEALTH)
+        (health,), (account,) = places(self._settings, topics.HEALTH), places(self._settings, topics.ACCOUNT)
         bars, signals = places(self._settings, topics.BARS), places(self._settings, topics.SIGNALS)
-        self._health, self._scored = health.topic, signals[0].topic
+        self._health, self._scored, self._paper = health.topic, signals[0].topic, account.topic
         self._consumer = await connected(self._settings, begin="latest")
-        self._consumer.assign([health, *bars, *signals])
-        ends = await self._consumer.end_offsets([health])
+        self._consumer.assign([health, account, *bars, *signals])
+        ends = await self._consumer.end_offsets([health, account])
         self._consumer.seek(health, max(0, ends[health] - 2))
+        self._consumer.seek(account, max(0, ends[account] - 3))
         await self._consumer.seek_to_end(*bars, *signals)
         return self
 
@@ -89,6 +93,10 @@ class Watcher:
             found = codec.decode_signals(value)
             if isinstance(found, Signal) and len(self._signals) < _BARS_MAX:
                 self._signals[found.symbol] = found
+            return
+        if topic == self._paper:
+            said = codec.decode_account(value)
+            self.account = said if isinstance(said, Account) else self.account
             return
         bar = codec.decode_bar(value)
         if bar is None:

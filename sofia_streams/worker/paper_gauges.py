@@ -1,0 +1,38 @@
+"""What paper trading says, as metrics, and as alerts where a person must know. Sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sofia_streams.core.oms.steps import Said
+from sofia_streams.model import Alert
+from sofia_streams.obs import metrics
+from sofia_streams.paper import TERMINAL, Account, Fill, Order
+
+_STATES = ("ACTIVE", "REDUCING", "HALTED")
+
+
+def observe(said: Iterable[Said], worker: str) -> list[Alert]:
+    """Count orders, fills and rejections; alerts of a state that is not ACTIVE any more, the same id each time."""
+    alerts = []
+    for one in said:
+        if isinstance(one, Order):
+            if one.status in TERMINAL or one.status == "new":
+                metrics.ORDERS.labels(one.status, one.reason.partition(":")[0]).inc()
+        elif isinstance(one, Fill):
+            metrics.FILLS.labels(one.venue, one.liquidity).inc()
+        elif isinstance(one, Account):
+            _show(one)
+            if one.cause == "state" and one.state != "ACTIVE":
+                text = f"paper trading is {one.state}: {one.reason}. `sofia resume` lifts a halt."
+                name = f"paper {one.state} {one.serial}"
+                alerts.append(Alert(name, "critical" if one.state == "HALTED" else "warning", worker, text, one.at_ns))
+    return alerts
+
+
+def _show(account: Account) -> None:
+    metrics.EQUITY.set(float(account.equity_quote))
+    metrics.DRAWDOWN.set(float(1 - account.equity_quote / account.peak_quote) if account.peak_quote else 0.0)
+    metrics.POSITIONS.set(len(account.positions))
+    for state in _STATES:
+        metrics.TRADING.labels(state).set(account.state == state)
