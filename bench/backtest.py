@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from bench.backtest_data import COPIES, DAYS, FEATURES, Market, Ready, load, ready, write
-from bench.backtest_rules import LOOSE
+from bench.backtest_rules import DEFAULT, LOOSE
 from bench.environments import ROOT, Unavailable, python_of
 from bench.figures import ratio, spread
 from bench.scoring import ROWS, Stock, data
@@ -86,9 +86,9 @@ def inline(found: Market, rounds: int) -> dict[str, Any]:
     made = data(size_ns=NS_PER_MINUTE)
     document, trees = Stock(made.inputs, made.labels).document(made.names, made.inputs[-ROWS:], size_ns=NS_PER_MINUTE)
     model = Model(Scorer(document, trees), sets)
-    rates, trial = [], Trial(LOOSE, {})
+    rates, trial = [], Trial(DEFAULT, {})
     for _ in range(rounds):
-        trial, steps = Trial(LOOSE, {}), Steps(sets, lambda activation: model, confidence_min=0.0)
+        trial, steps = Trial(DEFAULT, {}), Steps(sets, lambda activation: model, confidence_min=0.0)
         began_s = time.perf_counter()
         windows = windows_of(found.seen, sets, venue="binance", market="spot")
         passed = run(windows, steps, [from_the_first(document, "")], [trial])

@@ -69,7 +69,8 @@ class Book:
             missing = (start_ns - self.last_ns) // self.size_ns - 1
             if missing < 0:
                 return None
-            self._fill(missing)
+            if missing:
+                self._fill(missing)
         self.last_ns = start_ns
         self._filled = self._filled + 1 if candle.is_quiet else 0
         found = self._update(candle)
@@ -152,7 +153,8 @@ def feature_values(sets: Sequence[FeatureSet], found: Sequence[list[Value]]) -> 
     for one, values in zip(sets, found, strict=True):
         is_ready = None not in values and isfinite(sum(values))  # type: ignore[arg-type]  # none is None
         if not is_ready:
-            values = [value if value is not None and isfinite(value) else None for value in values]
+            if not isfinite(sum(filter(None, values))):
+                values = [value if value is not None and isfinite(value) else None for value in values]
             is_ready = None not in [values[place] for place in one.inputs]
         written[one.name] = FeatureValues(one.schema, values, is_ready)
     return written

@@ -130,7 +130,8 @@ class Desk:
             risk.accepted(at_ns)
             opening = ZERO if order.reduce_only else max(ZERO, order.quantity - standing.closable)
             self.books.working[order.order_id] = Working(order, cap_price, opening=opening)
-            self.due_ns = self._soonest_ns()
+            if 0 < order.expires_ns < self.due_ns:
+                self.due_ns = order.expires_ns
         self.said.append(order)
         return order
 
@@ -201,13 +202,15 @@ class Desk:
             else:
                 selling += one.leaves_quantity
         holding = money.holding(order.market, order.symbol)
-        others += money.gross_quote() - (abs(holding.value_quote()) if holding.quantity else ZERO)
-        fee = order.quantity * price * self._fee_rate(order.venue)
-        need = order.quantity * price + fee if order.side == "buy" else fee
+        equity, _, gross = money.worth()
+        others += gross - (abs(holding.value_quote()) if holding.quantity else ZERO)
+        notional = order.quantity * price
+        fee = notional * self._fee_rate(order.venue)
+        need = notional + fee if order.side == "buy" else fee
         closing = ZERO if order.reduce_only else buying if order.side == "buy" else selling
         return Standing(
-            money.equity_quote(), holding.quantity, buying, selling, max(ZERO, _against(holding, order) - closing),
-            others, money.cash_quote - reserved, need, len(self.books.working),
+            equity, holding.quantity, buying, selling, max(ZERO, _against(holding, order) - closing), others,
+            money.cash_quote - reserved, need, len(self.books.working),
         )  # fmt: skip
 
     def _fee_rate(self, venue: str) -> Decimal:
@@ -223,7 +226,8 @@ class Desk:
 
     def _forget(self, order: Order) -> None:
         del self.books.working[order.order_id]
-        self.due_ns = self._soonest_ns()
+        if order.expires_ns == self.due_ns:
+            self.due_ns = self._soonest_ns()
 
     def _soonest_ns(self) -> int:
         """When the next open order expires."""

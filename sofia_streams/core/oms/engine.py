@@ -128,12 +128,20 @@ class Engine:
         if not bar.volume:
             return
         feed = self._desk.feed(bar.venue, bar.market, bar.symbol)
-        if self.books.working:
+        if self._waits(bar):
             feed.evidence = f"bar {bar.start_ns}"
             self._walk(bar, feed, at_ns)
         feed.around(bar.close, at_ns, self._rules.costs)
         feed.add_volume(bar.volume, bar.start_ns)
         self._mark(bar.venue, bar.market, bar.symbol, feed, at_ns)
+
+    def _waits(self, bar: BarSeen) -> bool:
+        """Whether an order of the bar's instrument is open."""
+        for working in self.books.working.values():
+            order = working.order
+            if order.symbol == bar.symbol and order.venue == bar.venue and order.market == bar.market:
+                return True
+        return False
 
     def _walk(self, bar: BarSeen, feed: Feed, at_ns: int) -> None:
         opened_ns, before = bar.start_ns + bar.size_ns // _OPENING, bar.open
@@ -175,6 +183,8 @@ class Engine:
     def _pass(self, at_ns: int) -> None:
         """Time passes: orders expire, full minutes are said, days begin."""
         books = self.books
+        if at_ns <= books.now_ns:
+            return
         if at_ns >= self._minute_ns or at_ns >= self._desk.due_ns:
             minute_ns = at_ns - at_ns % NS_PER_MINUTE
             self._expire(min(at_ns, minute_ns))
@@ -185,8 +195,7 @@ class Engine:
                     self._say(at_ns, "state")
                 self._minute_ns = minute_ns + NS_PER_MINUTE
             self._expire(at_ns)
-        if at_ns > books.now_ns:
-            books.now_ns = at_ns
+        books.now_ns = at_ns
 
     def _expire(self, until_ns: int) -> None:
         while (due_ns := self._desk.due_ns) <= until_ns:

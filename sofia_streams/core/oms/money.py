@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal, localcontext
+from functools import cache
 
 from sofia_streams.core.oms.rules import Lot
 from sofia_streams.model import Side
@@ -40,13 +41,19 @@ def share_of_cost(cost_quote: Decimal, part: Decimal, whole: Decimal) -> Decimal
 
 def bps_between(price: Decimal, mid: Decimal, side: Side) -> Decimal:
     """side * (price - mid) / mid * 10,000, to 4 digits; above 0 is a cost to who trades on that side."""
-    found = (price - mid) / mid / BPS
+    found = (price - mid) * 10_000 / mid
     return (found if side == "buy" else -found).quantize(_BPS_SHOWN, ROUND_HALF_EVEN)
 
 
 def tick_of(lot: Lot, price: Decimal) -> Decimal:
     """The lot's tick; six digits of the price where none is known."""
-    return lot.price_tick or Decimal(1).scaleb(price.adjusted() - _TICK_DIGITS + 1)
+    return lot.price_tick or _digit(price.adjusted() - _TICK_DIGITS + 1)
+
+
+@cache
+def _digit(exponent: int) -> Decimal:
+    """10 to that power."""
+    return Decimal(1).scaleb(exponent)
 
 
 def against(price: Decimal, side: Side, tick: Decimal) -> Decimal:

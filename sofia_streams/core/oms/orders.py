@@ -54,15 +54,19 @@ def order_id(cause: str, purpose: str, count: int) -> str:
 
 def moved(order: Order, status: Status, at_ns: int, reason: str = "") -> Order:
     """The order in its next status. Raises BadTransition."""
+    _check(order, status)
+    return msgspec.structs.replace(
+        order, status=status, at_ns=at_ns, revision=order.revision + 1, reason=reason or order.reason
+    )
+
+
+def _check(order: Order, status: Status) -> None:
     following = NEXT.get(order.status, ())
     if status not in following:
         raise BadTransition(
             f"order {order.order_id}: expected one of {', '.join(following) or 'nothing'} after {order.status}, "
             f"found {status}"
         )
-    return msgspec.structs.replace(
-        order, status=status, at_ns=at_ns, revision=order.revision + 1, reason=reason or order.reason
-    )
 
 
 def filled(order: Order, quantity: Decimal, price: Decimal, fee_quote: Decimal, at_ns: int) -> Order:
@@ -72,9 +76,13 @@ def filled(order: Order, quantity: Decimal, price: Decimal, fee_quote: Decimal, 
         raise BadTransition(
             f"order {order.order_id}: expected a fill of at most {order.leaves_quantity}, found {quantity}"
         )
-    order = moved(order, "filled" if done == order.quantity else "partially_filled", at_ns)
+    status: Status = "filled" if done == order.quantity else "partially_filled"
+    _check(order, status)
     return msgspec.structs.replace(
         order,
+        status=status,
+        at_ns=at_ns,
+        revision=order.revision + 1,
         filled_quantity=done,
         notional_quote=order.notional_quote + price * quantity,
         fees_quote=order.fees_quote + fee_quote,

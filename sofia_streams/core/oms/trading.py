@@ -46,7 +46,8 @@ class Trader:
         if holding.quantity and bars_max and holding.opened_bars >= bars_max:
             self._leave(holding, "time_exit", signal, at_ns)
             return
-        if signal.confidence is not None and not signal.confidence >= self._sure:
+        sure, is_idle = signal.confidence, signal.action == "hold"
+        if sure is not None and not is_idle and not sure >= self._sure:
             signal = msgspec.structs.replace(signal, action="hold")
         held_share = ZERO
         if holding.quantity and (equity := desk.books.money.equity_quote()) > 0:
@@ -132,6 +133,8 @@ class Trader:
 
     def _leave(self, holding: Holding, purpose: Purpose, signal: Signal, at_ns: int) -> None:
         """Flat: entries are withdrawn, and what no exit is under way for is asked for."""
+        if not (holding.quantity or self._desk.books.working):
+            return
         self._withdraw(holding, "buy", at_ns)
         self._withdraw(holding, "sell", at_ns)
         left = abs(holding.quantity) - self._leaving(holding)

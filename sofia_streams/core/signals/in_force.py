@@ -73,7 +73,10 @@ def chosen_of(said: Iterable[Activation | Refusal]) -> ChosenRow:
 
 def in_force(row: ChosenRow, end_ns: int) -> Activation | None:
     """Of a bar that ends then: the one said last of those that have begun by then and were not refused."""
-    return next(begun(row, end_ns), None)
+    for one in reversed(row.activations):
+        if one.from_ns <= end_ns and one.activation_id not in row.refused:
+            return one
+    return None
 
 
 def begun(row: ChosenRow, end_ns: int) -> Iterator[Activation]:

@@ -19,6 +19,8 @@ class Model:
     def __init__(self, scorer: Scorer, sets: Sequence[FeatureSet]) -> None:
         """Raises BadModel where it is of another bar size, or was trained on other features than these sets give."""
         self.scorer, self.document = scorer, scorer.document
+        document = scorer.document
+        self.about = document.model_type, document.model_id, document.label, document.horizon_bars
         self._places = places_of(self.document, sets)
         names = sorted({name for name, _ in self._places})
         self._only = _only_set(self._places) if len(names) == 1 else None
@@ -75,13 +77,12 @@ def predict(features: Features, model: Model | None, place: str, *, is_refused: 
     if model is None:
         return Prediction(*same, abstention=why)
     document = model.document
-    about = (document.model_type, document.model_id, document.label, document.horizon_bars)
     if why is not None or row is None:
-        return Prediction(*same, *about, abstention=why, is_synthetic=document.is_synthetic)
+        return Prediction(*same, *model.about, abstention=why, is_synthetic=document.is_synthetic)
     raw, calibrated = model.scorer.score(row)
     is_up = calibrated > 0.5
     name, confidence = ("up", calibrated) if is_up else (document.other, 1.0 - calibrated)
-    return Prediction(*same, *about, raw, calibrated, name, confidence, is_synthetic=document.is_synthetic)
+    return Prediction(*same, *model.about, raw, calibrated, name, confidence, is_synthetic=document.is_synthetic)
 
 
 def _abstains(features: Features, model: Model | None, *, is_known: bool, is_refused: bool) -> Abstention | None:
