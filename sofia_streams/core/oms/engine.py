@@ -107,12 +107,14 @@ class Engine:
 
     def bar_opens(self, bar: BarSeen) -> None:
         """The open of a bar, taken a twentieth of it later: what was decided before meets a quote around that price.
-        In a bar without volume nobody traded: time passes, and that is all.
+        In a bar without volume nobody traded: time passes, and that is all. Where no order is open, nobody looks.
         """
+        if not self.books.working:
+            return
         at_ns = bar.start_ns + bar.size_ns // _OPENING
         self._pass(at_ns)
-        if not bar.volume or not self.books.working:
-            return  # nobody looks at a quote before the bar closes
+        if not bar.volume:
+            return
         feed = self._desk.feed(bar.venue, bar.market, bar.symbol)
         feed.around(bar.open, at_ns, self._rules.costs)
         feed.evidence = f"bar {bar.start_ns}"

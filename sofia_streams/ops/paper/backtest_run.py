@@ -37,9 +37,10 @@ class Trial:
     def window(self, window: Window, said: Said) -> None:
         """Everything of one window; inside `money.exact()`."""
         engine = self.engine
-        for item in window.items:
-            if item.bar is not None:
-                engine.bar_opens(item.bar)
+        if engine.books.working:
+            for item in window.items:
+                if item.bar is not None:
+                    engine.bar_opens(item.bar)
         for item in window.items:
             if item.bar is not None:
                 engine.bar_closes(item.bar)

@@ -1,7 +1,7 @@
 """What an account said in a backtest, kept as small as its statistics allow without changing them. Plain lists.
 
 Of an order its last revision is kept; of the account every record but those of minutes in which nothing changed, and
-positions only where a fill or a state made them new. What it does not do: judge.
+no positions. What it does not do: judge.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from collections.abc import Iterable
 
 import msgspec
 
-from sofia_streams.paper import Account, Fill, Order, Paper
+from sofia_streams.paper import Account, Fill, Order, Paper, Position
+
+_NONE: list[Position] = []
+"""One list for all of them."""
 
 
 class Written:
@@ -41,15 +44,17 @@ class Written:
         return self._accounts if self._quiet is None else [*self._accounts, self._quiet]
 
     def _account(self, one: Account) -> None:
-        if one.cause == "minute":
-            if self._accounts and _same(one, self._accounts[-1]):
-                self._quiet = one
-                return
-            one = msgspec.structs.replace(one, positions=[])
+        if one.cause == "minute" and self._accounts and _same(one, self._accounts[-1]):
+            self._quiet = one
+            return
         if self._quiet is not None:
-            self._accounts.append(self._quiet)  # what moves now was still there then
+            self._accounts.append(_small(self._quiet))  # what moves now was still there then
             self._quiet = None
-        self._accounts.append(one)
+        self._accounts.append(_small(one))
+
+
+def _small(one: Account) -> Account:
+    return msgspec.structs.replace(one, positions=_NONE)
 
 
 def _same(one: Account, last: Account) -> bool:
