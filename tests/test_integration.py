@@ -7,7 +7,6 @@ nothing of that.
 import asyncio
 import gzip
 import json
-import signal
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -79,19 +78,20 @@ SHARES = (0.3, 0.6)
 class Killer:
     """Kills a worker with SIGKILL each time it has committed such a share of the trades, and starts it again.
 
-    Ingest is held from a little after the kill until the new one has caught up, however long that takes: the second
+    Frames are held from a little after the kill until the new one has caught up, however long that takes: the second
     kill comes on the way too.
     """
 
     def __init__(self, worker: str, total: int) -> None:
         self.worker, self.total = worker, total
         self.done: list[int] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
 
     def start(self, settings: Settings, children: list[process.Child]) -> asyncio.Task[None]:
         return asyncio.create_task(asyncio.wait_for(self._kill(settings, children), timeout=180))
 
     async def _kill(self, settings: Settings, children: list[process.Child]) -> None:
-        ingest = next(child for child in children if child.name == "crypto_ws")
         async with Lag(settings) as lag:
             for share in SHARES:
                 while await applied_trades(settings, self.worker) < share * self.total:  # noqa: ASYNC110  nobody tells
@@ -103,10 +103,10 @@ class Killer:
                 self.done.append(await applied_trades(settings, self.worker))
                 while not await lag.of(self.worker):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
-                ingest.signal(signal.SIGSTOP)
+                self.gate.clear()
                 while await lag.of(self.worker):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
-                ingest.signal(signal.SIGCONT)
+                self.gate.set()
 
 
 def children_settings(settings: Settings, child: process.Child) -> Settings:
@@ -142,7 +142,7 @@ async def test_a_worker_killed_twice_on_the_way_changes_nothing(settings, worker
         assert await ids_in_questdb(found) == await ids_in_redis(found) == wanted
 
     streamed = await replay_streaming(
-        [BUSY], settings, settings.data_dir, silent, speed=12, hooks=Hooks(killer.start, same_sets)
+        [BUSY], settings, settings.data_dir, silent, speed=30, hooks=Hooks(killer.start, same_sets, killer.gate)
     )
     assert streamed["hashes"] == folded.summary()["hashes"]
     check_same(streamed, [BUSY])

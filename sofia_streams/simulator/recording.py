@@ -15,16 +15,24 @@ _encoder = msgspec.json.Encoder()
 
 
 async def serve_recording(
-    socket: ServerConnection, frames: Callable[[], Iterable[CapturedFrame]], speed: float | None = None
+    socket: ServerConnection,
+    frames: Callable[[], Iterable[CapturedFrame]],
+    speed: float | None = None,
+    gate: asyncio.Event | None = None,
 ) -> None:
     """Wait for "start", send every frame, then `{"end": true, "frames": N}`; back-pressure by the socket.
 
-    `speed` is a multiple of the recorded pace; None is as fast as the other side reads.
+    `speed` is a multiple of the recorded pace; None is as fast as the other side reads. While `gate` is not set nothing
+    is sent, and the pace goes on from there.
     """
     async for message in socket:
         if message == "start":
             sent, first_ns, began_s = 0, 0, time.monotonic()
             for frame in frames():
+                if gate is not None and not gate.is_set():
+                    held_s = time.monotonic()
+                    await gate.wait()
+                    began_s += time.monotonic() - held_s
                 if speed is not None:
                     first_ns = first_ns or frame.received_ns
                     due_s = began_s + (frame.received_ns - first_ns) / 1e9 / speed

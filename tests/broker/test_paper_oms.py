@@ -5,7 +5,6 @@ killed again and again. PAPER_KILLS says how often (4; docs/guarantees.md has th
 import asyncio
 import json
 import os
-import signal
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from sofia_streams.logread import whole_topic
 from sofia_streams.ops.replay.in_process import Replay, replay_in_process
 from sofia_streams.ops.replay.streaming import Hooks, replay_streaming
 from sofia_streams.ops.stack import running_stack
-from sofia_streams.ops.workers import start_worker
+from sofia_streams.ops.workers import Lag, start_worker
 from sofia_streams.paper import Fill
 from sofia_streams.settings import Settings, load_settings
 from sofia_streams.training.registry import Stored
@@ -68,29 +67,33 @@ def folded(settings: Settings, model: Stored, market: Path) -> Replay:
 
 
 class Killer:
-    """Kills the worker with SIGKILL at random moments; ingest is held until the next one has taken the account up."""
+    """Kills the worker with SIGKILL at random moments; frames are held until the next one has taken the account up."""
 
     def __init__(self, kills: int) -> None:
         self.kills, self.done = kills, 0
+        self.gate = asyncio.Event()
+        self.gate.set()
         self._random = Random(11)
 
     def start(self, settings: Settings, children: list[process.Child]) -> asyncio.Task[None]:
         return asyncio.create_task(self._kill(settings, children))
 
     async def _kill(self, settings: Settings, children: list[process.Child]) -> None:
-        ingest = next(child for child in children if child.name == "crypto_ws")
-        await taken_up(next(child for child in children if child.name == WORKER).port)
-        while self.done < self.kills:
-            await asyncio.sleep(self._random.uniform(*PAUSES_S))
-            place = next(place for place, child in enumerate(children) if child.name == WORKER)
-            port = children[place].port
-            process.stop([children[place]], grace_s=0)
-            own = settings.model_copy(update={"web_port": port})
-            children[place] = start_worker(WORKER, own, settings.data_dir)  # takes seconds to join
-            ingest.signal(signal.SIGSTOP)
-            await taken_up(port)
-            ingest.signal(signal.SIGCONT)
-            self.done += 1
+        place = next(place for place, child in enumerate(children) if child.name == WORKER)
+        port = children[place].port
+        await taken_up(port)
+        async with Lag(settings) as lag:
+            while self.done < self.kills:
+                await asyncio.sleep(self._random.uniform(*PAUSES_S))
+                process.stop([children[place]], grace_s=0)
+                own = settings.model_copy(update={"web_port": port})
+                children[place] = start_worker(WORKER, own, settings.data_dir)  # takes seconds to join
+                while not await lag.of(WORKER):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+                self.gate.clear()
+                await taken_up(port)
+                self.gate.set()
+                self.done += 1
 
 
 async def taken_up(port: int) -> None:
@@ -126,7 +129,7 @@ async def test_a_worker_killed_again_and_again_trades_the_same_and_fills_nothing
 
     streamed = await replay_streaming(
         [market], settings, settings.data_dir, silent, readers=READERS, model=model,
-        speed=SECONDS / (KILLS * sum(PAUSES_S) / 2 + 10), hooks=Hooks(killer.start, look),
+        speed=SECONDS / (KILLS * sum(PAUSES_S) / 2 + 10), hooks=Hooks(killer.start, look, killer.gate),
     )  # fmt: skip
     assert killer.done == KILLS
     assert streamed["hashes"] == folded.summary()["hashes"]

@@ -71,10 +71,11 @@ class _Run(NamedTuple):
 
 class Hooks(NamedTuple):
     """For tests of recovery. `meddle` may start a task that hurts workers while the replay runs; `inspect` looks at the
-    namespace before it is removed."""
+    namespace before it is removed; frames are sent while `gate` is set."""
 
     meddle: Callable[[Settings, list[process.Child]], asyncio.Task[None]] | None = None
     inspect: Callable[[Settings], Awaitable[None]] | None = None
+    gate: asyncio.Event | None = None
 
 
 async def replay_streaming(
@@ -100,7 +101,7 @@ async def replay_streaming(
         began_s.append(time.monotonic())  # ingest asks once it is ready
         return merged_frames(paths)
 
-    async with serve(lambda socket: serve_recording(socket, frames, speed), HOST, 0) as server:
+    async with serve(lambda socket: serve_recording(socket, frames, speed, hooks.gate), HOST, 0) as server:
         port = next(iter(server.sockets)).getsockname()[1]
         own = {"namespace": f"replay-{uuid.uuid4().hex[:8]}", "replay_url": f"ws://{HOST}:{port}/replay"}
         settings = settings.model_copy(update=_OWN | own)
