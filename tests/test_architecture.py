@@ -85,7 +85,7 @@ INNER = {
     "ops.look": ("ops", "ops.supervision"),
     "ops.replay": ("ops",),
     "ops.verify": ("ops",),
-    "ops.paper": ("ops",),
+    "ops.paper": ("ops", "ops.replay"),
     "ops.chaos": ("ops", "ops.supervision", "ops.replay", "ops.verify"),
 }
 """Rooms within a room, and which of them each may import; what stands beside the folders imports none of them."""

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from sofia_streams.cli.models import _order, _until_ns
 from sofia_streams.cli.output import AsJson, interruptible, say, show, wrong_use
-from sofia_streams.cli.progress import drawn
+from sofia_streams.cli.progress import Report, drawn
 
 if TYPE_CHECKING:
     from sofia_streams.ops.paper.backtest import Asked, Backtest
+    from sofia_streams.ops.paper.backtest_walk import Walk
     from sofia_streams.settings import Settings
     from sofia_streams.training.sources.reading import Generation
 
@@ -39,6 +40,7 @@ def backtest(
     bars: Annotated[int, typer.Option(min=500, max=1_000_000, help="A symbol, with --data generated")] = 15_000,
     seed: Annotated[int, typer.Option(min=0, help="With --data generated")] = 1,
     until: Annotated[str | None, typer.Option(help="End of generated bars, UTC; now, on the minute")] = None,
+    capture: Annotated[list[Path] | None, typer.Option(help="Recordings instead of bars, with --model")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the report; DATA_DIR/backtests/TIME")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -52,26 +54,22 @@ def backtest(
 
     settings = running_or_configured()
     size = size or settings.signals_bar_size
-    if model is not None and walk_forward:
-        raise typer.BadParameter("expected --model or --walk-forward, found both", param_hint="--model")
-    asked = _asked(settings, size, (start, end), model, venue, sweep or [], draws)
-    if walk_forward:
-        asked = asked._replace(walk=_walk(settings, size, (train_days, retrain_days), horizon, label, sets))
+    walk = _walk(settings, size, (train_days, retrain_days), horizon, label, sets) if walk_forward else None
+    asked = _asked(settings, size, (start, end), (model, walk), venue, sweep or [], draws)
     folder = out or settings.data_dir / "backtests" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    _run(settings, asked, (data, days, Generation(bars, seed, _until_ns(until))), folder, as_json=as_json)
+    source = capture if capture else (data, days, Generation(bars, seed, _until_ns(until)))
+    _run(settings, asked, source, folder, as_json=as_json)
 
 
 def _run(
-    settings: Settings, asked: Asked, source: tuple[str, int | None, Generation], folder: Path, *, as_json: bool
-) -> None:
-    from sofia_streams.ops.paper.backtest import backtest as run
+    settings: Settings, asked: Asked, source: list[Path] | tuple[str, int | None, Generation], folder: Path,
+    *, as_json: bool,
+) -> None:  # fmt: skip
     from sofia_streams.ops.paper.report import write_report
-    from sofia_streams.training.sources.reading import read
 
-    data, days, generation = source
     with interruptible("stopped; nothing was written"), drawn("bars") as report:
         report("reading", 0, 1)
-        found = run(read(data, settings, asked.size, days, generation), settings, asked, report)
+        found = _tested(settings, asked, source, report)
         written = write_report(found.report, folder)
     for warning in found.report.warnings:
         say(f"WARNING: {warning}")
@@ -79,16 +77,34 @@ def _run(
     show(_in_short(found, written), as_json=as_json)
 
 
+def _tested(
+    settings: Settings, asked: Asked, source: list[Path] | tuple[str, int | None, Generation], report: Report
+) -> Backtest:
+    from sofia_streams.ops.paper.backtest import backtest as run
+    from sofia_streams.ops.paper.backtest_ticks import backtest_captures
+    from sofia_streams.training.sources.reading import read
+
+    if isinstance(source, tuple):
+        data, days, generation = source
+        return run(read(data, settings, asked.size, days, generation), settings, asked, report)
+    if asked.model_id is None or asked.axes or asked.from_ns or asked.until_ns:
+        raise typer.BadParameter("expected it with --model, and without --sweep, --from, --to", param_hint="--capture")
+    report("trading", 0, 1)
+    return backtest_captures(source, settings, asked.model_id, asked.size)
+
+
 def _asked(
-    settings: Settings, size: str, stretch: tuple[str | None, str | None], model: str | None, venue: str | None,
-    sweep: list[str], draws: int,
+    settings: Settings, size: str, stretch: tuple[str | None, str | None], models: tuple[str | None, Walk | None],
+    venue: str | None, sweep: list[str], draws: int,
 ) -> Asked:  # fmt: skip
     from sofia_streams.ops.paper.backtest import Asked
     from sofia_streams.ops.paper.backtest_sweep import axis_of, combinations, with_values
     from sofia_streams.ops.times import check_order, utc_ns
     from sofia_streams.venues.registry import check_venue
 
-    start, end = stretch
+    (start, end), (model, walk) = stretch, models
+    if model is not None and walk is not None:
+        raise typer.BadParameter("expected --model or --walk-forward, found both", param_hint="--model")
     with wrong_use():
         from_ns = None if start is None else utc_ns(start, "--from")
         until_ns = None if end is None else utc_ns(end, "--to")
@@ -98,13 +114,13 @@ def _asked(
         axes = [axis_of(one) for one in sweep]
         for values in combinations(axes):
             with_values(settings, values)
-    return Asked(size, from_ns, until_ns, model, None, venue, axes, draws)
+    return Asked(size, from_ns, until_ns, model, walk, venue, axes, draws)
 
 
 def _walk(
     settings: Settings, size: str, days: tuple[float, float], horizon: int | None,
     label: Literal["forward", "barrier"], sets: str,
-) -> Any:  # fmt: skip
+) -> Walk:  # fmt: skip
     from sofia_streams.model import NS_PER_DAY
     from sofia_streams.ops.paper.backtest_walk import Walk
 

@@ -44,6 +44,7 @@ def test_without_json_and_out_there_are_lines_and_a_folder_of_the_data_directory
         (("--sweep", "PAPER_SIZE_PCT=ten"), 2, "PAPER_SIZE_PCT"),
         (("--from", "2026-02-01", "--to", "2026-01-01"), 2, "after --from"),
         (("--venue", "nasdaq"), 2, "nasdaq"),
+        (("--capture", "nowhere.jsonl.gz"), 2, "expected it with --model"),
     ],
 )
 def test_what_cannot_be_tested_is_refused_in_a_line(tmp_path, arguments, code, words):

@@ -1,0 +1,56 @@
+"""Recordings as a backtest: what the replay's paper account did, judged; recordings that are too short are refused."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from tested_bars import quiet
+
+from sofia_streams.core.scoring.labels import Rule
+from sofia_streams.errors import ConfigError
+from sofia_streams.model import NS_PER_HOUR, NS_PER_SECOND
+from sofia_streams.ops.paper.backtest_ticks import backtest_captures
+from sofia_streams.ops.replay.in_process import replay_in_process
+from sofia_streams.settings import Settings
+from sofia_streams.training.fitting.run import Order, run
+from sofia_streams.training.registry import Registry
+from sofia_streams.training.sources.generated import generate
+
+pytestmark = pytest.mark.slow
+CAPTURES = Path(__file__).parents[1] / "captures"
+UNTIL_NS = 1_700_000_000 * NS_PER_SECOND
+"""Before the recording, of 2024-08."""
+ORDER = Order(["base"], NS_PER_SECOND, Rule("forward", 5), ["logistic"], 50_000 * NS_PER_HOUR, 0, 0.0, 0.5)
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory):
+    """(settings, the model)."""
+    folder = tmp_path_factory.mktemp("data")
+    bars = generate({"BTC/USDT": 60_000.0}, size_ns=NS_PER_SECOND, bars=2_500, until_ns=UNTIL_NS, seed=3)
+    stored, _ = run(bars, ORDER, Registry(folder / "models"), quiet)
+    values = {"ai_min_signal_confidence": Decimal("0.5"), "signals_bar_size": "1s", "paper_losses_max": 1_000}
+    return Settings(data_dir=folder, **values), stored
+
+
+def test_a_recording_is_traded_as_its_replay_does(ground):
+    settings, stored = ground
+    capture = CAPTURES / "binance-spot-btcusdt-20240808.jsonl.gz"
+    found = backtest_captures([capture], settings, stored.document.model_id, "1s")
+    replayed = replay_in_process([capture], settings, model=stored).paper.book
+    told = found.report.statistics
+    assert told.costs.fills == len(replayed.fills()) >= 10
+    assert told.orders.count == len(replayed.orders())
+    assert told.end_quote == float(replayed.accounts()[-1].equity_quote)
+    assert found.outcomes[stored.document.model_id] > 200 and found.bars == sum(found.outcomes.values())
+    (chart,) = found.report.charts
+    assert chart.symbol == "BTC/USDT" and len(chart.points) > 200
+    assert found.report.is_synthetic
+    assert not [one for one in found.report.warnings if "LOOKS AHEAD" in one]
+
+
+def test_a_recording_without_a_scored_bar_is_refused(ground):
+    settings, stored = ground
+    capture = CAPTURES / "okx-spot-mixed6-20210722.jsonl.gz"
+    with pytest.raises(ConfigError, match="Features need 61 bars in a row"):
+        backtest_captures([capture], settings, stored.document.model_id, "1s")
