@@ -64,10 +64,15 @@ async def as_activated(settings: Settings, sets: Sequence[FeatureSet], span: tup
             asked = f"the broker did not answer ({type(error).__name__})"
     if not said:
         return _newest(settings, sets, span, asked)
+    return followed(said, settings, sets, span)
+
+
+def followed(said: list[Activation], settings: Settings, sets: Sequence[FeatureSet], span: tuple[int, int]) -> Chosen:
+    """These activations, with those of their models that can be loaded."""
     registry, models, warned = Registry(settings.models_folder()), dict[str, Model](), list[str]()
-    for name in dict.fromkeys(one.model_id for one in said if one.said_ns < span[1]):
+    for name, sha256 in {one.model_id: one.sha256 for one in said if one.said_ns < span[1]}.items():
         try:
-            models[name] = registry.load(name).model(sets)
+            models[name] = registry.load(name, sha256).model(sets)
         except BadModel as error:
             warned.append(f"a model that was in force cannot be used, the one before it scores: {error}")
     return Chosen(said, models, warned, "activations of the log")
