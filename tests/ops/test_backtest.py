@@ -97,6 +97,14 @@ def test_baselines_pay_the_same_fees(tmp_path):
     assert held[0] - held[1] == pytest.approx(2 * size * 0.005, rel=0.02)  # two buys, 50 bps each
 
 
+def test_what_cannot_be_bought_is_not_asked_for_without_end(tmp_path):
+    asked = ASKED._replace(axes=[axis_of("PAPER_ORDER_NOTIONAL_MAX=1")], draws=1)
+    found = backtest(bars(), settings(tmp_path), asked, quiet)
+    assert found.report.statistics.costs.fills == 0
+    assert set(found.report.statistics.orders.rejections) == {"NOTIONAL_EXCEEDS_MAXIMUM"}
+    assert [(one.name, one.total_return) for one in found.report.baselines] == [("buy and hold", 0.0)]
+
+
 def a_model(folder):
     stored, _ = train(bars(), WALK.order, Registry(folder / "models"), quiet)
     return stored.document

@@ -35,11 +35,13 @@ class Trader:
 
     def signal(self, signal: Signal, at_ns: int) -> None:
         """A signal, at its moment."""
-        desk, swing = self._desk, self._desk.swing(signal.market, signal.symbol)
+        desk, key = self._desk, f"{signal.market}|{signal.symbol}"
+        swing = desk.books.swings.get(key) or desk.swing(signal.market, signal.symbol)
         if not swing.is_new(signal.start_ns, signal.size_ns):
             return
         swing.add(signal.close, signal.size_ns)
-        holding = desk.books.money.holding(signal.market, signal.symbol)
+        money = desk.books.money
+        holding = money.holdings.get(key) or money.holding(signal.market, signal.symbol)
         if holding.quantity:
             holding.opened_bars += 1
         bars_max = self._strategy.time_exit_bars
@@ -50,7 +52,7 @@ class Trader:
         if sure is not None and not is_idle and not sure >= self._sure:
             signal = msgspec.structs.replace(signal, action="hold")
         held_share = ZERO
-        if holding.quantity and (equity := desk.books.money.equity_quote()) > 0:
+        if holding.quantity and (equity := money.equity_quote()) > 0:
             held_share = holding.value_quote() / equity
         volatility = swing.daily(desk.rules.costs)
         view = View(held_share, holding.opened_bars, volatility, desk.rules.limits.short_enabled)

@@ -25,6 +25,7 @@ from sofia_streams.scored import Action, Signal
 _SURE = 1.0
 _SIDES: tuple[Side, ...] = ("buy", "sell")
 _TAIL = 0.025
+_ASKED_MAX = 100
 
 
 def _signal(item: Item, end_ns: int, action: Action) -> Signal:
@@ -48,13 +49,21 @@ def plain(rules: Rules, *, bars: int = 0, share: Decimal | None = None) -> Rules
 class Holding(Trial):
     """Buys every symbol as soon as it can, and never sells."""
 
+    def __init__(self, rules: Rules, lots: Lots) -> None:
+        super().__init__(rules, lots)
+        self._asked = Counter[str]()
+
     def signals(self, window: Window, said: Said) -> Iterable[Signal]:
-        """ "buy" until it is held."""
+        """To buy until it is held, or was refused often enough."""
         money = self.engine.books.money
         for item in window.items:
             closed = item.closed
-            is_held = bool(money.holding(closed.market, closed.symbol).quantity)
-            yield _signal(item, window.end_ns, "hold" if is_held else "buy")
+            wants = self._asked[closed.symbol] < _ASKED_MAX
+            if wants and not money.holding(closed.market, closed.symbol).quantity:
+                self._asked[closed.symbol] += 1
+                yield _signal(item, window.end_ns, "buy")
+            else:
+                yield _signal(item, window.end_ns, "hold")
 
 
 class Plan(NamedTuple):
