@@ -69,7 +69,9 @@ INNER = {
     "core.features": (),
     "core.scoring": (),
     "core.signals": ("core.features", "core.scoring"),
-    "core.oms": ("core", "core.oms.policies"),
+    "core.oms": ("core", "core.oms.account", "core.oms.market", "core.oms.policies"),
+    "core.oms.account": ("core.oms",),
+    "core.oms.market": ("core.oms",),
     "core.oms.policies": ("core.oms",),
     "core.performance": (),
     "core.monitoring": ("core.features", "core.scoring", "core.signals"),
@@ -141,9 +143,10 @@ def test_a_room_imports_only_what_it_may(room):
 
 def inner_room_of(name: str) -> str | None:
     """`ops.replay` of a name such as `sofia_streams.ops.replay.export`, `ops` of `sofia_streams.ops.stack`."""
-    _, outer, *rest = [*name.split("."), ""]
-    inner = f"{outer}.{rest[0]}"
-    return inner if inner in INNER else outer if outer in INNER else None
+    room = name.partition(".")[2]
+    while room and room not in INNER:
+        room = room.rpartition(".")[0]
+    return room or None
 
 
 def test_every_folder_within_a_divided_room_is_in_its_table():

@@ -12,14 +12,14 @@ from typing import NamedTuple
 import msgspec
 
 from sofia_streams.core.oms import reasons
-from sofia_streams.core.oms.fees import schedule_of, schedules_of
-from sofia_streams.core.oms.holdings import Holding, Money
-from sofia_streams.core.oms.matching import Execution, Ground, Print, match
+from sofia_streams.core.oms.account.holdings import Holding, Money
+from sofia_streams.core.oms.account.risk import Risk, Standing, denial
+from sofia_streams.core.oms.market.fees import schedule_of, schedules_of
+from sofia_streams.core.oms.market.matching import Execution, Ground, Print, match
+from sofia_streams.core.oms.market.seen import Feed, Swing
 from sofia_streams.core.oms.money import ZERO, bps_between, fee_of, tick_of, told, whole_steps, within
 from sofia_streams.core.oms.orders import Working, filled, moved, order_id
-from sofia_streams.core.oms.risk import Risk, Standing, denial
 from sofia_streams.core.oms.rules import Lot, Rules
-from sofia_streams.core.oms.seen import Feed, Swing
 from sofia_streams.model import NS_PER_DAY, Market, Side
 from sofia_streams.paper import (
     TERMINAL,

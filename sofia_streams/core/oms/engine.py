@@ -13,11 +13,11 @@ from typing import Literal, NamedTuple
 
 from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.desk import Books, Desk, mark
-from sofia_streams.core.oms.matching import Ground, Print
+from sofia_streams.core.oms.market.matching import Ground, Print
+from sofia_streams.core.oms.market.seen import Feed
 from sofia_streams.core.oms.money import ZERO
 from sofia_streams.core.oms.orders import Working
 from sofia_streams.core.oms.rules import Lot, Rules
-from sofia_streams.core.oms.seen import Feed
 from sofia_streams.core.oms.trading import Trader
 from sofia_streams.model import NS_PER_MINUTE, Gap, Market, Ticker, Trade
 from sofia_streams.paper import Account, Command, Paper

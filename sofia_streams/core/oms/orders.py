@@ -2,7 +2,7 @@
 
     new → partially_filled → filled; new, partially_filled → cancelled | expired; (before new) → rejected
 
-A rejected order never was open. What it does not do: decide what happens to an order (`matching`, `engine`).
+A rejected order never was open. What it does not do: decide what happens to an order (`market.matching`, `desk`).
 """
 
 from __future__ import annotations

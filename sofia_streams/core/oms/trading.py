@@ -12,12 +12,12 @@ from decimal import Decimal
 import msgspec
 
 from sofia_streams.core.oms import reasons
+from sofia_streams.core.oms.account.holdings import Holding
 from sofia_streams.core.oms.desk import Desk, Request
-from sofia_streams.core.oms.holdings import Holding
+from sofia_streams.core.oms.market.seen import Feed
 from sofia_streams.core.oms.money import BPS, ZERO, tick_of, whole_steps, within
 from sofia_streams.core.oms.policies import POLICIES
 from sofia_streams.core.oms.policies.base import View
-from sofia_streams.core.oms.seen import Feed
 from sofia_streams.model import Market, Side
 from sofia_streams.paper import Order, Purpose
 from sofia_streams.scored import Signal

@@ -5,7 +5,7 @@ average cost, a flip.
 import pytest
 from oms_played import WIDE, Played, money, rules
 
-from sofia_streams.core.oms.holdings import Money
+from sofia_streams.core.oms.account.holdings import Money
 from sofia_streams.core.oms.rules import Lot
 from sofia_streams.errors import LedgerUnbalanced
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from oms_played import Played, money, rules
 from oms_world import signal
 
+from sofia_streams.core.oms.market.seen import Swing
 from sofia_streams.core.oms.money import exact
 from sofia_streams.core.oms.policies import POLICIES
 from sofia_streams.core.oms.policies.base import View, size_share
 from sofia_streams.core.oms.policies.fade import fade
 from sofia_streams.core.oms.policies.follow import follow
 from sofia_streams.core.oms.rules import Strategy
-from sofia_streams.core.oms.seen import Swing
 
 DOCS = Path(__file__).parents[3] / "docs" / "paper_trading.md"
 FLAT = View(Decimal(0), 0, 0.03, False)

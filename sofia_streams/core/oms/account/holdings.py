@@ -11,7 +11,7 @@ from decimal import Decimal
 
 import msgspec
 
-from sofia_streams.core.oms import ledger
+from sofia_streams.core.oms.account import ledger
 from sofia_streams.core.oms.money import ZERO, exact, share_of_cost
 from sofia_streams.model import Market, Side
 from sofia_streams.paper import Position

@@ -15,10 +15,10 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from sofia_streams.core.oms import reasons
+from sofia_streams.core.oms.market.seen import Feed
 from sofia_streams.core.oms.money import ZERO, against, tick_of, told, whole_steps
 from sofia_streams.core.oms.orders import Working
 from sofia_streams.core.oms.rules import Costs, Lot
-from sofia_streams.core.oms.seen import Feed
 from sofia_streams.model import Side
 from sofia_streams.paper import Liquidity
 
