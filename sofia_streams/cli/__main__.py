@@ -1,7 +1,8 @@
 """`sofia`: finds the command, loads the one module it stands in, runs it. Commands read arguments, call `ops`, print.
 
 Exit codes: 0 done, 1 refused, failed or interrupted (the reason is one line on stderr), 2 wrong use, 3 already running,
-4 something was left down, 5 not everything could be compared (`sofia verify`).
+4 something was left down, 5 not everything could be compared
+(`sofia verify`, `sofia parity`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ COMMANDS = {
     "halt": Command("paper", "halt", "No new paper orders from now on"),
     "resume": Command("paper", "resume", "Paper orders again after a halt"),
     "backtest": Command("backtest", "backtest", "Trade stored bars as the live account would"),
+    "parity": Command("parity", "parity", "Compute what the paper account did again from the log, and compare"),
+    "explain": Command("explain", "explain", "Why an order was made, back to its trades; what a reason code means"),
     "instruments": Command("instruments", "instruments", "Tick, step and limits of every pair at every venue"),
     "backfill": Command("instruments", "backfill", "A stretch of trades from a venue into the log"),
     "klines": Command("instruments", "klines", "A venue's own 1m candles, exact"),

@@ -16,6 +16,8 @@ from waiting import blocking_eventually as eventually
 
 from sofia_streams.embedded.stack import Stack
 from sofia_streams.model import NS_PER_SECOND
+from sofia_streams.ops.paper.parity_compare import Said
+from sofia_streams.ops.paper.parity_stores import are_equal, compare_stores, logged_ids
 from sofia_streams.ops.replay.export import export_table
 from sofia_streams.scored import Features
 from sofia_streams.stores.base import TABLES, rows_of, table_of
@@ -149,6 +151,28 @@ def _exact(kind: str, value: Any) -> Any:
     if kind in ("value", "sum") and value is not None:
         return f"{Decimal(value):.40f}"
     return value
+
+
+def test_rows_of_paper_trading_are_compared_with_the_log_by_id(questdb):
+    said, begin_ns = Said(), BEGAN_NS - NS_PER_SECOND
+    for one in PAPER:
+        said.add(one)
+    wanted = logged_ids(said, begin_ns, BEGAN_NS + NS_PER_SECOND)
+    counts = {name: len(ids) for name, ids in wanted.items()}
+    assert counts == {"orders": 3, "fills": 2, "account": 2}
+    questdb.write(PAPER)
+    eventually(lambda: all(questdb.count(name) == count for name, count in counts.items()))
+    found = compare_stores(questdb, wanted, begin_ns, BEGAN_NS + NS_PER_SECOND)
+    assert are_equal(found)
+    wanted["orders"]["o1"] += 1
+    wanted["fills"].pop("o1-1")
+    wanted["account"]["9"] = 0
+    found = compare_stores(questdb, wanted, begin_ns, BEGAN_NS + NS_PER_SECOND)
+    assert not are_equal(found)
+    wrong = {name: (one["missing"], one["surplus"], one["older"], one["examples"]) for name, one in found.items()}
+    assert wrong == {"orders": (0, 0, 1, ["o1"]), "fills": (0, 1, 0, ["o1-1"]), "account": (1, 0, 0, ["9"])}
+    nothing = compare_stores(questdb, wanted, BEGAN_NS + NS_PER_SECOND, BEGAN_NS + 2 * NS_PER_SECOND)
+    assert {one["rows"] for one in nothing.values()} == {0}
 
 
 async def test_redis_has_the_published_fields_in_their_order(stack):

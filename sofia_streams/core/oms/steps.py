@@ -14,6 +14,7 @@ from sofia_streams.core.merge import Decision, Item, Kept, Merge
 from sofia_streams.core.oms.desk import Books
 from sofia_streams.core.oms.engine import Engine
 from sofia_streams.core.oms.money import exact
+from sofia_streams.core.oms.recorded import recorded
 from sofia_streams.core.oms.rules import Instrument, Lot, Rules
 from sofia_streams.core.oms.sequence import CONTROL, Event, Printed, Record, arrivals, input_of, inputs_of
 from sofia_streams.model import Gap, Ticker
@@ -33,12 +34,14 @@ class AccountRow(msgspec.Struct, frozen=True, array_like=True, tag="account"):
 class Snapshot(msgspec.Struct, frozen=True, tag_field="kind", tag="snapshot"):
     """Everything at one moment (`account`): who reads the inputs from `offsets` on computes what stands behind it.
 
-    `offsets` by "topic/partition" are the first records that may be new to `row`.
+    `offsets` by "topic/partition" are the first records that may be new to `row`; `rules` is what was gone by, as
+    `recorded` has it.
     """
 
     at_ns: int
     row: AccountRow
     offsets: dict[str, int]
+    rules: dict[str, str] = {}
 
 
 class PaperSteps:
@@ -56,6 +59,7 @@ class PaperSteps:
         self.merge: Merge[tuple[Event, str]] = Merge(
             inputs_of(instruments), [CONTROL], None if row is None else row.kept
         )
+        self.recorded = recorded(rules, instruments, lots)
         self.strangers: dict[str, int] = {}
         self.latest: Account | None = None
 

@@ -1,0 +1,148 @@
+"""Parity on made-up runs: equal from any snapshot on, decisions followed, the first difference with its cause."""
+
+import msgspec
+from parity_runs import BEGIN_NS, Live, again, settings_of
+
+from sofia_streams.model import NS_PER_DAY, NS_PER_SECOND
+from sofia_streams.ops.paper.parity import changes, day
+from sofia_streams.ops.paper.parity_compare import Said, compare, key_of, profit
+from sofia_streams.ops.paper.parity_log import Course
+from sofia_streams.paper import Account, Fill, Order
+
+NEVER_NS = 2**63 - 1
+
+
+def said_of(records):
+    found = Said()
+    for one in records:
+        found.add(one)
+    return found
+
+
+def differences(live, begin, run):
+    return compare(run.said, live.logged(begin), run.steps.books.now_ns)
+
+
+def run_of(tmp_path, seconds=60):
+    """A live run of both venues, and a snapshot from before its first record."""
+    live = Live(settings_of(tmp_path))
+    begin = live.snapshot()
+    live.seconds(0, seconds)
+    return live, begin
+
+
+def test_what_is_computed_again_is_equal_from_the_begin_and_from_the_middle(tmp_path):
+    live = Live(settings_of(tmp_path))
+    begin = live.snapshot()
+    live.seconds(0, 30)
+    middle = live.snapshot()
+    assert middle.snapshot.row.books.working, "open orders must go on"
+    live.seconds(30, 60)
+    for snapshot in (begin, middle):
+        run = again(live, snapshot)
+        counts = run.said.counts(NEVER_NS)
+        assert min(counts.values()) > 10
+        assert differences(live, snapshot, run) == []
+        both = [profit(one, snapshot.snapshot.row, 0, NEVER_NS) for one in (run.said, live.logged(snapshot))]
+        assert both[0] == both[1]
+        assert both[0]["pnl_quote"] != "0"
+    assert again(live, middle).said.counts(NEVER_NS)["fills"] < again(live, begin).said.counts(NEVER_NS)["fills"]
+
+
+def test_a_field_that_was_changed_in_the_log_is_named_with_both_values_and_the_trade(tmp_path):
+    live, begin = run_of(tmp_path)
+    fill = next(one for one in live.said if isinstance(one, Fill) and one.evidence.startswith("trade"))
+    live.said.append(msgspec.structs.replace(fill, price=fill.price + 1))
+    found = differences(live, begin, again(live, begin))
+    assert [(one.what, one.key, one.fields) for one in found] == [
+        ("different", key_of(fill), [("price", str(fill.price + 1), str(fill.price))])
+    ]
+    assert found[0].follows_from == f"{fill.evidence} at {fill.place}"
+    assert fill.place.count("/") == 2
+
+
+def test_a_fill_that_the_log_lacks_and_an_order_that_nothing_asks_for_are_named_in_order(tmp_path):
+    live, begin = run_of(tmp_path)
+    fills = [one for one in live.said if isinstance(one, Fill)]
+    order = next(one for one in live.said if isinstance(one, Order) and one.signal_start_ns)
+    odd = msgspec.structs.replace(order, order_id="f" * 24, created_ns=order.at_ns + 1, at_ns=order.at_ns + 1)
+    live.said.remove(fills[-1])
+    live.said.append(odd)
+    found = differences(live, begin, again(live, begin))
+    assert [(one.what, one.key) for one in found] == [("surplus", key_of(odd)), ("missing", key_of(fills[-1]))]
+    assert str(odd.signal_start_ns) in found[0].follows_from
+    assert odd.signal_place in found[0].follows_from
+
+
+def test_what_stands_in_the_log_twice_as_after_a_crash_is_no_difference(tmp_path):
+    live, begin = run_of(tmp_path, 20)
+    live.said += live.said[-30:]
+    assert differences(live, begin, again(live, begin)) == []
+
+
+def test_an_account_follows_from_the_fill_before_it():
+    fill = Fill("o-1", "o", "okx", "spot", "BTC/USDT", "buy", *[1] * 4, "s", "taker", "filled", 5, evidence="trade 7",
+                place="t/0/1")  # fmt: skip
+    one = Account(3, 5, *[1] * 9, 0, "ACTIVE", "fill")
+    other = msgspec.structs.replace(one, equity_quote=2)
+    found = compare(said_of([fill, one]), said_of([fill, other]), 9)
+    assert [(one.fields, one.follows_from) for one in found] == [([("equity_quote", 2, 1)], "trade 7 at t/0/1")]
+    assert compare(said_of([fill, one]), said_of([fill, other]), 4) == []  # behind what is compared
+
+
+def test_inputs_that_were_given_up_are_given_up_again(tmp_path):
+    live = Live(settings_of(tmp_path))
+    begin = live.snapshot()
+    live.seconds(0, 5)
+    live.seconds(5, 10, ("binance",))
+    for name in ("tickers|okx|spot|BTC/USDT", "trades|okx|spot|BTC/USDT"):
+        live.steps.merge.give_up(name)
+    live.seconds(10, 20, ("binance",))
+    silent = live.snapshot()
+    assert again(live, begin).steps.books.now_ns < BEGIN_NS + 6 * NS_PER_SECOND, "nobody told it"
+    run = again(live, begin, [silent])
+    assert run.steps.books.now_ns > BEGIN_NS + 19 * NS_PER_SECOND
+    assert differences(live, begin, run) == []
+    live.seconds(20, 40)  # they speak again, and that was decided
+    assert {one.what for one in live.taken} == {"gave_up"}
+    run = again(live, begin, [silent, live.snapshot()])
+    assert run.steps.books.now_ns > BEGIN_NS + 39 * NS_PER_SECOND
+    assert differences(live, begin, run) == []
+
+
+def test_a_command_is_taken_when_the_worker_took_it(tmp_path):
+    live = Live(settings_of(tmp_path))
+    begin = live.snapshot()
+    live.seconds(0, 20)
+    live.halt(20)
+    live.seconds(20, 40)
+    assert [one.what for one in live.taken] == ["applied"]
+    assert differences(live, begin, again(live, begin)) == []
+    first = differences(live, begin, again(live, begin, taken=[]))[0]  # the log says a halt that nobody decided
+    assert first.what in ("surplus", "different")
+    assert "looked odd" in str(first)
+
+
+def test_settings_that_were_changed_since_are_named(tmp_path):
+    live, begin = run_of(tmp_path)
+    other = settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="3", CRYPTO_SYMBOLS="BTC/USDT,ETH/USDT")
+    run = again(live, begin, settings=other)
+    course = Course(begin, [], live.taken, "")
+    assert changes(run, course) == [
+        "input binance|spot|ETH/USDT: not there, now with quotes",
+        "input okx|spot|ETH/USDT: not there, now with quotes",
+        "strategy.take_profit_bps: 2, now 3",
+    ]
+    assert changes(again(live, begin, settings=settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="2.0")), course) == []
+    changed = settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="3")
+    first = differences(live, begin, again(live, begin, settings=changed))[0]
+    assert first.what in ("missing", "surplus", "different")
+    meanwhile = Live(changed).snapshot()
+    assert changes(again(live, begin, [meanwhile]), Course(begin, [meanwhile.snapshot], [], "")) == [
+        "changed by 0 ns: strategy.take_profit_bps: 2, now 3"
+    ]
+
+
+def test_a_day_is_utc_and_yesterday_by_default():
+    assert day("2026-01-31", 0)[:2] == (1_769_817_600 * NS_PER_SECOND, 1_769_904_000 * NS_PER_SECOND)
+    assert day(None, 5 * NS_PER_DAY + 7)[:2] == (4 * NS_PER_DAY, 5 * NS_PER_DAY)
