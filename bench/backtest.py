@@ -29,10 +29,10 @@ from sofia_streams.core.signals.predicting import Model
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.errors import SofiaError
 from sofia_streams.model import NS_PER_MINUTE
-from sofia_streams.ops.paper.backtest_bars import Window
-from sofia_streams.ops.paper.backtest_bars import windows as windows_of
-from sofia_streams.ops.paper.backtest_models import from_the_first
-from sofia_streams.ops.paper.backtest_run import Said, Trial, run
+from sofia_streams.ops.backtest.bars import Window
+from sofia_streams.ops.backtest.bars import windows as windows_of
+from sofia_streams.ops.backtest.models import from_the_first
+from sofia_streams.ops.backtest.one_pass import Said, Trial, run
 from sofia_streams.scored import Action, Signal
 
 Say = Callable[[str], None]

@@ -19,7 +19,7 @@ from bench.scoring import LEAVES, TREES
 from sofia_streams.core.features.book import Book
 from sofia_streams.core.features.sets import base_set, sets_of
 from sofia_streams.model import NS_PER_DAY, NS_PER_MINUTE
-from sofia_streams.ops.paper.backtest_bars import Window, windows, with_pairs
+from sofia_streams.ops.backtest.bars import Window, windows, with_pairs
 from sofia_streams.settings import Settings
 from sofia_streams.training.dataset import Seen
 from sofia_streams.training.sources.generated import generate

@@ -17,8 +17,8 @@ import psutil  # type: ignore[import-untyped]  # it ships no types
 from bench.backtest_data import load
 from bench.backtest_rules import LOOSE
 from sofia_streams.core.oms.rules import Rules
-from sofia_streams.ops.paper.backtest_bars import Window
-from sofia_streams.ops.paper.backtest_run import Said, Trial, run
+from sofia_streams.ops.backtest.bars import Window
+from sofia_streams.ops.backtest.one_pass import Said, Trial, run
 from sofia_streams.paper import Paper
 from sofia_streams.scored import Action, Signal
 

@@ -88,6 +88,8 @@ INNER = {
     "ops.replay": ("ops",),
     "ops.verify": ("ops",),
     "ops.paper": ("ops", "ops.replay"),
+    "ops.report": ("ops",),
+    "ops.backtest": ("ops", "ops.replay", "ops.report"),
     "ops.chaos": ("ops", "ops.supervision", "ops.replay", "ops.verify"),
 }
 """Rooms within a room, and which of them each may import; what stands beside the folders imports none of them."""

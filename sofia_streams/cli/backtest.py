@@ -13,8 +13,8 @@ from sofia_streams.cli.output import AsJson, interruptible, say, show, wrong_use
 from sofia_streams.cli.progress import Report, drawn
 
 if TYPE_CHECKING:
-    from sofia_streams.ops.paper.backtest import Asked, Backtest
-    from sofia_streams.ops.paper.backtest_walk import Walk
+    from sofia_streams.ops.backtest.run import Asked, Backtest
+    from sofia_streams.ops.backtest.walk import Walk
     from sofia_streams.settings import Settings
     from sofia_streams.training.sources.reading import Generation
 
@@ -65,7 +65,7 @@ def _run(
     settings: Settings, asked: Asked, source: list[Path] | tuple[str, int | None, Generation], folder: Path,
     *, as_json: bool,
 ) -> None:  # fmt: skip
-    from sofia_streams.ops.paper.report import write_report
+    from sofia_streams.ops.report.making import write_report
 
     with interruptible("stopped; nothing was written"), drawn("bars") as report:
         report("reading", 0, 1)
@@ -80,8 +80,8 @@ def _run(
 def _tested(
     settings: Settings, asked: Asked, source: list[Path] | tuple[str, int | None, Generation], report: Report
 ) -> Backtest:
-    from sofia_streams.ops.paper.backtest import backtest as run
-    from sofia_streams.ops.paper.backtest_ticks import backtest_captures
+    from sofia_streams.ops.backtest.run import backtest as run
+    from sofia_streams.ops.backtest.ticks import backtest_captures
     from sofia_streams.training.sources.reading import read
 
     if isinstance(source, tuple):
@@ -97,8 +97,8 @@ def _asked(
     settings: Settings, size: str, stretch: tuple[str | None, str | None], models: tuple[str | None, Walk | None],
     venue: str | None, sweep: list[str], draws: int,
 ) -> Asked:  # fmt: skip
-    from sofia_streams.ops.paper.backtest import Asked
-    from sofia_streams.ops.paper.backtest_sweep import axis_of, combinations, with_values
+    from sofia_streams.ops.backtest.run import Asked
+    from sofia_streams.ops.backtest.sweep import axis_of, combinations, with_values
     from sofia_streams.ops.times import check_order, utc_ns
     from sofia_streams.venues.registry import check_venue
 
@@ -122,7 +122,7 @@ def _walk(
     label: Literal["forward", "barrier"], sets: str,
 ) -> Walk:  # fmt: skip
     from sofia_streams.model import NS_PER_DAY
-    from sofia_streams.ops.paper.backtest_walk import Walk
+    from sofia_streams.ops.backtest.walk import Walk
 
     order = _order(settings, size, horizon, label, (0.0, 0.0), sets, 0)
     train_ns, every_ns = (round(one * NS_PER_DAY) for one in days)

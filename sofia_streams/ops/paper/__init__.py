@@ -1,1 +1,1 @@
-"""Paper trading looked at from outside: backtests, parity, explanations, reports, the switch."""
+"""Paper trading looked at from outside: parity, explanations, the switch."""

@@ -12,8 +12,8 @@ from typing import Any
 
 from sofia_streams.core.performance.equity import Month
 from sofia_streams.core.performance.trips import RoundTrip
-from sofia_streams.ops.paper.report_charts import moment
-from sofia_streams.ops.paper.report_records import Baseline, Report, Sweep
+from sofia_streams.ops.report.charts import moment
+from sofia_streams.ops.report.records import Baseline, Report, Sweep
 
 _HOUR_NS, _DAY_NS = 3.6e12, 8.64e13
 _TRIPS_SHOWN, _TRIALS_SHOWN = 60, 30

@@ -6,9 +6,9 @@ from tested_bars import ORDER, SETS, UNTIL_NS, bars, quiet, settings
 
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.model import NS_PER_HOUR
-from sofia_streams.ops.paper.backtest_bars import windows
-from sofia_streams.ops.paper.backtest_models import chosen_activations, followed
-from sofia_streams.ops.paper.backtest_run import run
+from sofia_streams.ops.backtest.bars import windows
+from sofia_streams.ops.backtest.models import chosen_activations, followed
+from sofia_streams.ops.backtest.one_pass import run
 from sofia_streams.scored import Activation, Refusal
 from sofia_streams.training.fitting.run import run as train
 from sofia_streams.training.registry import Registry

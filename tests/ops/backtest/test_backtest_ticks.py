@@ -9,7 +9,7 @@ from tested_bars import quiet
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_HOUR, NS_PER_SECOND
-from sofia_streams.ops.paper.backtest_ticks import backtest_captures
+from sofia_streams.ops.backtest.ticks import backtest_captures
 from sofia_streams.ops.replay.in_process import replay_in_process
 from sofia_streams.settings import Settings
 from sofia_streams.training.fitting.run import Order, run
@@ -17,7 +17,7 @@ from sofia_streams.training.registry import Registry
 from sofia_streams.training.sources.generated import generate
 
 pytestmark = pytest.mark.slow
-CAPTURES = Path(__file__).parents[1] / "captures"
+CAPTURES = Path(__file__).parents[2] / "captures"
 UNTIL_NS = 1_700_000_000 * NS_PER_SECOND
 """Before the recording, of 2024-08."""
 ORDER = Order(["base"], NS_PER_SECOND, Rule("forward", 5), ["logistic"], 50_000 * NS_PER_HOUR, 0, 0.0, 0.5)

@@ -9,8 +9,8 @@ from report_runs import BEGIN_NS, made
 from sofia_streams.core.oms.rules import Rules
 from sofia_streams.errors import NotWritten
 from sofia_streams.model import NS_PER_DAY
-from sofia_streams.ops.paper import report as reports
-from sofia_streams.ops.paper.report_records import Report, Sweep, Trial
+from sofia_streams.ops.report import making as reports
+from sofia_streams.ops.report.records import Report, Sweep, SweepTrial
 
 HOLD = [(BEGIN_NS + day * NS_PER_DAY, 50.0 + day) for day in range(41)]
 
@@ -21,7 +21,7 @@ def run():
 
 
 def swept(count):
-    return Sweep([Trial({"n": str(n)}, 0.01 * n, 0.02 * n, -0.1, 5) for n in range(count)], count - 1)
+    return Sweep([SweepTrial({"n": str(n)}, 0.01 * n, 0.02 * n, -0.1, 5) for n in range(count)], count - 1)
 
 
 def test_what_is_written_is_read_again_the_same(tmp_path, run):

@@ -1,7 +1,7 @@
 """One pass over bars: the live steps score every bar, and one or several accounts trade on what is said.
 
 In each window first every symbol's bar opens, then every bar closes, then the signals of its end are taken, as the live
-worker meets them. What it does not do: read bars, choose models (`backtest_models`), judge (`backtest`).
+worker meets them. What it does not do: read bars, choose models (`models`), judge (`run`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from sofia_streams.core.oms.rules import Lot, Rules
 from sofia_streams.core.signals.in_force import order_of
 from sofia_streams.core.signals.predicting import signal_of
 from sofia_streams.core.signals.steps import Refused, Steps
-from sofia_streams.ops.paper.backtest_bars import Item, Window
-from sofia_streams.ops.paper.backtest_written import Written
+from sofia_streams.ops.backtest.bars import Item, Window
+from sofia_streams.ops.backtest.written import Written
 from sofia_streams.scored import Activation, Prediction, Signal
 
 Lots = Mapping[tuple[str, str], Lot]

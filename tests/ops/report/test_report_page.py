@@ -9,11 +9,11 @@ import pytest
 from report_runs import BEGIN_NS, made
 
 from sofia_streams.model import NS_PER_DAY
-from sofia_streams.ops.paper import report_charts as charts
-from sofia_streams.ops.paper.report import make_baseline, make_report, write_report
-from sofia_streams.ops.paper.report_page import page
-from sofia_streams.ops.paper.report_records import Chart, Sweep, Trial
-from sofia_streams.ops.paper.report_tables import GROUPS, shown
+from sofia_streams.ops.report import charts
+from sofia_streams.ops.report.making import make_baseline, make_report, write_report
+from sofia_streams.ops.report.page import page
+from sofia_streams.ops.report.records import Chart, Sweep, SweepTrial
+from sofia_streams.ops.report.tables import GROUPS, shown
 
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 EVIL = '<script>alert("1")</script>&'
@@ -55,7 +55,7 @@ def full(minutes=35 * 1440, **options):
     run, prices = made(minutes, every=300, said_every=30)
     days = range(minutes // 1440 + 1)
     hold = make_baseline("hold", [(BEGIN_NS + day * NS_PER_DAY, 10.0 + day % 3) for day in days])
-    trials = [Trial({"size": str(n)}, 0.1, n / 50 if n else None, -0.1, 5) for n in range(40)]
+    trials = [SweepTrial({"size": str(n)}, 0.1, n / 50 if n else None, -0.1, 5) for n in range(40)]
     options = {"title": "Ours", "baselines": [hold], "sweep": Sweep(trials, 1), "rules": {"seed": "1"}} | options
     return make_report(run, prices=prices, **options)
 
@@ -124,7 +124,7 @@ def test_everything_that_may_be_said_is_escaped():
     orders = [
         msgspec.structs.replace(one, reason=f"{EVIL}: why", status="rejected", purpose=EVIL) for one in run.orders
     ]
-    trial = Trial({EVIL: EVIL}, 0.0, 0.1, 0.0, 0)
+    trial = SweepTrial({EVIL: EVIL}, 0.0, 0.1, 0.0, 0)
     baseline = make_baseline(EVIL, [(BEGIN_NS, 1.0), (BEGIN_NS + NS_PER_DAY, 2.0)], note=EVIL)
     text = page(
         make_report(

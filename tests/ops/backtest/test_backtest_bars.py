@@ -16,9 +16,9 @@ from sofia_streams.core.performance.summary import tell
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_MINUTE
-from sofia_streams.ops.paper.backtest_bars import windows, with_pairs
-from sofia_streams.ops.paper.backtest_run import Trial
-from sofia_streams.ops.paper.backtest_written import Written
+from sofia_streams.ops.backtest.bars import windows, with_pairs
+from sofia_streams.ops.backtest.one_pass import Trial
+from sofia_streams.ops.backtest.written import Written
 from sofia_streams.paper import Account, Order
 from sofia_streams.paper_rules import paper_rules
 from sofia_streams.scored import Candle, Signal

@@ -12,7 +12,7 @@ from html import escape
 from typing import NamedTuple
 
 from sofia_streams.model import NS_PER_DAY, NS_PER_HOUR, NS_PER_SECOND
-from sofia_streams.ops.paper.report_records import Chart, Mark
+from sofia_streams.ops.report.records import Chart, Mark
 
 Points = Sequence[tuple[int, float]]
 WIDTH = 1000

@@ -15,10 +15,10 @@ from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import sets_of
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import CONSOLIDATED
-from sofia_streams.ops.paper.backtest import Backtest
-from sofia_streams.ops.paper.backtest_models import overlap
-from sofia_streams.ops.paper.report import Run, make_report, rules_of
+from sofia_streams.ops.backtest.models import overlap
+from sofia_streams.ops.backtest.run import Backtest
 from sofia_streams.ops.replay.in_process import Replay, replay_in_process
+from sofia_streams.ops.report.making import Run, make_report, rules_of
 from sofia_streams.paper_rules import paper_rules
 from sofia_streams.settings import Settings
 from sofia_streams.training.registry import Registry

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from sofia_streams.core.performance.summary import Statistics
 from sofia_streams.errors import ConfigError
-from sofia_streams.ops.paper.report_records import Trial
+from sofia_streams.ops.report.records import SweepTrial
 from sofia_streams.settings import Settings
 
 TRIALS_MAX = 200
@@ -55,16 +55,16 @@ def with_values(settings: Settings, values: Mapping[str, str]) -> Settings:
         raise ConfigError(f"--sweep: {place}: {problem['msg']}, found {problem['input']!r}.") from None
 
 
-def trial_of(values: Setting, found: Statistics) -> Trial:
+def trial_of(values: Setting, found: Statistics) -> SweepTrial:
     """One line of the sweep."""
     sharpe = found.ratios.sharpe
-    return Trial(
+    return SweepTrial(
         values, found.total_return, None if sharpe is None else sharpe / sqrt(found.periods_per_year),
         found.drawdown.depth, found.trips.count,
     )  # fmt: skip
 
 
-def best(trials: Sequence[Trial]) -> int:
+def best(trials: Sequence[SweepTrial]) -> int:
     """Place of the highest Sharpe, of equals or without one that of the highest return; the first of equals."""
 
     def rank(at: int) -> tuple[float, float, int]:

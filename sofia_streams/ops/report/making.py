@@ -1,7 +1,7 @@
 """A report on a paper account or a backtest: made of what a run wrote, and written as JSON and as one page.
 
 Curves are thinned to what a page can show, extremes kept; statistics are of everything. What it does not do: load data,
-run a backtest, draw (`report_page`).
+run a backtest, draw (`page`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from sofia_streams.core.performance.equity import PERIODS_PER_YEAR, Calendar, Va
 from sofia_streams.core.performance.resampling import Interval
 from sofia_streams.core.performance.summary import RETURNS_MIN, tell
 from sofia_streams.files import make_folder, whole
-from sofia_streams.ops.paper import report_page, report_warnings
-from sofia_streams.ops.paper.report_records import Baseline, Chart, Mark, Report, Sweep
+from sofia_streams.ops.report import caveats, page
+from sofia_streams.ops.report.records import Baseline, Chart, Mark, Report, Sweep
 from sofia_streams.paper import Account, Fill, Order
 
 Points = Sequence[tuple[int, float]]
@@ -59,7 +59,7 @@ def make_report(
     told = tell(*run, calendar=calendar, trials=summed, seed=seed)
     equity_curve, fall = _curves(told.values)
     is_synthetic = is_synthetic or any(one.is_synthetic for one in run.fills)
-    found = report_warnings.warnings(told.statistics, run.accounts[-1], baselines, summed, is_synthetic=is_synthetic)
+    found = caveats.warnings(told.statistics, run.accounts[-1], baselines, summed, is_synthetic=is_synthetic)
     return Report(
         title=title,
         currency=currency,
@@ -147,7 +147,7 @@ def _spread(marks: list[Mark]) -> list[Mark]:
 def write_report(report: Report, folder: Path) -> list[Path]:
     """report.json and report.html in `folder`, which is made. Raises NotWritten."""
     make_folder(folder)
-    texts = {"report.json": codec.encode(report), "report.html": report_page.page(report).encode()}
+    texts = {"report.json": codec.encode(report), "report.html": page.page(report).encode()}
     for name, text in texts.items():
         with whole(folder / name) as partial:
             partial.write_bytes(text)

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from sofia_streams.ops.paper import report_charts as charts
-from sofia_streams.ops.paper import report_tables as tables
-from sofia_streams.ops.paper.report_records import Report
-from sofia_streams.ops.paper.report_style import STYLE
+from sofia_streams.ops.report import charts, tables
+from sofia_streams.ops.report.records import Report
+from sofia_streams.ops.report.style import STYLE
 
 _CARDS = (
     ("Total return", "total_return", "percent"),

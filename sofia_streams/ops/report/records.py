@@ -31,7 +31,7 @@ class Baseline(msgspec.Struct, frozen=True):
     spread: Interval | None = None
 
 
-class Trial(msgspec.Struct, frozen=True):
+class SweepTrial(msgspec.Struct, frozen=True):
     """One setting of a sweep. `sharpe_day` is a day's, not annualised; None where there is none."""
 
     settings: dict[str, str]
@@ -44,7 +44,7 @@ class Trial(msgspec.Struct, frozen=True):
 class Sweep(msgspec.Struct, frozen=True):
     """All that was tried, and the place of what the report is about among it."""
 
-    trials: list[Trial]
+    trials: list[SweepTrial]
     chosen: int
 
     def summed(self) -> Trials:

@@ -6,13 +6,13 @@ from tested_bars import SETS, UNTIL_NS, WALK, bars, quiet, settings
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_HOUR, NS_PER_MINUTE
-from sofia_streams.ops.paper.backtest import Asked, backtest
-from sofia_streams.ops.paper.backtest_bars import windows
-from sofia_streams.ops.paper.backtest_models import overlap
-from sofia_streams.ops.paper.backtest_run import Trial, run
-from sofia_streams.ops.paper.backtest_sweep import axis_of, best, combinations, with_values
-from sofia_streams.ops.paper.backtest_walk import walked
-from sofia_streams.ops.paper.report_records import Trial as Tried
+from sofia_streams.ops.backtest.bars import windows
+from sofia_streams.ops.backtest.models import overlap
+from sofia_streams.ops.backtest.one_pass import Trial, run
+from sofia_streams.ops.backtest.run import Asked, backtest
+from sofia_streams.ops.backtest.sweep import axis_of, best, combinations, with_values
+from sofia_streams.ops.backtest.walk import walked
+from sofia_streams.ops.report.records import SweepTrial
 from sofia_streams.paper_rules import paper_rules
 from sofia_streams.training.fitting.run import run as train
 from sofia_streams.training.registry import Registry
@@ -166,7 +166,7 @@ def test_combinations_are_bounded_and_values_checked(tmp_path):
 
 def test_the_best_has_the_highest_sharpe_then_return():
     def tried(sharpe, total):
-        return Tried({}, total, sharpe, 0.0, 1)
+        return SweepTrial({}, total, sharpe, 0.0, 1)
 
     assert best([tried(0.1, 0.0), tried(0.3, 0.0), tried(None, 9.0)]) == 1
     assert best([tried(None, 0.1), tried(None, 0.2), tried(None, 0.2)]) == 1

@@ -7,8 +7,8 @@ import pytest
 from report_runs import BEGIN_NS, made
 
 from sofia_streams.model import NS_PER_DAY
-from sofia_streams.ops.paper.report import make_baseline, make_report
-from sofia_streams.ops.paper.report_records import Sweep, Trial
+from sofia_streams.ops.report.making import make_baseline, make_report
+from sofia_streams.ops.report.records import Sweep, SweepTrial
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_a_fill_that_is_synthetic_says_so_by_itself(run):
 
 
 def test_many_trials_are_said_with_what_luck_gives(run):
-    trials = [Trial({"n": str(n)}, 0.1, 0.05 * n, -0.1, 5) for n in range(20)]
+    trials = [SweepTrial({"n": str(n)}, 0.1, 0.05 * n, -0.1, 5) for n in range(20)]
     (said,) = about("settings were tried", warned(run, sweep=Sweep(trials, 19)))
     assert said.startswith("20 settings were tried")
     assert "deflated Sharpe" in said

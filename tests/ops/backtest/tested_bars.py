@@ -6,7 +6,7 @@ from functools import cache
 from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.model import NS_PER_HOUR, NS_PER_MINUTE
-from sofia_streams.ops.paper.backtest_walk import Walk
+from sofia_streams.ops.backtest.walk import Walk
 from sofia_streams.settings import Settings
 from sofia_streams.training.fitting.run import Order
 from sofia_streams.training.sources.generated import generate

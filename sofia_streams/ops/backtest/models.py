@@ -122,5 +122,5 @@ def moment(at_ns: int) -> str:
     return f"{datetime.fromtimestamp(at_ns // NS_PER_SECOND, UTC):%Y-%m-%d %H:%M}"
 
 
-Report = Callable[[str, int, int], None]
+OnProgress = Callable[[str, int, int], None]
 """What is being done, how much of it is done, out of how much."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from sofia_streams.core.performance.ratios import expected_best_sharpe
 from sofia_streams.core.performance.summary import RETURNS_MIN, Statistics, Trials
 from sofia_streams.model import NS_PER_DAY
-from sofia_streams.ops.paper.report_records import Baseline
+from sofia_streams.ops.report.records import Baseline
 from sofia_streams.paper import Account
 
 TRIPS_MIN = 30

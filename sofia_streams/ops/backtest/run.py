@@ -16,15 +16,14 @@ from sofia_streams.core.performance.summary import Told, tell
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.errors import ConfigError
 from sofia_streams.ingest.rest.lots import kept_lots
-from sofia_streams.ops.paper import backtest_baselines as baselines
-from sofia_streams.ops.paper import backtest_models as models
-from sofia_streams.ops.paper import backtest_sweep as sweeps
-from sofia_streams.ops.paper.backtest_bars import windows, with_pairs
-from sofia_streams.ops.paper.backtest_models import Chosen, moment
-from sofia_streams.ops.paper.backtest_run import Lots, Pass, Trial, run
-from sofia_streams.ops.paper.backtest_walk import Walk, walked
-from sofia_streams.ops.paper.report import Run, make_report, rules_of
-from sofia_streams.ops.paper.report_records import Baseline, Report, Sweep
+from sofia_streams.ops.backtest import baselines, models
+from sofia_streams.ops.backtest import sweep as sweeps
+from sofia_streams.ops.backtest.bars import windows, with_pairs
+from sofia_streams.ops.backtest.models import Chosen, moment
+from sofia_streams.ops.backtest.one_pass import Lots, Pass, Trial, run
+from sofia_streams.ops.backtest.walk import Walk, walked
+from sofia_streams.ops.report.making import Run, make_report, rules_of
+from sofia_streams.ops.report.records import Baseline, Report, Sweep
 from sofia_streams.paper_rules import paper_rules
 from sofia_streams.settings import Settings
 from sofia_streams.training.dataset import Seen
@@ -72,7 +71,7 @@ class _Ground(NamedTuple):
     span: tuple[int, int]
     lots: Lots
 
-    def run(self, chosen: Chosen | None, trials: Sequence[Trial], stage: str, report: models.Report) -> Pass:
+    def run(self, chosen: Chosen | None, trials: Sequence[Trial], stage: str, report: models.OnProgress) -> Pass:
         """One pass; without `chosen` nothing is scored."""
         steps = None if chosen is None else Steps(self.sets, chosen.load, confidence_min=0.0)
         market = self.settings.crypto_market
@@ -84,7 +83,7 @@ class _Ground(NamedTuple):
         )  # fmt: skip
 
 
-def backtest(bars: Bars, settings: Settings, asked: Asked, report: models.Report) -> Backtest:
+def backtest(bars: Bars, settings: Settings, asked: Asked, report: models.OnProgress) -> Backtest:
     """Raises ConfigError where nothing can be tested, BadModel."""
     began_s = time.monotonic()
     tried = sweeps.combinations(asked.axes)
@@ -130,7 +129,7 @@ def _ground(bars: Bars, settings: Settings, asked: Asked) -> _Ground:
     return _Ground(seen, sets, settings, venue, span, kept_lots(settings))
 
 
-def _chosen(ground: _Ground, asked: Asked, report: models.Report, *, is_synthetic: bool) -> Chosen:
+def _chosen(ground: _Ground, asked: Asked, report: models.OnProgress, *, is_synthetic: bool) -> Chosen:
     if asked.walk is not None:
         return walked(ground.seen, ground.sets, asked.walk, ground.span, report, is_synthetic=is_synthetic)
     if asked.model_id is not None:
@@ -159,7 +158,7 @@ def _check(passed: Pass, chosen: Chosen, trials: Sequence[Trial]) -> None:
         raise ConfigError("backtest: expected at least a full minute of bars, found less.")
 
 
-def _baselines(ground: _Ground, trial: Trial, told: Told, draws: int, report: models.Report) -> list[Baseline]:
+def _baselines(ground: _Ground, trial: Trial, told: Told, draws: int, report: models.OnProgress) -> list[Baseline]:
     """Buy and hold, and so many draws of random entries, in one pass that scores nothing."""
     if not draws:
         return []

@@ -4,7 +4,7 @@ import random
 from decimal import Decimal
 
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND
-from sofia_streams.ops.paper.report import Run
+from sofia_streams.ops.report.making import Run
 from sofia_streams.paper import Account, Fill, Order
 
 BEGIN_NS = 1_704_067_200 * NS_PER_SECOND

@@ -1,7 +1,7 @@
 """What is simpler than the model, traded by the same engine at the same costs: buy and hold, entries at random.
 
 A draw is a hash of the seed, its number and the symbol, so that the same run gives the same baselines on any machine.
-What it does not do: run the bars (`backtest_run`).
+What it does not do: run the bars (`one_pass`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from sofia_streams.core.oms.rules import Rules
 from sofia_streams.core.performance.resampling import Interval, quantile, uniforms
 from sofia_streams.core.performance.trips import RoundTrip
 from sofia_streams.model import Side
-from sofia_streams.ops.paper.backtest_bars import Item, Window
-from sofia_streams.ops.paper.backtest_run import Lots, Said, Trial
-from sofia_streams.ops.paper.backtest_written import Written
-from sofia_streams.ops.paper.report import make_baseline
-from sofia_streams.ops.paper.report_records import Baseline
+from sofia_streams.ops.backtest.bars import Item, Window
+from sofia_streams.ops.backtest.one_pass import Lots, Said, Trial
+from sofia_streams.ops.backtest.written import Written
+from sofia_streams.ops.report.making import make_baseline
+from sofia_streams.ops.report.records import Baseline
 from sofia_streams.scored import Action, Signal
 
 _SURE = 1.0

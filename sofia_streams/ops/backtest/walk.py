@@ -15,7 +15,7 @@ from sofia_streams.core.features.sets import FeatureSet
 from sofia_streams.core.scoring.scorer import Scorer
 from sofia_streams.core.signals.predicting import Model
 from sofia_streams.errors import BadModel, ConfigError
-from sofia_streams.ops.paper.backtest_models import Chosen, Report, moment
+from sofia_streams.ops.backtest.models import Chosen, OnProgress, moment
 from sofia_streams.scored import Activation
 from sofia_streams.training.dataset import Dataset, Seen, build
 from sofia_streams.training.fitting.fit import train
@@ -32,7 +32,7 @@ class Walk(NamedTuple):
 
 
 def walked(
-    seen: Sequence[Seen], sets: Sequence[FeatureSet], walk: Walk, span: tuple[int, int], report: Report,
+    seen: Sequence[Seen], sets: Sequence[FeatureSet], walk: Walk, span: tuple[int, int], report: OnProgress,
     *, is_synthetic: bool = False,
 ) -> Chosen:  # fmt: skip
     """A model for each step of the period `span`, whose first one needs data from before it, or waits for it.

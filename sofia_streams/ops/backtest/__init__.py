@@ -1,0 +1,1 @@
+"""Backtests: stored bars or recordings traded by the live steps and the paper account, and judged."""
