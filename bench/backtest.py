@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -50,9 +50,18 @@ class Scored(Trial):
         super().__init__(LOOSE, {})
         self._score = Trees(made.trees, FEATURES).at
         self._rows = {symbol: iter(rows.tolist()) for symbol, rows in made.rows.items()}
+        self._said = iter(list[list[Signal]]())
+
+    def windows(self, some: Sequence[tuple[Window, Said]]) -> None:
+        """All of these are scored before they are traded, as `backtest_run` does with models."""
+        self._said = iter([self._scored(window) for window, _ in some])
+        super().windows(some)
 
     def signals(self, window: Window, said: Said) -> Iterable[Signal]:
         """By symbol."""
+        return next(self._said)
+
+    def _scored(self, window: Window) -> list[Signal]:
         found = []
         for item in window.items:
             closed = item.closed

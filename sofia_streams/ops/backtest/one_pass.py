@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from sofia_streams.core.oms.engine import Engine
@@ -24,7 +25,8 @@ Lots = Mapping[tuple[str, str], Lot]
 Tell = Callable[[int], None]
 """Told now and then how many bars are done."""
 Said = Sequence[tuple[Item, Prediction]]
-_TELL_EVERY = 5_000
+_CHUNK = 128
+"""So many windows are scored, then traded: what a bar runs through stays in the processor's caches."""
 
 
 class Trial:
@@ -33,6 +35,11 @@ class Trial:
     def __init__(self, rules: Rules, lots: Lots) -> None:
         self.rules, self.engine, self.written = rules, Engine(rules, lots), Written()
         self._confidence_min = float(rules.strategy.confidence_min)
+
+    def windows(self, some: Sequence[tuple[Window, Said]]) -> None:
+        """One after the other, with what is said of them; inside `money.exact()`."""
+        for window, said in some:
+            self.window(window, said)
 
     def window(self, window: Window, said: Said) -> None:
         """Everything of one window; inside `money.exact()`."""
@@ -82,31 +89,37 @@ def run(
 
     An activation counts for windows that end when it was said or later, and then as it does in the log.
     """
-    pending, accounts = sorted(activations, key=order_of, reverse=True), [*trials]
-    bars, outcomes, refused, end_ns = 0, Counter[str](), list[Refused](), 0
+    scoring = None if steps is None else _Scoring(steps, sorted(activations, key=order_of, reverse=True))
+    accounts, bars, outcomes, end_ns, left = [*trials], 0, Counter[str](), 0, iter(windows)
     with exact():
-        for window in windows:
-            end_ns = window.end_ns
-            while steps is not None and pending and pending[-1].said_ns <= end_ns:
-                steps.apply(pending.pop(), 0, "")
-            said = [] if steps is None else _scored(window, steps, refused)
-            before, bars = bars, bars + len(window.items)
-            if end_ns > from_ns:
-                outcomes.update([one.abstention or one.model_id for _, one in said])
-                for trial in accounts:
-                    trial.window(window, said)
-            if bars // _TELL_EVERY != before // _TELL_EVERY:
-                tell(bars)
+        while chunk := [*islice(left, _CHUNK)]:
+            said = [[] if scoring is None else scoring.window(window) for window in chunk]
+            traded = [(window, some) for window, some in zip(chunk, said, strict=True) if window.end_ns > from_ns]
+            outcomes.update([one.abstention or one.model_id for _, some in traded for _, one in some])
+            for trial in accounts:
+                trial.windows(traded)
+            bars, end_ns = bars + sum([len(window.items) for window in chunk]), chunk[-1].end_ns
+            tell(bars)
         for trial in accounts:
             trial.finish(end_ns)
-    return Pass(bars, outcomes, refused, end_ns)
+    return Pass(bars, outcomes, [] if scoring is None else scoring.refused, end_ns)
 
 
-def _scored(window: Window, steps: Steps, refused: list[Refused]) -> Said:
-    found = []
-    for item in window.items:
-        scored = steps.score(item.closed)
-        if scored is not None:
-            found.append((item, scored[1]))
-            refused += scored[2]
-    return found
+class _Scoring:
+    """What the models in force say of window after window; `pending` are activations, the next one last."""
+
+    def __init__(self, steps: Steps, pending: list[Activation]) -> None:
+        self._steps, self._pending = steps, pending
+        self.refused: list[Refused] = []
+
+    def window(self, window: Window) -> Said:
+        """Of every bar that is new."""
+        while self._pending and self._pending[-1].said_ns <= window.end_ns:
+            self._steps.apply(self._pending.pop(), 0, "")
+        found = []
+        for item in window.items:
+            scored = self._steps.score(item.closed)
+            if scored is not None:
+                found.append((item, scored[1]))
+                self.refused += scored[2]
+        return found
