@@ -21,6 +21,8 @@ TERMINAL: tuple[Status, ...] = ("filled", "cancelled", "rejected", "expired")
 Purpose = Literal["entry", "exit", "take_profit", "stop_loss", "time_exit"]
 Liquidity = Literal["maker", "taker"]
 TradingState = Literal["ACTIVE", "REDUCING", "HALTED"]
+AccountCause = Literal["fill", "minute", "state", "control"]
+"""Why the account is said: a fill, a full minute, a change of state by a limit, a command."""
 ACCOUNT = "paper"
 """The name of the one account."""
 REASON_CHARS_MAX = 200
@@ -133,7 +135,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Account(msgspec.Struct, frozen=True, tag_field="kind", tag="account", omit_defaults=True):
-    """The account at `at_ns`: said behind every fill and change of state, and at every full minute (`account`).
+    """The account at `at_ns`: said behind every fill, change of state and command, and at full minutes (`account`).
 
     equity_quote - start_quote - flows_quote = realised_quote + unrealised_quote - fees_quote, to the last digit.
     `serial` counts what was said; `peak_quote` is the highest equity so far, `day_start_quote` that at 00:00 UTC.
@@ -152,7 +154,7 @@ class Account(msgspec.Struct, frozen=True, tag_field="kind", tag="account", omit
     gross_exposure_quote: Decimal
     open_orders: int
     state: TradingState
-    cause: Literal["fill", "minute", "state", "control"]
+    cause: AccountCause
     flows_quote: Decimal = Decimal(0)
     reason: str = ""
     """Why the state is not ACTIVE."""

@@ -52,7 +52,9 @@ class PaperSettings(BaseSettings):
         Decimal, Field(gt=0, le=1, description="sizing by Kelly: the share of its size that is taken")
     ] = Decimal("0.25")
     paper_order_type: Annotated[Literal["market", "limit"], Field(description="orders that open a position")] = "market"
-    paper_order_ttl_s: Annotated[int, Field(ge=1, le=86_400, description="an order that rests expires after, s")] = 60
+    paper_order_ttl_s: Annotated[
+        int, Field(ge=1, le=86_400, description="an order that opens a position expires after, s")
+    ] = 60
     paper_take_profit_bps: Annotated[
         Decimal, Field(ge=0, le=100_000, description="a position is closed at this gain, bps; 0: never")
     ] = Decimal(0)
@@ -62,7 +64,7 @@ class PaperSettings(BaseSettings):
     paper_time_exit_bars: Annotated[
         int, Field(ge=0, le=100_000, description="a position is closed after so many candles; 0: never")
     ] = 0
-    paper_short_enabled: Annotated[bool, Field(description="whether a position may be below 0")] = False
+    paper_short_enabled: Annotated[bool, Field(description="whether more may be sold than is held")] = False
 
     paper_fees: Annotated[
         tuple[str, ...],
@@ -88,7 +90,7 @@ class PaperSettings(BaseSettings):
         bool, Field(description="limit orders also fill at their own price, once the size before them has traded")
     ] = False
     paper_quote_age_s_max: Annotated[int, Field(ge=1, le=3_600, description="older quotes fill nothing, s")] = 5
-    paper_seed: Annotated[int, Field(ge=0, description="of everything that is drawn")] = 1
+    paper_seed: Annotated[int, Field(ge=0, description="seed of a backtest's random entries and of its intervals")] = 1
 
     paper_gross_exposure_pct: Annotated[
         Decimal, Field(gt=0, le=1_000, description="all positions together, percent of the account")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 from sofia_streams.core.oms.steps import Said
 from sofia_streams.model import Alert
 from sofia_streams.obs import metrics
-from sofia_streams.paper import TERMINAL, Account, Fill, Order
+from sofia_streams.paper import TERMINAL, Account, Fill, Order, TradingState
 
-_STATES = ("ACTIVE", "REDUCING", "HALTED")
+_STATES = get_args(TradingState)
 
 
 def observe(said: Iterable[Said], worker: str) -> list[Alert]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.desk import Books, Desk, mark
@@ -20,10 +20,9 @@ from sofia_streams.core.oms.orders import Working
 from sofia_streams.core.oms.rules import Lot, Rules
 from sofia_streams.core.oms.trading import Trader
 from sofia_streams.model import NS_PER_MINUTE, Gap, Market, Ticker, Trade
-from sofia_streams.paper import Account, Command, Paper
+from sofia_streams.paper import Account, AccountCause, Command, Paper
 from sofia_streams.scored import Signal
 
-_Cause = Literal["fill", "minute", "state", "control"]
 _OPENING = 20
 """The open of a bar stands for its first twentieth: longer latencies meet what comes after."""
 
@@ -64,7 +63,7 @@ class Engine:
         """A quote of a venue, or that the last one still stands."""
         self._pass(at_ns)
         feed = self._desk.feed(ticker.venue, ticker.market, ticker.symbol)
-        if feed.quote(ticker, at_ns, place):
+        if feed.quote(ticker, at_ns):
             self._met(ticker.venue, ticker.market, ticker.symbol, feed, at_ns, place=place)
 
     def trade(self, venue: str, market: Market, symbol: str, trade: Trade, at_ns: int, place: str = "") -> None:
@@ -260,7 +259,7 @@ class Engine:
         for working in [*self.books.working.values()]:
             self._desk.end(working, "cancelled", at_ns, reason)
 
-    def _say(self, at_ns: int, cause: _Cause, text: str = "") -> None:
+    def _say(self, at_ns: int, cause: AccountCause, text: str = "") -> None:
         books = self.books
         money, risk = books.money, books.risk
         balances = money.balances

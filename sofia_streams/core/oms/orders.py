@@ -28,7 +28,9 @@ class Working(msgspec.Struct, array_like=True):
     allowance      how much more it may take of what the market showed or traded; None before it first met the market
     ahead          size before it in the queue at its price; None where it does not stand in one
     is_triggered   whether a stop's price was met: it is a market order from then on; `triggered_mid` is the middle then
-    held_by        the code of what keeps it from being filled, as last met
+    held_by        the code of what keeps it from being filled, as last met, and what was found
+    arrival_mid    middle of best bid and ask when it first met the market
+    fills          how many it has had
     cap_price      no market order is filled at a worse price (its collar)
     opening        how much of it may open or enlarge a position; the rest only ever reduces
     """

@@ -16,7 +16,7 @@ from sofia_streams.core.oms.account.holdings import Holding
 from sofia_streams.core.oms.desk import Desk, Request
 from sofia_streams.core.oms.market.seen import Feed
 from sofia_streams.core.oms.money import BPS, ZERO, tick_of, whole_steps, within
-from sofia_streams.core.oms.policies import POLICIES
+from sofia_streams.core.oms.policies import policy_of
 from sofia_streams.core.oms.policies.base import View
 from sofia_streams.model import Market, Side
 from sofia_streams.paper import Order, Purpose
@@ -30,8 +30,9 @@ class Trader:
     """Asks `desk` for orders."""
 
     def __init__(self, desk: Desk) -> None:
+        """Raises ConfigError for a policy that there is not."""
         self._desk, self._strategy = desk, desk.rules.strategy
-        self._policy, self._sure = POLICIES[self._strategy.policy], float(self._strategy.confidence_min)
+        self._policy, self._sure = policy_of(self._strategy.policy), float(self._strategy.confidence_min)
 
     def signal(self, signal: Signal, at_ns: int) -> None:
         """A signal, at its moment."""
@@ -43,9 +44,9 @@ class Trader:
         money = desk.books.money
         holding = money.holdings.get(key) or money.holding(signal.market, signal.symbol)
         if holding.quantity:
-            holding.opened_bars += 1
+            holding.held_bars += 1
         bars_max = self._strategy.time_exit_bars
-        if holding.quantity and bars_max and holding.opened_bars >= bars_max:
+        if holding.quantity and bars_max and holding.held_bars >= bars_max:
             self._leave(holding, "time_exit", signal, at_ns)
             return
         sure, is_idle = signal.confidence, signal.action == "hold"
@@ -55,7 +56,7 @@ class Trader:
         if holding.quantity and (equity := money.equity_quote()) > 0:
             held_share = holding.value_quote() / equity
         volatility = swing.daily(desk.rules.costs)
-        view = View(held_share, holding.opened_bars, volatility, desk.rules.limits.short_enabled)
+        view = View(held_share, holding.held_bars, volatility, desk.rules.limits.short_enabled)
         share = self._policy(signal, view, self._strategy)
         if share:
             self._aim(holding, share, signal, at_ns)

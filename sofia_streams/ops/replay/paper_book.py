@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 
 import msgspec
 
 from sofia_streams.core.oms.sequence import Record, input_of
 from sofia_streams.core.oms.steps import PaperSteps
 from sofia_streams.ingest.rest.lots import kept_lots
+from sofia_streams.ops.replay.digest import sha256_of
 from sofia_streams.paper import Account, Fill, Order
 from sofia_streams.paper_rules import paper_instruments, paper_rules
 from sofia_streams.settings import Settings
@@ -64,9 +63,9 @@ class PaperBook:
         """SHA-256 of all `orders`, `fills` and `account`, as canonical JSON lines; without places in the log."""
         replace = msgspec.structs.replace
         return {
-            "orders": _sha256(replace(one, signal_place="") for one in self.orders()),
-            "fills": _sha256(replace(one, place="") for one in self.fills()),
-            "account": _sha256(self.accounts()),
+            "orders": sha256_of(replace(one, signal_place="") for one in self.orders()),
+            "fills": sha256_of(replace(one, place="") for one in self.fills()),
+            "account": sha256_of(self.accounts()),
         }
 
 
@@ -85,10 +84,3 @@ class PaperFold:
         self._offsets[name] += 1
         for said in self._steps.run():
             self.book.add(said)
-
-
-def _sha256(records: Iterable[msgspec.Struct]) -> str:
-    digest = hashlib.sha256()
-    for record in records:
-        digest.update(msgspec.json.encode(record, order="deterministic") + b"\n")
-    return digest.hexdigest()

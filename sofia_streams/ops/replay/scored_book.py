@@ -6,9 +6,6 @@ over what was scored, and those of `BarBook` over what the bars became. What it 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable
-
 import msgspec
 
 from sofia_streams.codec import InSignals
@@ -16,6 +13,7 @@ from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.model import Bar
+from sofia_streams.ops.replay.digest import sha256_of
 from sofia_streams.scored import Activation, Features, Prediction, Silence
 from sofia_streams.settings import Settings
 from sofia_streams.training.registry import Stored
@@ -52,7 +50,7 @@ class ScoredBook:
         Without the place of the bar, which another log has elsewhere.
         """
         placeless = (msgspec.structs.replace(one, place="") for one in self.predictions())
-        return {"features": _sha256(self.features()), "predictions": _sha256(placeless)}
+        return {"features": sha256_of(self.features()), "predictions": sha256_of(placeless)}
 
 
 class Folded:
@@ -82,10 +80,3 @@ class Folded:
 
 def _key(record: Features | Prediction) -> _Key:
     return record.market, record.symbol, record.start_ns
-
-
-def _sha256(records: Iterable[msgspec.Struct]) -> str:
-    digest = hashlib.sha256()
-    for record in records:
-        digest.update(msgspec.json.encode(record, order="deterministic") + b"\n")
-    return digest.hexdigest()

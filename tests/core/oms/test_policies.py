@@ -18,6 +18,7 @@ from sofia_streams.core.oms.policies.base import View, size_share
 from sofia_streams.core.oms.policies.fade import fade
 from sofia_streams.core.oms.policies.follow import follow
 from sofia_streams.core.oms.rules import Strategy
+from sofia_streams.errors import ConfigError
 
 DOCS = Path(__file__).parents[3] / "docs" / "paper_trading.md"
 FLAT = View(Decimal(0), 0, 0.03, False)
@@ -28,7 +29,7 @@ def test_the_registry_is_what_the_settings_choose_from():
     assert (POLICIES["follow"], POLICIES["fade"], len(POLICIES)) == (follow, fade, 2)
     for name in POLICIES:
         Played(rules(strategy={"policy": name}))
-    with pytest.raises(KeyError):
+    with pytest.raises(ConfigError, match="PAPER_POLICY: expected one of fade, follow, found 'none such'"):
         Played(rules(strategy={"policy": "none such"}))
 
 

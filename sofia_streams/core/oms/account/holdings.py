@@ -26,7 +26,8 @@ class Holding(msgspec.Struct, array_like=True):
     cost_quote: Decimal = ZERO
     mark: Decimal | None = None
     opened_ns: int = 0
-    opened_bars: int = 0
+    held_bars: int = 0
+    """Closed since it was opened from flat."""
     realised_quote: Decimal = ZERO
     """Since it was opened from flat."""
     fees_quote: Decimal = ZERO
@@ -57,7 +58,7 @@ def fill(holding: Holding, side: Side, quantity: Decimal, price: Decimal, at_ns:
     if held == 0 or (held > 0) is (signed > 0):
         if held == 0:
             holding.opened_ns, holding.realised_quote, holding.fees_quote = at_ns, ZERO, ZERO
-            holding.opened_bars = 0
+            holding.held_bars = 0
         holding.quantity = held + signed
         holding.cost_quote += signed * price
         return ZERO
@@ -108,7 +109,7 @@ class Money(msgspec.Struct, array_like=True):
         return found
 
     def equity_quote(self) -> Decimal:
-        """Cash and every position at its mark."""
+        """Cash and every position at its mark; `worth` has it too, for who needs the rest."""
         total = self.balances["cash"]
         for one in self.holdings.values():
             if one.quantity:
@@ -116,7 +117,7 @@ class Money(msgspec.Struct, array_like=True):
         return total
 
     def worth(self) -> tuple[Decimal, Decimal, Decimal]:
-        """`equity_quote`, `unrealised_quote` and `gross_quote` in one go."""
+        """Equity; value at the marks less cost; the sizes of all positions, longs and shorts added up."""
         equity, unrealised, gross = self.balances["cash"], ZERO, ZERO
         for one in self.holdings.values():
             if one.quantity:
@@ -125,14 +126,6 @@ class Money(msgspec.Struct, array_like=True):
                 unrealised += value - one.cost_quote
                 gross += abs(value)
         return equity, unrealised, gross
-
-    def unrealised_quote(self) -> Decimal:
-        """Value at the marks less cost."""
-        return sum((one.value_quote() - one.cost_quote for one in self.holdings.values() if one.quantity), ZERO)
-
-    def gross_quote(self) -> Decimal:
-        """The sizes of all positions, longs and shorts added up."""
-        return sum((abs(one.value_quote()) for one in self.holdings.values() if one.quantity), ZERO)
 
     def settle(
         self, holding: Holding, side: Side, quantity: Decimal, price: Decimal, fee: Decimal, at_ns: int

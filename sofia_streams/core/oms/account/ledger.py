@@ -14,7 +14,7 @@ from decimal import Decimal
 from sofia_streams.core.oms.money import ZERO, told
 from sofia_streams.errors import LedgerUnbalanced
 
-_DAMAGED = "The account's state is damaged; `sofia parity` makes it again from the log."
+_DAMAGED = "The account's state is damaged; `sofia parity` computes from the log what it should be."
 
 
 def opened(start_quote: Decimal) -> dict[str, Decimal]:

@@ -102,8 +102,9 @@ class Risk(msgspec.Struct, array_like=True):
 class Standing(NamedTuple):
     """The account as an order finds it; base currency for quantities.
 
-    held          the position;  buying, selling  what open orders that may open or enlarge one would still buy and sell
-    closable     how much of the position the order would reduce, beside open orders that do already
+    held          the position, below 0: short
+    buying, selling  what open orders that may open or enlarge one would still buy and sell
+    closable      how much of the position the order would reduce, beside open orders that do already
     others_quote  exposure of all other positions and open entries
     free_quote    cash that no open order has reserved
     need_quote    cash the order may take: at its worst price, fees included

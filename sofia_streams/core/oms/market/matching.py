@@ -1,7 +1,7 @@
 """What the market gives an open order: how much, at which price, or why nothing. Pure; nothing is drawn at random.
 
 Market orders, and limits that cross on arrival, take the best ask (bid) of their moment, or the price of a print beyond
-it, worse by the impact of their size (square-root law, Almgren et al. 2005; core reference in docs/paper_trading.md),
+it, worse by the impact of their size (square-root law, Almgren et al. 2005; docs/paper_trading.md has the formula),
 and at most `participation` of the size shown there; what is left takes that share of later prints. Resting limits fill
 at their price when a print goes through it: a touch is no fill, but for `queue_position`, when the size ahead has
 traded. Stops become market orders at a print at or through their price, and fill at what comes after it; one that only

@@ -37,12 +37,12 @@ class Feed(msgspec.Struct, array_like=True):
     since_ns: int = -1
     gaps: dict[str, int] = {}
     """Holes that last, by gap_id: exchange time of the last trade before."""
-    place: str = ""
     evidence: str = ""
+    """What it follows from, as `Fill.evidence` has it: "quote <received_ns>" or "bar <start_ns>"."""
     is_empty: bool = False
     """Whether the venue said last that it has no bid or no ask; `bid` and `ask` are those before."""
 
-    def quote(self, ticker: Ticker, at_ns: int, place: str) -> bool:
+    def quote(self, ticker: Ticker, at_ns: int) -> bool:
         """A ticker; whether it has bid and ask. One that is dead, or older than the last, says nothing at all."""
         if ticker.state == "dead" or at_ns < self.quoted_ns:
             return False
@@ -54,7 +54,7 @@ class Feed(msgspec.Struct, array_like=True):
         self.bid, self.ask = ticker.bid, ticker.ask
         self.bid_quantity, self.ask_quantity = ticker.bid_quantity, ticker.ask_quantity
         self.quoted_ns, self.is_quoted = at_ns, True
-        self.place, self.evidence = place, f"quote {ticker.received_ns}"
+        self.evidence = f"quote {ticker.received_ns}"
         return True
 
     def trade(self, price: Decimal, quantity: Decimal, at_ns: int, costs: Costs) -> None:
