@@ -33,7 +33,7 @@ MODELS = Topic("models", "model", "which model is in force from when", keyed=Fal
 OUTAGES = Topic("outages", "store", "a store that could not be written, and what of the log it missed", keyed=False)
 ORDERS = Topic("orders", "symbol", "a paper order as it stands; a later revision of its id replaces it")
 FILLS = Topic("fills", "symbol", "paper executions")
-ACCOUNT = Topic("account", "account", "the paper account behind every fill and minute; choices of order", keyed=False)
+ACCOUNT = Topic("account", "account", "the paper account as it stands; decisions on order, snapshots", keyed=False)
 CONTROL = Topic("control", "account", "halts and resumes, and who said them", keyed=False, for_ever=True)
 ALERTS = Topic("alerts", "source", "anything that must reach a person", keyed=False)
 QUARANTINE = Topic("quarantine", "source", "bytes that could not be understood, and why", keyed=False)

@@ -1,7 +1,7 @@
 """The tables of paper trading: orders, fills, the account; their rows, and records from rows. Exact; opens nothing.
 
 One row an order, its last revision; one row an execution; one row each time the account is said. Positions are JSON
-text. What it does not do: keep choices of order (`paper.Taken`), which only a replay of the log needs.
+text. What it does not do: keep decisions on order (`paper.Taken`), which only a replay of the log needs.
 """
 
 from __future__ import annotations

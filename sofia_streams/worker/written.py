@@ -7,7 +7,7 @@ from typing import Any
 
 from sofia_streams import codec, topics
 from sofia_streams.model import Bar, Gap, Punctuation, Ticker, TradeBatch
-from sofia_streams.paper import Account, Taken
+from sofia_streams.paper import Account
 from sofia_streams.scored import Signal
 from sofia_streams.stores.base import Record
 
@@ -32,8 +32,8 @@ def of_signals(record: codec.InSignals, offset: int) -> list[Record]:
     return [record] if isinstance(record, Signal) else []
 
 
-def of_account(record: Account | Taken, offset: int) -> list[Record]:
-    """What a record of `account` writes: choices of order nothing."""
+def of_account(record: codec.InAccount, offset: int) -> list[Record]:
+    """What a record of `account` writes: decisions on order and snapshots nothing."""
     return [record] if isinstance(record, Account) else []
 
 

@@ -50,7 +50,7 @@ class PaperBook:
         return [self._accounts[serial] for serial in sorted(self._accounts)]
 
     def counts(self) -> dict[str, int]:
-        """Orders by status, partial fills, rejections by risk, halts."""
+        """Orders in all and by last status, fills, partial fills, halts (said by a limit or a command)."""
         found = Counter(one.status for one in self._orders.values())
         halts = Counter(one.state for one in self._accounts.values() if one.cause in ("state", "control"))
         partial = sum(one.order_status == "partially_filled" for one in self._fills.values())
