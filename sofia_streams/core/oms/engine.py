@@ -60,22 +60,24 @@ class Engine:
         return found
 
     def ticker(self, ticker: Ticker, at_ns: int, place: str = "") -> None:
-        """A quote of a venue, or that the last one still stands."""
+        """A quote of a venue, or that the last one still stands. It is as old as its receipt, however late it comes."""
         self._pass(at_ns)
-        feed = self._desk.feed(ticker.venue, ticker.market, ticker.symbol)
-        if feed.quote(ticker, at_ns):
-            self._met(ticker.venue, ticker.market, ticker.symbol, feed, at_ns, place=place)
+        feed, seen_ns = self._desk.feed(ticker.venue, ticker.market, ticker.symbol), min(at_ns, ticker.received_ns)
+        if feed.quote(ticker, seen_ns):
+            self._met(ticker.venue, ticker.market, ticker.symbol, feed, at_ns, place=place, active_by_ns=seen_ns)
 
     def trade(self, venue: str, market: Market, symbol: str, trade: Trade, at_ns: int, place: str = "") -> None:
-        """A print of a venue; history, what was fetched later and what was stale when it came are no evidence."""
+        """A print of a venue; history, what was fetched later and what was stale when it came are no evidence. One that
+        comes late is none for orders that were not active when it was made.
+        """
         if trade.snapshot or trade.backfilled or trade.stale:
             return
         self._pass(at_ns)
-        feed = self._desk.feed(venue, market, symbol)
-        feed.trade(trade.price, trade.quantity, at_ns, self._rules.costs)
+        feed, made_ns = self._desk.feed(venue, market, symbol), min(at_ns, trade.exchange_ns)
+        feed.trade(trade.price, trade.quantity, made_ns, self._rules.costs)
         if self.books.working:
             seen = Print(trade.price, trade.quantity, trade.taker_side, trade.trade_id)
-            self._met(venue, market, symbol, feed, at_ns, seen, place)
+            self._met(venue, market, symbol, feed, at_ns, seen, place, active_by_ns=made_ns)
         else:
             self._mark(venue, market, symbol, feed, at_ns)
 
