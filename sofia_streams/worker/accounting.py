@@ -21,7 +21,7 @@ from sofia_streams import codec, topics
 from sofia_streams.core.oms.sequence import Record, input_of
 from sofia_streams.core.oms.steps import AccountRow, PaperSteps, Snapshot, is_done
 from sofia_streams.logread import places, reader, records_between
-from sofia_streams.model import NS_PER_HOUR
+from sofia_streams.model import NS_PER_HOUR, NS_PER_SECOND
 from sofia_streams.obs import metrics
 from sofia_streams.paper import Taken
 from sofia_streams.settings import Settings
@@ -35,7 +35,7 @@ _WAITING_MANY = 50_000
 _TAKEN_BACK = 5_000
 """Records of `account` that are looked through for decisions when the worker comes back: the row is never that old."""
 PATIENCE_S = 10.0
-"""An input that has said nothing for so long is waited for no longer, while others are held back by it."""
+"""An input that has said nothing for so long, while others were held back by it, is waited for no longer."""
 READS: Mapping[str, Callable[[bytes | None], Record]] = {
     topics.TRADES.name: codec.decode_trades,
     topics.TICKERS.name: codec.decode_ticker,
@@ -86,7 +86,7 @@ class Accounting:
         self._partition_of: dict[str, int] = {}
         self._outputs: list[Any] = []
         self._snapped_hour = -1
-        self._began_s = time.monotonic()
+        self._free_ns, self._free_s = 0, time.monotonic()
 
     async def wait_for_all(self, assigned: Callable[[], Iterable[Any]], given_up: Callable[[], bool]) -> None:
         """An account has one worker: until this one has every partition, or lost the one at hand."""
@@ -109,7 +109,7 @@ class Accounting:
             self.steps = self._make(row if isinstance(row, AccountRow) else None)
             self.steps.expect(await self._decided())
             self._next = await self._committed()
-            self._began_s = time.monotonic()
+            self._free_s = time.monotonic()
             if isinstance(row, AccountRow):
                 self._snapped_hour = row.kept.reached_ns // NS_PER_HOUR
         return self.steps
@@ -183,10 +183,14 @@ class Accounting:
         return Snapshot(row.kept.reached_ns, row, offsets, self.steps.recorded)
 
     def lose_patience(self, steps: PaperSteps) -> None:
-        """Wait no longer for an input that holds the others back and has been silent for `PATIENCE_S` of our clock."""
-        name = steps.merge.waits_for()
+        """Wait no longer for an input that has said nothing for `PATIENCE_S` of our clock while it held others back:
+        one that speaks once a minute, in time, holds nobody. Where a second of event time is reached, nobody was held.
+        """
+        name, now_s, reached_ns = steps.merge.waits_for(), time.monotonic(), steps.merge.reached_ns()
+        if not steps.merge.waiting or reached_ns >= self._free_ns + NS_PER_SECOND:
+            self._free_ns, self._free_s = reached_ns, now_s
         while self._waits and name and steps.merge.waiting:
-            silent_s = time.monotonic() - self._heard_s.get(name, self._began_s)
+            silent_s = now_s - max(self._free_s, self._heard_s.get(name, 0.0))
             if silent_s < PATIENCE_S:
                 return
             _log.warning("an input is silent and waited for no longer", input=name, seconds=round(silent_s, 1))
