@@ -87,7 +87,7 @@ INNER = {
     "ops.look": ("ops", "ops.supervision"),
     "ops.replay": ("ops",),
     "ops.verify": ("ops",),
-    "ops.paper": ("ops", "ops.replay"),
+    "ops.paper": ("ops", "ops.replay", "ops.report"),
     "ops.report": ("ops",),
     "ops.backtest": ("ops", "ops.replay", "ops.report"),
     "ops.chaos": ("ops", "ops.supervision", "ops.replay", "ops.verify"),

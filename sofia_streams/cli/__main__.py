@@ -37,6 +37,7 @@ COMMANDS = {
     "export": Command("data", "export", "A table of QuestDB as Parquet, exact"),
     "train": Command("models", "train", "Train a model from bars, judge it, put it into the registry"),
     "models": Command("models", "models", "Trained models and their cards"),
+    "account": Command("paper", "account", "How the paper account stands, with its statistics"),
     "halt": Command("paper", "halt", "No new paper orders from now on"),
     "resume": Command("paper", "resume", "Paper orders again after a halt"),
     "backtest": Command("backtest", "backtest", "Trade stored bars as the live account would"),

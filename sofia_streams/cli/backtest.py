@@ -131,16 +131,13 @@ def _walk(
 
 
 def _in_short(found: Backtest, written: list[Path]) -> dict[str, object]:
+    from sofia_streams.ops.report.making import headline
+
     report = found.report
-    told = report.statistics
-    return {
-        "total_return": told.total_return, "sharpe": told.ratios.sharpe, "sharpe_deflated": told.ratios.sharpe_deflated,
-        "max_drawdown": told.drawdown.depth, "round_trips": told.trips.count, "win_rate": told.trips.win_rate,
-        "profit_factor": told.trips.profit_factor, "fees": told.costs.fees_quote, "orders": told.orders.count,
-        "fills": told.costs.fills, "end_equity": told.end_quote, "currency": report.currency,
+    return headline(report) | {
         "baselines": {one.name: one.total_return for one in report.baselines},
         "chosen": None if report.sweep is None else report.sweep.trials[report.sweep.chosen].settings,
         "models": found.models, "scored": dict(found.outcomes), "bars": found.bars,
         "bars_per_s": round(found.bars_per_s), "elapsed_s": round(found.elapsed_s, 3),
-        "is_synthetic": report.is_synthetic, "warnings": report.warnings, "files": [str(one) for one in written],
+        "hashes": dict(found.hashes), "files": [str(one) for one in written],
     }  # fmt: skip

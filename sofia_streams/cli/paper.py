@@ -1,8 +1,9 @@
-"""Commands on paper trading: halt and resume."""
+"""Commands on the paper account: how it stands, halt and resume."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -10,6 +11,32 @@ import typer
 from sofia_streams.cli.output import AsJson, show, wrong_use
 
 _Reason = Annotated[str, typer.Option(help="Kept with the record, at most 200 letters")]
+
+
+def account(
+    out: Annotated[Path | None, typer.Option(help="Also write report.json and report.html into this folder")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How the paper account stands, and what is to be said of it.  Example: sofia account --out report.
+
+    Computed from the log's orders, fills and account records as far back as they are kept (TOPIC_RETENTION_HOURS).
+    Figures are explained in docs/paper_trading.md. Exit code 1 where no account has spoken yet.
+    """
+    from sofia_streams.ops.paper.standing import standing
+    from sofia_streams.ops.report.making import headline, write_report
+    from sofia_streams.ops.supervision.running import running_or_configured
+
+    found = asyncio.run(standing(running_or_configured()))
+    said = found.account
+    shown: dict[str, object] = {
+        "state": said.state, "reason": said.reason, "at_ns": said.at_ns,
+        "equity": f"{said.equity_quote:f}", "cash": f"{said.cash_quote:f}",
+        "realised": f"{said.realised_quote:f}", "unrealised": f"{said.unrealised_quote:f}",
+        "positions": {one.symbol: f"{one.quantity.normalize():f}" for one in said.positions},
+        "open_orders": [one.order_id for one in found.open_orders],
+    }  # fmt: skip
+    files = [] if out is None else write_report(found.report, out)
+    show(shown | headline(found.report) | {"files": [str(one) for one in files]}, as_json=as_json)
 
 
 def halt(reason: _Reason = "by command", as_json: AsJson = False) -> None:

@@ -17,6 +17,8 @@ from sofia_streams import codec, topics
 from sofia_streams.embedded import process
 from sofia_streams.embedded.stack import Ports
 from sofia_streams.logread import whole_topic
+from sofia_streams.ops.backtest.ticks import backtest_captures
+from sofia_streams.ops.paper.standing import Standing, standing
 from sofia_streams.ops.replay.in_process import Replay, replay_in_process
 from sofia_streams.ops.replay.streaming import Hooks, replay_streaming
 from sofia_streams.ops.stack import running_stack
@@ -29,6 +31,7 @@ pytestmark = pytest.mark.broker
 WORKER, KILLS = "paper_oms", int(os.environ.get("PAPER_KILLS", "4"))
 READERS = ("ohlcv", "signals")
 PAUSES_S = (0.3, 1.7)
+RECORDED = sorted((Path(__file__).parents[1] / "captures").glob("*.jsonl.gz"))
 
 
 def silent(message: str) -> None:
@@ -113,11 +116,32 @@ def has_account(port: int) -> bool:
 
 
 async def test_a_streaming_replay_trades_as_one_process_does(settings, model, market, folded):
+    told = list[Standing]()
+
+    async def look(found: Settings) -> None:
+        told.append(await standing(found))
+
     streamed = await replay_streaming(
-        [market], settings, settings.data_dir, silent, readers=READERS, model=model
+        [market], settings, settings.data_dir, silent, readers=READERS, model=model, hooks=Hooks(inspect=look)
     )
+    assert told[0].account == folded.paper.book.accounts()[-1]
+    assert told[0].report.statistics.orders.count == folded.paper.book.counts()["orders"]
     assert streamed["hashes"] == folded.summary()["hashes"]
     assert streamed["paper"] == folded.summary()["paper"]
+
+
+async def test_recordings_are_traded_the_same_for_what_they_hold(settings, model):
+    folded = replay_in_process(RECORDED, settings, model=model)
+    assert folded.paper.book.orders()
+    streamed = await replay_streaming(
+        RECORDED, settings, settings.data_dir, silent, readers=READERS, model=model
+    )
+    assert streamed["hashes"] == folded.summary()["hashes"]
+
+
+def test_a_backtest_on_the_recording_has_the_same_orders_fills_and_account(settings, model, market, folded):
+    tested = backtest_captures([market], settings, model.document.model_id, "1s")
+    assert tested.hashes == folded.paper.book.hashes()
 
 
 async def test_a_worker_killed_again_and_again_trades_the_same_and_fills_nothing_twice(settings, model, market, folded):

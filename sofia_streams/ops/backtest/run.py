@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sofia_streams.core.bars.windows import SIZES_NS
@@ -59,6 +60,8 @@ class Backtest(NamedTuple):
     elapsed_s: float
     outcomes: Mapping[str, int]
     models: str
+    hashes: Mapping[str, str] = MappingProxyType({})
+    """Of orders, fills and the account, as `sofia replay` has them; of recordings only."""
 
 
 class _Ground(NamedTuple):

@@ -52,7 +52,9 @@ def backtest_captures(captures: Sequence[Path], settings: Settings, model_id: st
         seed=settings.paper_seed,
     )
     count = outcomes.total()
-    return Backtest(made, count, count / elapsed_s, elapsed_s, dict(outcomes.most_common()), f"model {model_id}")
+    known = dict(outcomes.most_common())
+    hashes, models = book.hashes(), f"model {model_id}"
+    return Backtest(made, count, count / elapsed_s, elapsed_s, known, models, hashes)
 
 
 def _prices(replay: Replay, size: str) -> dict[str, list[tuple[int, float]]]:

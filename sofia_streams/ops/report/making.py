@@ -103,6 +103,18 @@ def rules_of(rules: tuple[Any, ...], prefix: str = "") -> dict[str, str]:
     return found
 
 
+def headline(report: Report) -> dict[str, object]:
+    """The main figures by name, as commands print them; fractions, and money in the report's currency."""
+    told = report.statistics
+    return {
+        "total_return": told.total_return, "sharpe": told.ratios.sharpe, "sharpe_deflated": told.ratios.sharpe_deflated,
+        "max_drawdown": told.drawdown.depth, "round_trips": told.trips.count, "win_rate": told.trips.win_rate,
+        "profit_factor": told.trips.profit_factor, "fees": told.costs.fees_quote, "orders": told.orders.count,
+        "fills": told.costs.fills, "end_equity": told.end_quote, "currency": report.currency,
+        "is_synthetic": report.is_synthetic, "warnings": report.warnings,
+    }  # fmt: skip
+
+
 def thinned(points: Points, buckets: int = BUCKETS) -> list[tuple[int, float]]:
     """At most 2 * `buckets` + 2 of the points, in order: lowest and highest of each stretch of time, and the ends."""
     if len(points) <= 2 * buckets + 2:
