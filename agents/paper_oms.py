@@ -24,7 +24,7 @@ _EVERY_S = 0.25
 settings = load_settings()
 reads = [topic for topic in topics.TOPICS.values() if topic.name in READS]
 app = create_app("paper_oms", settings, pace=STEADY)
-app.begin = partial(begin_at_end, settings, app.conf.id, reads)
+app.begin = partial(begin_at_end, settings, app.conf.id, [one for one in reads if one is not topics.CONTROL])
 inputs = topic_on(app, reads[0], settings, *reads[1:])
 orders, fills, account, alerts = (topic_on(app, one, settings) for one in WRITES)
 table = account_table(app)

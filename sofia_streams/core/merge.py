@@ -7,6 +7,7 @@ it. Two things cannot follow from the records alone, so they are decided once, a
 
 rare inputs    topics with a record now and then (a switch), for which nobody can wait. Such a record is handed out at
                once, behind everything up to the time that has been reached; `Decision` "applied" says which time.
+               Before any time has been reached it waits, and then stands before everything.
 a wait given up  the caller's clock may say that an input is silent for too long (`give_up`): nobody waits for it until
                it speaks again, and then "gave_up" says up to where.
 
@@ -107,6 +108,7 @@ class Merge(Generic[T]):
         self._heap: list[Item[T]] = []
         self._expected: list[Decision] = []
         self._number, self._reached_ns = (0, _BEGIN_NS) if kept is None else (kept.decided, kept.reached_ns)
+        self._is_new = self._reached_ns == _BEGIN_NS
         self._decided: list[Decision] = []
         if not self._lines:
             raise ValueError("merge: expected at least one input that is waited for, found none")
@@ -171,6 +173,11 @@ class Merge(Generic[T]):
 
     def ready(self) -> Iterator[Item[T]]:
         """What is due now, in order."""
+        if self._is_new and self.reached_ns() > _BEGIN_NS:
+            self._is_new = False
+            if self._next_applied() is None:
+                first_ns = self._heap[0].at_ns - 1 if self._heap else self._reached_ns
+                yield from self._apply(min(first_ns, self._reached_ns))
         while True:
             reached_ns = self.reached_ns()
             yield from self._due(reached_ns)
@@ -184,11 +191,15 @@ class Merge(Generic[T]):
             self._expected.remove(applied)
             self._held.remove(found)
             yield found._replace(at_ns=applied.at_ns)
-        reached_ns = self.reached_ns()
+        if (reached_ns := self.reached_ns()) > _BEGIN_NS:
+            yield from self._apply(reached_ns)
+
+    def _apply(self, at_ns: int) -> Iterator[Item[T]]:
+        """What came of rare inputs, at that time."""
         held, self._held = self._held, []
         for one in held:
-            self._decide("applied", one.input, one.serial, reached_ns)
-            yield one._replace(at_ns=reached_ns)
+            self._decide("applied", one.input, one.serial, at_ns)
+            yield one._replace(at_ns=at_ns)
 
     def _due(self, reached_ns: int) -> Iterator[Item[T]]:
         while self._heap and self._heap[0].at_ns <= reached_ns:
