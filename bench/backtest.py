@@ -53,7 +53,7 @@ class Scored(Trial):
         self._said = iter(list[list[Signal]]())
 
     def windows(self, some: Sequence[tuple[Window, Said]]) -> None:
-        """All of these are scored before they are traded, as `backtest_run` does with models."""
+        """All of these are scored before they are traded, as `one_pass` does with models."""
         self._said = iter([self._scored(window) for window, _ in some])
         super().windows(some)
 

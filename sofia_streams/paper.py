@@ -76,6 +76,11 @@ class Order(msgspec.Struct, frozen=True, tag_field="kind", tag="order", omit_def
         """What is still to be filled; 0 once the order is done (FIX LeavesQty)."""
         return Decimal(0) if self.status in TERMINAL else self.quantity - self.filled_quantity
 
+    @property
+    def reason_code(self) -> str:
+        """The stable code at the front of `reason`; "" where there is none."""
+        return self.reason.partition(":")[0]
+
 
 class Fill(msgspec.Struct, frozen=True, tag_field="kind", tag="fill", omit_defaults=True):
     """One execution. `fill_id` is the order's id and a count, so that the same one again is the same.

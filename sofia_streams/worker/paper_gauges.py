@@ -19,7 +19,7 @@ def observe(said: Iterable[Said], worker: str) -> list[Alert]:
     for one in said:
         if isinstance(one, Order):
             if one.status in TERMINAL or one.status == "new":
-                metrics.ORDERS.labels(one.status, one.reason.partition(":")[0]).inc()
+                metrics.ORDERS.labels(one.status, one.reason_code).inc()
         elif isinstance(one, Fill):
             metrics.FILLS.labels(one.venue, one.liquidity).inc()
         elif isinstance(one, Account):

@@ -17,7 +17,7 @@ from sofia_streams.core.oms.account.risk import Risk, Standing, denial
 from sofia_streams.core.oms.market.fees import schedule_of, schedules_of
 from sofia_streams.core.oms.market.matching import Execution, Ground, Print, match
 from sofia_streams.core.oms.market.seen import Feed, Swing
-from sofia_streams.core.oms.money import ZERO, bps_between, fee_of, tick_of, told, whole_steps, within
+from sofia_streams.core.oms.money import ZERO, bps_between, fee_of, is_quoted_in, tick_of, told, whole_steps, within
 from sofia_streams.core.oms.orders import Working, filled, moved, order_id
 from sofia_streams.core.oms.rules import Lot, Rules
 from sofia_streams.model import NS_PER_DAY, Market, Side
@@ -169,7 +169,7 @@ class Desk:
 
     def _unsound(self, order: Order, feed: Feed, at_ns: int) -> str | None:
         """What is wrong with the market, or with the order's price in it; what reduces waits for the market instead."""
-        if not order.symbol.partition(":")[0].endswith(f"/{self.rules.currency}"):
+        if not is_quoted_in(order.symbol, self.rules.currency):
             return reasons.reason(
                 reasons.OTHER_CURRENCY, f"expected pairs in {self.rules.currency}, found {order.symbol}"
             )

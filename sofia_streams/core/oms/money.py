@@ -22,6 +22,11 @@ _TICK_DIGITS = 6
 _STEP = Decimal("1e-6")
 
 
+def is_quoted_in(symbol: str, currency: str) -> bool:
+    """Whether money of a unified symbol (BTC/USDT, BTC/USDT:USDT) is in that currency."""
+    return symbol.partition(":")[0].endswith(f"/{currency}")
+
+
 @contextmanager
 def exact() -> Iterator[None]:
     """Inside, sums and products of venue decimals are exact. All of `core.oms` must run in it."""

@@ -10,7 +10,7 @@ import msgspec
 
 from sofia_streams.paper import Fill, Order
 
-_NONE = Decimal(0)
+_ZERO = Decimal(0)
 _BPS = 10_000
 
 
@@ -54,10 +54,10 @@ class OrderFigures(msgspec.Struct, frozen=True):
 def costs(fills: Iterable[Fill], mean_equity: float) -> CostFigures:
     """What fills cost; a repeated id counts once. `mean_equity`: quote currency, over the time of the fills."""
     some = list({one.fill_id: one for one in fills}.values())
-    notional = sum((one.price * one.quantity for one in some), _NONE)
-    fees = sum((one.fee_quote for one in some), _NONE)
-    makers = sum((one.price * one.quantity for one in some if one.liquidity == "maker"), _NONE)
-    slipped = decided = _NONE
+    notional = sum((one.price * one.quantity for one in some), _ZERO)
+    fees = sum((one.fee_quote for one in some), _ZERO)
+    makers = sum((one.price * one.quantity for one in some if one.liquidity == "maker"), _ZERO)
+    slipped = decided = _ZERO
     for one in some:
         if one.decision_mid is not None:
             slipped += (one.price - one.decision_mid) * (one.quantity if one.side == "buy" else -one.quantity)
@@ -86,16 +86,11 @@ def outcomes(orders: Iterable[Order]) -> OrderFigures:
     return OrderFigures(
         count=len(some),
         by_status=_counted(one.status for one in some),
-        rejections=_counted(code(one.reason) for one in some if one.status == "rejected"),
-        endings=_counted(code(one.reason) for one in some if one.status in ("cancelled", "expired")),
+        rejections=_counted(one.reason_code or "none" for one in some if one.status == "rejected"),
+        endings=_counted(one.reason_code or "none" for one in some if one.status in ("cancelled", "expired")),
         fill_rate=sum(one.status == "filled" for one in done) / len(done) if done else None,
         quantity_rate=sum(shares) / len(shares) if shares else None,
     )
-
-
-def code(reason: str) -> str:
-    """The stable code at the front of a reason; "none" where nothing is said."""
-    return reason.partition(":")[0] or "none"
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

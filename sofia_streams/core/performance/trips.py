@@ -14,9 +14,10 @@ from typing import Literal
 
 import msgspec
 
+from sofia_streams.model import NS_PER_HOUR
 from sofia_streams.paper import Fill
 
-_NONE = Decimal(0)
+_ZERO = Decimal(0)
 
 
 class RoundTrip(msgspec.Struct, frozen=True):
@@ -43,10 +44,12 @@ class RoundTrip(msgspec.Struct, frozen=True):
 class TripFigures(msgspec.Struct, frozen=True):
     """Of closed round trips, net of fees. A trip that made 0 is neither won nor lost, and counts in the win rate.
 
-    win_rate       won / all, 0 to 1; None without trips
-    profit_factor  sum of wins / |sum of losses|; None without losses
-    expectancy     mean of a trip, quote currency; payoff: mean win / |mean loss|, None without either
-    losses_in_row  most losses one after the other, by time of closing
+    win_rate          won / all, 0 to 1; None without trips
+    profit_factor     sum of wins / |sum of losses|; None without losses
+    expectancy_quote  mean of a trip
+    payoff            mean win / |mean loss|; None without either
+    losses_in_row     most losses one after the other, by time of closing
+    mean_hours        mean time from flat to flat
     """
 
     count: int
@@ -68,7 +71,7 @@ class _Held:
     """What is held of one symbol while a trip lasts."""
 
     def __init__(self) -> None:
-        self.quantity = self.most = self.entry = self.cash = self.fees = _NONE
+        self.quantity = self.most = self.entry = self.cash = self.fees = _ZERO
         self.opened_ns = self.fills = 0
         self.is_long = True
 
@@ -120,8 +123,8 @@ def figures(trips: Sequence[RoundTrip], still_open: int = 0) -> TripFigures:
     """What is said of closed trips, given in order of closing."""
     net = [one.net_quote for one in trips]
     wins, losses = [one for one in net if one > 0], [one for one in net if one < 0]
-    count, won, lost = len(net), sum(wins, _NONE), -sum(losses, _NONE)
-    hours = sum(one.closed_ns - one.opened_ns for one in trips) / 3.6e12
+    count, won, lost = len(net), sum(wins, _ZERO), -sum(losses, _ZERO)
+    hours = sum(one.closed_ns - one.opened_ns for one in trips) / NS_PER_HOUR
     return TripFigures(
         count=count,
         won=len(wins),
@@ -129,11 +132,11 @@ def figures(trips: Sequence[RoundTrip], still_open: int = 0) -> TripFigures:
         open=still_open,
         win_rate=len(wins) / count if count else None,
         profit_factor=float(won / lost) if lost else None,
-        expectancy_quote=float(sum(net, _NONE) / count) if count else None,
+        expectancy_quote=float(sum(net, _ZERO) / count) if count else None,
         payoff=float(won / len(wins) / (lost / len(losses))) if wins and losses else None,
         losses_in_row=max((len(list(run)) for is_lost, run in groupby(one < 0 for one in net) if is_lost), default=0),
         mean_hours=hours / count if count else None,
-        net_quote=sum(net, _NONE),
+        net_quote=sum(net, _ZERO),
         best_quote=max(net, default=None),
         worst_quote=min(net, default=None),
     )

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import FeatureSet, sets_of
+from sofia_streams.core.oms.money import is_quoted_in
 from sofia_streams.core.performance.summary import Told, tell
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.errors import ConfigError
@@ -123,10 +124,10 @@ def _ground(bars: Bars, settings: Settings, asked: Asked) -> _Ground:
         )
     venue = asked.venue or settings.crypto_exchanges[0]
     currency = settings.paper_currency
-    if not any(one.partition(":")[0].endswith(f"/{currency}") for one in {one.symbol for one in seen}):
+    symbols = sorted({one.symbol for one in seen})
+    if not any(is_quoted_in(symbol, currency) for symbol in symbols):
         raise ConfigError(
-            f"backtest: expected at least one pair in {currency} (PAPER_CURRENCY), found "
-            f"{', '.join(sorted({one.symbol for one in seen}))[:200]}."
+            f"backtest: expected at least one pair in {currency} (PAPER_CURRENCY), found {', '.join(symbols)[:200]}."
         )
     settings = settings.model_copy(update={"crypto_exchanges": (venue,)})
     return _Ground(seen, sets, settings, venue, span, kept_lots(settings))

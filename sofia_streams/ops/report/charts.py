@@ -1,6 +1,6 @@
 """Charts of a report as inline SVG: curves, a fall below them, prices with fills. Colours are the page's classes.
 
-Numbers in, text out; every text is escaped. What it does not do: choose what to show, thin it (`report`).
+Numbers in, text out; every text is escaped. What it does not do: choose what to show, thin it (`making`).
 """
 
 from __future__ import annotations

@@ -19,10 +19,10 @@ from sofia_streams.core.performance.resampling import Interval
 from sofia_streams.core.performance.summary import RETURNS_MIN, tell
 from sofia_streams.files import make_folder, whole
 from sofia_streams.ops.report import caveats, page
+from sofia_streams.ops.report.charts import Points
 from sofia_streams.ops.report.records import Baseline, Chart, Mark, Report, Sweep
 from sofia_streams.paper import Account, Fill, Order
 
-Points = Sequence[tuple[int, float]]
 BUCKETS = 600
 """Of a curve; each keeps its lowest and highest point."""
 MARKS_MAX, TRIPS_MAX = 1_200, 1_000

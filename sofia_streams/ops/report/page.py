@@ -1,6 +1,6 @@
 """A report as one HTML page that needs nothing else: inline SVG, no script, light or dark as the reader's system.
 
-Everything that comes from a report is escaped. What it does not do: compute, write files (`report`).
+Everything that comes from a report is escaped. What it does not do: compute, write files (`making`).
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
+from sofia_streams.model import NS_PER_DAY
 from sofia_streams.ops.report import charts, tables
 from sofia_streams.ops.report.records import Report
 from sofia_streams.ops.report.style import STYLE
@@ -40,7 +41,7 @@ def _span(report: Report) -> tuple[int, int]:
 
 def _top(report: Report) -> Iterable[str]:
     yield f"<h1>{escape(report.title)}</h1>"
-    days = (report.until_ns - report.from_ns) / 86_400e9
+    days = (report.until_ns - report.from_ns) / NS_PER_DAY
     since, until = (charts.moment(at_ns) for at_ns in _span(report))
     symbols = ", ".join(one.symbol for one in report.charts) or "no symbol"
     about = f"{since} to {until} UTC, {days:,.1f} days · {symbols} · money in {report.currency}"

@@ -1,6 +1,6 @@
 """What a report on a paper account or a backtest says. Plain data, written as JSON; computes and draws nothing.
 
-Curves are lists of (at_ns, number), thinned (`report.thinned`); statistics are of everything.
+Curves are lists of (at_ns, number), thinned (`making.thinned`); statistics are of everything.
 """
 
 from __future__ import annotations

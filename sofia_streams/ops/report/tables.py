@@ -12,10 +12,10 @@ from typing import Any
 
 from sofia_streams.core.performance.equity import Month
 from sofia_streams.core.performance.trips import RoundTrip
+from sofia_streams.model import NS_PER_DAY, NS_PER_HOUR
 from sofia_streams.ops.report.charts import moment
 from sofia_streams.ops.report.records import Baseline, Report, Sweep
 
-_HOUR_NS, _DAY_NS = 3.6e12, 8.64e13
 _TRIPS_SHOWN, _TRIALS_SHOWN = 60, 30
 _NAMES = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH_DAYS_MIN = 27.9
@@ -89,7 +89,7 @@ def shown(value: Any, how: str) -> str:
         return f"{value:,}"
     scale, digits, unit = {
         "percent": (100, 2, " %"), "small": (10_000, 2, " bps"), "number": (1, 2, ""), "money": (1, 2, ""),
-        "days": (1 / _DAY_NS, 1, " days"),
+        "days": (1 / NS_PER_DAY, 1, " days"),
     }[how]  # fmt: skip
     return f"{float(value) * scale + 0.0:,.{digits}f}{unit}"
 
@@ -213,7 +213,7 @@ def trips(some: Sequence[RoundTrip], left_out: int) -> Iterable[str]:
     head = ("Closed, UTC", "Symbol", "", "#Quantity", "#Held", "#Before fees", "#Fees", "#Net")
     yield f"<table>{_head(*head)}"
     for one in some[: -_TRIPS_SHOWN - 1 : -1]:
-        held = f"{(one.closed_ns - one.opened_ns) / _HOUR_NS:,.2f} h"
+        held = f"{(one.closed_ns - one.opened_ns) / NS_PER_HOUR:,.2f} h"
         side = "gain" if one.net_quote > 0 else "loss"
         money: tuple[Decimal, ...] = (one.gross_quote, one.fees_quote, one.net_quote)
         numbers = "".join(f"<td class='n' title='{value:f}'>{value:,.2f}</td>" for value in money)
