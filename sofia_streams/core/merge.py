@@ -123,8 +123,9 @@ class Merge(Generic[T]):
         return name in self._lines or name in self._rare
 
     def reached_ns(self) -> int:
-        """Every time up to this one has been, or is to be, handed out."""
-        reached_ns = min((one.passed_ns for one in self._lines.values() if one.is_waited_for()), default=_BEGIN_NS)
+        """Every time up to this one has been, or is to be, handed out: everything, where nobody is waited for."""
+        waited = [one.passed_ns for one in self._lines.values() if one.is_waited_for()]
+        reached_ns = min(waited) if waited else max(one.passed_ns for one in self._lines.values())
         applied = self._next_applied()
         if applied is not None and applied.at_ns < reached_ns:
             reached_ns = applied.at_ns

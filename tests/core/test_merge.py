@@ -218,6 +218,15 @@ def test_an_input_that_was_given_up_joins_again_behind_what_was_handed_out_meanw
     assert [(item.at_ns, item.value) for item in merge.ready()] == [(6, "y")]
 
 
+def test_where_nobody_is_waited_for_everything_is_due():
+    merge = start({"signals": [], "trades": []})
+    merge.take("trades", 0, "a", 5)
+    merge.take("trades", 1, "b", 9)
+    for name in ("signals", "trades"):
+        merge.give_up(name)
+    assert [item.value for item in merge.ready()] == ["a", "b"]
+
+
 def test_more_than_there_is_room_for_is_refused_and_nothing_of_it_is_taken(monkeypatch):
     monkeypatch.setattr(module, "WAITING_MAX", 1)
     merge = start({"signals": [], "trades": []})
