@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from sofia_streams.cli.models import _order, _until_ns
+from sofia_streams.cli.models import training_order, until_ns_of
 from sofia_streams.cli.output import AsJson, interruptible, say, show, wrong_use
 from sofia_streams.cli.progress import Report, drawn
 
@@ -57,7 +57,7 @@ def backtest(
     walk = _walk(settings, size, (train_days, retrain_days), horizon, label, sets) if walk_forward else None
     asked = _asked(settings, size, (start, end), (model, walk), venue, sweep or [], draws)
     folder = out or settings.data_dir / "backtests" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    source = capture if capture else (data, days, Generation(bars, seed, _until_ns(until)))
+    source = capture if capture else (data, days, Generation(bars, seed, until_ns_of(until)))
     _run(settings, asked, source, folder, as_json=as_json)
 
 
@@ -124,7 +124,7 @@ def _walk(
     from sofia_streams.model import NS_PER_DAY
     from sofia_streams.ops.backtest.walk import Walk
 
-    order = _order(settings, size, horizon, label, (0.0, 0.0), sets, 0)
+    order = training_order(settings, size, horizon, label, (0.0, 0.0), sets, 0)
     train_ns, every_ns = (round(one * NS_PER_DAY) for one in days)
     lifetime_ns = max(order.lifetime_ns, every_ns + 2 * order.rule.horizon_bars * order.size_ns)
     return Walk(order._replace(lifetime_ns=lifetime_ns), train_ns, every_ns)

@@ -54,8 +54,8 @@ def train(
 
     began_s, settings = time.monotonic(), running_or_configured()
     size = size or settings.signals_bar_size
-    order = _order(settings, size, horizon, label, (cost_bps, fee_bps), sets, folds)
-    generation = Generation(bars, seed, _until_ns(until))
+    order = training_order(settings, size, horizon, label, (cost_bps, fee_bps), sets, folds)
+    generation = Generation(bars, seed, until_ns_of(until))
     with interruptible("stopped; nothing was written"), drawn() as report:
         found = _bars(data, settings, size, days, generation, report)
         stored, card = run(found, order, _registry(settings), report)
@@ -88,10 +88,11 @@ def _in_short(card: Card) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _order(
+def training_order(
     settings: Settings, size: str, horizon: int | None, label: Literal["forward", "barrier"], bps: tuple[float, float],
     sets: str, folds: int,
 ) -> Order:  # fmt: skip
+    """What is to be trained; `bps`: cost and fee; no `horizon`: TRAIN_HORIZON_BARS. Ends with 2 on a wrong word."""
     from sofia_streams.core.bars.windows import SIZES_NS
     from sofia_streams.core.scoring.labels import Rule, fraction_of
     from sofia_streams.model import NS_PER_HOUR
@@ -106,7 +107,8 @@ def _order(
     )  # fmt: skip
 
 
-def _until_ns(until: str | None) -> int:
+def until_ns_of(until: str | None) -> int:
+    """--until in ns; None: now, on the minute. Ends with 2 where that is no moment."""
     from sofia_streams.ops.times import utc_ns
 
     if until is None:

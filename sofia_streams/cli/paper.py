@@ -17,7 +17,7 @@ def account(
     out: Annotated[Path | None, typer.Option(help="Also write report.json and report.html into this folder")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """How the paper account stands, and what is to be said of it.  Example: sofia account --out report.
+    """How the paper account stands, with its statistics.  Example: sofia account --out report.
 
     Computed from the log's orders, fills and account records as far back as they are kept (TOPIC_RETENTION_HOURS).
     Figures are explained in docs/paper_trading.md. Exit code 1 where no account has spoken yet.

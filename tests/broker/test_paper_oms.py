@@ -1,5 +1,5 @@
 """Paper trading through the pipeline: the same orders, fills and account as in one process, also where its worker is
-killed again and again. PAPER_KILLS says how often (4; docs/guarantees.md has the figures of 20).
+killed again and again. PAPER_KILLS says how often (4).
 """
 
 import asyncio

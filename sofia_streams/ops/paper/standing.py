@@ -11,7 +11,7 @@ from sofia_streams.errors import ConfigError
 from sofia_streams.ops.replay.streaming import read_paper
 from sofia_streams.ops.report.making import Run, make_report, rules_of
 from sofia_streams.ops.report.records import Report
-from sofia_streams.paper import Account, Order
+from sofia_streams.paper import TERMINAL, Account, Order
 from sofia_streams.paper_rules import paper_rules
 from sofia_streams.settings import Settings
 
@@ -45,4 +45,4 @@ async def standing(settings: Settings) -> Standing:
         is_synthetic=any(order.is_synthetic for order in orders),
         seed=settings.paper_seed,
     )
-    return Standing(accounts[-1], [one for one in orders if one.status in ("new", "partially_filled")], report)
+    return Standing(accounts[-1], [one for one in orders if one.status not in TERMINAL], report)

@@ -78,7 +78,7 @@ class Watched:
         assert is_done or order.leaves_quantity > 0
         assert (order.status == "filled") is (order.filled_quantity == order.quantity > 0)
         if order.status in ("rejected", "cancelled", "expired"):
-            assert order.reason.partition(":")[0] in CODES
+            assert order.reason_code in CODES
 
     def _accepted(self, order: Order, event: Event) -> None:
         """No position over its cap, nothing short on spot, and cash for all: counting all that is open on its side."""

@@ -154,7 +154,7 @@ def _event(name, now_ns, venue, symbol, one, two, ends, place) -> Event:
         ends[symbol] = end_ns = max(ends[symbol] + S, now_ns - now_ns % S)
         what = signal(end_ns, _ACTIONS[two & 7], symbol, (0.7, 0.55, 0.9, None)[two >> 3 & 3], price, S)
     elif name == "place":
-        what = _request(now_ns, venue, symbol, price, one, two, place)
+        what = _request(venue, symbol, price, one, two, place)
     elif name == "gap":
         what = gap(now_ns, ("open", "closed")[two & 1], now_ns if two & 2 else None, f"g{two >> 3 & 1}", symbol, venue)
     elif name == "command":
@@ -171,7 +171,7 @@ def _event(name, now_ns, venue, symbol, one, two, ends, place) -> Event:
     return Event(name, now_ns, what, venue, symbol)
 
 
-def _request(now_ns, venue, symbol, price, one, two, place) -> Request:
+def _request(venue, symbol, price, one, two, place) -> Request:
     kind = _TYPES[one >> 5 & 3]
     return Request(
         venue, "spot", symbol, ("buy", "sell")[two & 1], "exit" if one > 191 else "entry",

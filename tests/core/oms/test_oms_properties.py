@@ -81,7 +81,7 @@ def test_random_sequences_reach_what_they_are_about():
         for one in watched(data):
             if isinstance(one, Order):
                 seen[one.status] += 1
-                seen[one.reason.partition(":")[0]] += 1
+                seen[one.reason_code] += 1
                 seen[f"{one.type} {one.status}"] += 1
             elif isinstance(one, Fill):
                 seen[one.liquidity] += 1

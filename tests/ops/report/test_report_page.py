@@ -147,8 +147,7 @@ def test_the_least_there_can_be_is_a_page_too():
 
 
 def test_it_is_the_same_page_again():
-    report = full(3 * 1440)
-    assert page(report) == page(report)
+    assert page(full(3 * 1440)) == page(full(3 * 1440))
 
 
 def test_a_report_of_many_fills_stays_small(tmp_path):
