@@ -21,6 +21,7 @@ def parity(
     start: Annotated[str | None, typer.Option("--from", help="UTC, like 2026-01-31T12:00, or ago: 90m, 6h, 2d")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Likewise; none: as far as paper_oms has come")] = None,
     last: Annotated[bool, typer.Option("--last", help="From the snapshot before the newest one to the end")] = False,
+    now: Annotated[bool, typer.Option("--now", help="By the settings of now, not those that it went by")] = False,
     stores: Annotated[bool, typer.Option("--stores", help="QuestDB's rows of the stretch too, by id")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -33,7 +34,7 @@ def parity(
     from sofia_streams.ops.paper.parity import parity as compare
     from sofia_streams.ops.supervision.running import running_or_configured
 
-    asked = _asked(date, start, end, last=last)
+    asked = _asked(date, start, end, last=last)._replace(is_by_now=now)
     with interruptible("stopped; nothing was changed"), drawn("records") as report:
         try:
             found = asyncio.run(compare(running_or_configured(), asked, report, stores=stores))
@@ -72,7 +73,7 @@ def _print(found: dict[str, Any]) -> None:
         print(f"compared: {found['compared']['from_ns']} to {found['compared']['until_ns']} ns, "
               f"from the snapshot {found['compared']['snapshot']}")  # fmt: skip
     for line in found["changed"]:
-        print(f"settings: {line}")
+        print(f"settings were changed: {line}")
     for table, one in found.get("stores", {}).items():
         print(f"QuestDB {table}: {one['rows']} rows, missing {one['missing']}, surplus {one['surplus']}")
     if first := found.get("first_cause"):

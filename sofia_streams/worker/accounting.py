@@ -180,7 +180,7 @@ class Accounting:
             for message in ahead[:1]:
                 place = partition_name(message)
                 offsets[place] = min(offsets[place], message.offset)
-        return Snapshot(row.kept.reached_ns, row, offsets, self.steps.recorded)
+        return self.steps.snapshot(row, offsets)
 
     def lose_patience(self, steps: PaperSteps) -> None:
         """Wait no longer for an input that has said nothing for `PATIENCE_S` of our clock while it held others back:

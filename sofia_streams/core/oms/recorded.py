@@ -1,11 +1,8 @@
-"""The rules, lots and instruments of an account as names and texts, kept with a snapshot (`steps.Snapshot`).
-
-So that who computes again later can tell changed settings from another result. What it does not do: make rules of them.
-"""
+"""The rules, lots and instruments that an account went by, as names and texts: what of them was changed. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from decimal import Decimal
 
 from sofia_streams.core.oms.money import told
@@ -13,9 +10,9 @@ from sofia_streams.core.oms.rules import Instrument, Lot, Rules
 
 
 def recorded(
-    rules: Rules, instruments: Iterable[Instrument], lots: Mapping[tuple[str, str], Lot]
+    rules: Rules, instruments: Iterable[Instrument], lots: Iterable[tuple[str, str, Lot]]
 ) -> dict[str, str]:
-    """By name: "limits.collar", "lot binance BTC/USDT", "input binance|spot|BTC/USDT"; lots of the instruments only.
+    """By name: "limits.collar", "input binance|spot|BTC/USDT", "lot binance BTC/USDT".
 
     Decimals have all their digits and no zeros behind them, so that 5 and 5.0 are the same.
     """
@@ -27,15 +24,11 @@ def recorded(
             found[name] = _text(value)
     for one in instruments:
         found[f"input {one.venue}|{one.market}|{one.symbol}"] = "with quotes" if one.has_tickers else "trades alone"
-        if (lot := lots.get((one.venue, one.symbol))) is not None:
-            found[f"lot {one.venue} {one.symbol}"] = _text(tuple(lot))
-    return found
+    return found | {f"lot {venue} {symbol}": _text(tuple(lot)) for venue, symbol, lot in lots}
 
 
-def changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What differs, a line each: "limits.collar: 0.02, now 0.05"; nothing where `then` was not recorded."""
-    if not then:
-        return []
+def changed(then: dict[str, str], now: dict[str, str]) -> list[str]:
+    """What differs, a line each: "limits.collar: 0.02, now 0.05"."""
     names = [name for name in sorted({*then, *now}) if then.get(name) != now.get(name)]
     return [f"{name}: {then.get(name, 'not there')}, now {now.get(name, 'not there')}" for name in names]
 

@@ -14,7 +14,6 @@ from sofia_streams.core.merge import Decision, Item, Kept, Merge
 from sofia_streams.core.oms.desk import Books
 from sofia_streams.core.oms.engine import Engine
 from sofia_streams.core.oms.money import exact
-from sofia_streams.core.oms.recorded import recorded
 from sofia_streams.core.oms.rules import Instrument, Lot, Rules
 from sofia_streams.core.oms.sequence import CONTROL, Event, Printed, Record, arrivals, input_of, inputs_of
 from sofia_streams.model import Gap, Ticker
@@ -34,14 +33,16 @@ class AccountRow(msgspec.Struct, frozen=True, array_like=True, tag="account"):
 class Snapshot(msgspec.Struct, frozen=True, tag_field="kind", tag="snapshot"):
     """Everything at one moment (`account`): who reads the inputs from `offsets` on computes what stands behind it.
 
-    `offsets` by "topic/partition" are the first records that may be new to `row`; `rules` is what was gone by, as
-    `recorded` has it.
+    `offsets` by "topic/partition" are the first records that may be new to `row`. What was gone by: `rules` (None: not
+    said), `instruments` that are waited for, their `lots` as (venue, symbol, lot).
     """
 
     at_ns: int
     row: AccountRow
     offsets: dict[str, int]
-    rules: dict[str, str] = {}
+    rules: Rules | None = None
+    instruments: list[Instrument] = []
+    lots: list[tuple[str, str, Lot]] = []
 
 
 class PaperSteps:
@@ -59,7 +60,9 @@ class PaperSteps:
         self.merge: Merge[tuple[Event, str]] = Merge(
             inputs_of(instruments), [CONTROL], None if row is None else row.kept
         )
-        self.recorded = recorded(rules, instruments, lots)
+        names = {(one.venue, one.symbol): None for one in instruments}
+        self.lots = [(*name, lots[name]) for name in names if name in lots]
+        self.rules, self.instruments = rules, instruments
         self.strangers: dict[str, int] = {}
         self.latest: Account | None = None
 
@@ -112,6 +115,10 @@ class PaperSteps:
     def row(self) -> AccountRow:
         """What must be kept to go on from here."""
         return AccountRow(self.books, self.merge.kept())
+
+    def snapshot(self, row: AccountRow, offsets: dict[str, int]) -> Snapshot:
+        """With what is gone by; `offsets` as it has them."""
+        return Snapshot(row.kept.reached_ns, row, offsets, self.rules, self.instruments, self.lots)
 
 
 def is_done(row: AccountRow, name: str, serial: int) -> bool:

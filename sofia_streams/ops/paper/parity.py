@@ -1,6 +1,6 @@
 """`sofia parity`: what the live paper account said, computed again from the log and compared, from a snapshot on.
 
-The same steps as the worker's read the same records, with its decisions on order (`paper.Taken`) and the rules of now.
+The same steps as the worker's read the same records, with its decisions on order (`paper.Taken`) and its rules.
 Compared are orders by revision, fills, and the account by serial, up to the last moment that both have reached. What it
 does not do: change anything, ask why a model said what it did (`sofia models rescore`).
 """
@@ -15,22 +15,20 @@ from typing import Any, NamedTuple
 from aiokafka import TopicPartition
 
 from sofia_streams import codec, topics
-from sofia_streams.core.oms.recorded import changed
 from sofia_streams.core.oms.sequence import CONTROL, Record, input_of, serial_of
 from sofia_streams.core.oms.steps import PaperSteps
 from sofia_streams.errors import BadRecord, ConfigError, MergeFull
-from sofia_streams.ingest.rest.lots import kept_lots
 from sofia_streams.logread import places, reader
 from sofia_streams.model import NS_PER_DAY
 from sofia_streams.ops.paper.log_stretch import LogView, place_of, side_by_side
 from sofia_streams.ops.paper.parity_compare import Said, compare, profit, shown
 from sofia_streams.ops.paper.parity_log import Course, course, said_behind, snapshots
+from sofia_streams.ops.paper.parity_rules import changes, gone_by
 from sofia_streams.ops.paper.parity_stores import are_equal, compare_stores, logged_ids
 from sofia_streams.ops.paper.traced import traced
 from sofia_streams.ops.times import ago_or_utc_ns, check_order, utc_ns
 from sofia_streams.ops.workers import Lag
 from sofia_streams.paper import Taken
-from sofia_streams.paper_rules import paper_instruments, paper_rules
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
 
@@ -46,11 +44,14 @@ _NEVER_NS = 2**63 - 1
 
 
 class Asked(NamedTuple):
-    """A stretch of event time; `is_last`: from the snapshot before the newest one to where the worker has come."""
+    """A stretch of event time; `is_last`: from the snapshot before the newest one to where the worker has come;
+    `is_by_now`: by the settings of now.
+    """
 
     from_ns: int
     until_ns: int = _NEVER_NS
     is_last: bool = False
+    is_by_now: bool = False
 
 
 def day(text: str | None, now_ns: int) -> Asked:
@@ -90,7 +91,7 @@ async def parity(settings: Settings, asked: Asked, report: Report, *, stores: bo
             return _not_compared(had_snapshots=bool(found))
         report("reading what the account said", 0, 1)
         logged = await said_behind(settings, view, begun.begin)
-        run = Rerun(settings, begun)
+        run = Rerun(settings, begun, is_by_now=asked.is_by_now)
         await run.through(view, reached, asked.until_ns, report)
         until_ns = min(asked.until_ns - 1, run.steps.books.now_ns)
         result = _result(settings, asked, begun, run, logged, until_ns)
@@ -106,11 +107,13 @@ async def parity(settings: Settings, asked: Asked, report: Report, *, stores: bo
 class Rerun:
     """The steps from a snapshot on, and what they say."""
 
-    def __init__(self, settings: Settings, begun: Course) -> None:
+    def __init__(self, settings: Settings, begun: Course, *, is_by_now: bool = False) -> None:
+        """`is_by_now`: by the settings of now instead of those that the snapshot has."""
         self._settings, self._begun = settings, begun
         snapshot = deepcopy(begun.begin.snapshot)  # the books go on changing
+        rules, instruments, lots = gone_by(settings, None if is_by_now else snapshot)
         self.steps = PaperSteps(
-            paper_rules(settings), paper_instruments(settings), kept_lots(settings), snapshot.row
+            rules, instruments, {(venue, symbol): lot for venue, symbol, lot in lots}, snapshot.row
         )
         self.steps.expect(begun.taken)
         self.said, self.stopped, self.unreadable = Said(), "", 0
@@ -199,7 +202,7 @@ def _result(
         "compared": {"from_ns": snapshot.at_ns, "until_ns": until_ns, "snapshot": snapshot_place(settings, begun)},
         "counts": counts,
         "pnl": {name: profit(said, snapshot.row, from_ns, until_ns) for name, said in both.items()},
-        "changed": changes(run, begun),
+        "changed": changes(settings, begun),
         "notes": notes,
         "unreadable": run.unreadable,
         "stores_equal": True,
@@ -232,17 +235,6 @@ def _notes(asked: Asked, begun: Course, run: Rerun, until_ns: int) -> list[str]:
         waits = run.steps.merge.waits_for()
         notes.append(f"the log goes, or paper_oms has come, no further than {until_ns} ns; behind all is {waits}")
     return notes
-
-
-def changes(run: Rerun, begun: Course) -> list[str]:
-    """Rules, lots and instruments that are others now than when the log was written, or were changed meanwhile."""
-    now, known = run.steps.recorded, begun.begin.snapshot.rules
-    found = changed(known, now)
-    for snapshot in begun.later:
-        if snapshot.rules and snapshot.rules != known:
-            found += [f"changed by {snapshot.at_ns} ns: {line}" for line in changed(known, snapshot.rules)]
-            known = snapshot.rules
-    return found
 
 
 def _not_compared(*, had_snapshots: bool) -> dict[str, Any]:

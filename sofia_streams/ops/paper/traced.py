@@ -78,7 +78,7 @@ async def traced(view: LogView, first: Difference, changed: list[str], versions:
     """The first difference with what explains it, as far as the log says; `versions`: how often the log has another."""
     because, found = [], dict[str, Any]()
     if changed:
-        because.append(f"settings are others than when this was written: {'; '.join(changed)}")
+        because.append(f"settings were changed: {'; '.join(changed)}")
     if versions > 1:
         because.append(f"the log has this record in {versions} ways: it was written again, otherwise")
     record = first.record

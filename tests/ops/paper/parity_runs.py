@@ -1,13 +1,13 @@
 """A made-up worker for tests of parity: prices by chance, what the steps say of them, snapshots."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from random import Random
 from typing import Any, NamedTuple
 
 from sofia_streams import codec, topics
+from sofia_streams.core.oms.rules import Lot
 from sofia_streams.core.oms.steps import PaperSteps, Snapshot
-from sofia_streams.ingest.rest.lots import kept_lots
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Ticker, Trade, TradeBatch
 from sofia_streams.ops.paper.parity import Rerun
 from sofia_streams.ops.paper.parity_compare import Said, is_behind
@@ -45,9 +45,9 @@ class Message(NamedTuple):
 class Live:
     """The worker: what it read, said and decided."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, lots: Mapping[tuple[str, str], Lot] = {}) -> None:
         self.settings = settings
-        self.steps = PaperSteps(paper_rules(settings), paper_instruments(settings), kept_lots(settings))
+        self.steps = PaperSteps(paper_rules(settings), paper_instruments(settings), lots)
         self.log: list[Message] = []
         self.said: list[Any] = []
         self.taken: list[Taken] = []
@@ -67,8 +67,7 @@ class Live:
 
     def snapshot(self) -> Kept:
         """As it stands in the log; everything is read again from the first record on."""
-        row = self.steps.row()
-        snapshot = Snapshot(row.kept.reached_ns, row, dict.fromkeys(self._next, 0), self.steps.recorded)
+        snapshot = self.steps.snapshot(self.steps.row(), dict.fromkeys(self._next, 0))
         found = codec.decode_account(codec.encode(snapshot))
         assert isinstance(found, Snapshot)
         return Kept(0, found)
@@ -113,11 +112,12 @@ class Live:
 
 def again(
     live: Live, begin: Kept, later: Sequence[Kept] = (), *, settings: Settings | None = None,
-    taken: list[Taken] | None = None,
+    taken: list[Taken] | None = None, is_by_now: bool = False,
 ) -> Rerun:  # fmt: skip
     """All of the log computed again from a snapshot on."""
     decided = live.taken if taken is None else taken
-    run = Rerun(settings or live.settings, Course(begin, [one.snapshot for one in later], decided, ""))
+    course = Course(begin, [one.snapshot for one in later], decided, "")
+    run = Rerun(settings or live.settings, course, is_by_now=is_by_now)
     for message in live.log:
         assert run.take(message)
     return run

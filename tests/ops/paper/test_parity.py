@@ -1,12 +1,16 @@
 """Parity on made-up runs: equal from any snapshot on, decisions followed, the first difference with its cause."""
 
+from decimal import Decimal
+
 import msgspec
 from parity_runs import BEGIN_NS, Live, again, settings_of
 
+from sofia_streams.core.oms.rules import Lot
 from sofia_streams.model import NS_PER_DAY, NS_PER_SECOND
-from sofia_streams.ops.paper.parity import changes, day
+from sofia_streams.ops.paper.parity import day
 from sofia_streams.ops.paper.parity_compare import Said, compare, key_of, profit
 from sofia_streams.ops.paper.parity_log import Course
+from sofia_streams.ops.paper.parity_rules import changes
 from sofia_streams.paper import Account, Fill, Order
 
 NEVER_NS = 2**63 - 1
@@ -123,24 +127,39 @@ def test_a_command_is_taken_when_the_worker_took_it(tmp_path):
     assert "looked odd" in str(first)
 
 
-def test_settings_that_were_changed_since_are_named(tmp_path):
+def test_a_run_is_computed_by_the_settings_it_went_by_and_what_was_changed_is_named(tmp_path):
     live, begin = run_of(tmp_path)
-    other = settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="3", CRYPTO_SYMBOLS="BTC/USDT,ETH/USDT")
-    run = again(live, begin, settings=other)
     course = Course(begin, [], live.taken, "")
-    assert changes(run, course) == [
+    assert changes(live.settings, course) == []
+    assert changes(settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="2.0"), course) == []
+    other = settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="3", CRYPTO_SYMBOLS="BTC/USDT,ETH/USDT")
+    assert changes(other, course) == [
         "input binance|spot|ETH/USDT: not there, now with quotes",
         "input okx|spot|ETH/USDT: not there, now with quotes",
         "strategy.take_profit_bps: 2, now 3",
     ]
-    assert changes(again(live, begin, settings=settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="2.0")), course) == []
+    assert differences(live, begin, again(live, begin, settings=other)) == []
     changed = settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="3")
-    first = differences(live, begin, again(live, begin, settings=changed))[0]
-    assert first.what in ("missing", "surplus", "different")
+    first = differences(live, begin, again(live, begin, settings=changed, is_by_now=True))[0]
+    assert first.fields[0][0] == "limit_price"
     meanwhile = Live(changed).snapshot()
-    assert changes(again(live, begin, [meanwhile]), Course(begin, [meanwhile.snapshot], [], "")) == [
-        "changed by 0 ns: strategy.take_profit_bps: 2, now 3"
+    assert changes(live.settings, Course(begin, [meanwhile.snapshot], [], "")) == [
+        "changed by 0 ns: strategy.take_profit_bps: 2, now 3",
+        "strategy.take_profit_bps: 3, now 2",
     ]
+
+
+def test_a_run_is_computed_by_the_lots_it_knew(tmp_path):
+    lots = {("binance", "BTC/USDT"): Lot(Decimal("0.5"), Decimal("0.001"), Decimal("0.001"), Decimal(5))}
+    live = Live(settings_of(tmp_path), lots)
+    begin = live.snapshot()
+    live.seconds(0, 40)
+    fills = [one for one in live.said if isinstance(one, Fill)]
+    assert fills
+    assert all(one.price % Decimal("0.5") == 0 for one in fills if one.liquidity == "taker")
+    assert differences(live, begin, again(live, begin)) == []
+    found = changes(live.settings, Course(begin, [], [], ""))
+    assert found == ["lot binance BTC/USDT: 0.5 0.001 0.001 5, now not there"]
 
 
 def test_a_day_is_utc_and_yesterday_by_default():
