@@ -110,8 +110,6 @@ class Accounting:
             self.steps.expect(await self._decided())
             self._next = await self._committed()
             self._free_s = time.monotonic()
-            if isinstance(row, AccountRow):
-                self._snapped_hour = row.kept.reached_ns // NS_PER_HOUR
         return self.steps
 
     async def _decided(self) -> list[Taken]:
@@ -166,7 +164,7 @@ class Accounting:
         return Batch(events), outputs, [Change(0, self._key, data)]
 
     def snapshot(self) -> Snapshot | None:
-        """Once an hour of event time, and at the very start: everything, for who computes what follows again."""
+        """Once an hour of event time, and at each start: everything, for who computes what follows again."""
         if self.steps is None:
             return None
         row = self.steps.row()
