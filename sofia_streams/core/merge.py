@@ -43,7 +43,9 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Kept(msgspec.Struct, frozen=True, array_like=True):
-    """How far every input, rare ones too, is handed out; the number of the newest decision; the time reached."""
+    """How far every input, rare ones too, is handed out; the number of the decision up to which all were followed;
+    the time reached.
+    """
 
     places: dict[str, Place]
     decided: int
@@ -215,7 +217,8 @@ class Merge(Generic[T]):
         held = {one.input: one.serial - 1 for one in reversed(self._held)}
         rare = {name: Place(held.get(name, serial)) for name, serial in self._rare.items()}
         places = {name: line.place() for name, line in self._lines.items()} | rare
-        return Kept(places, self._number, reached_ns)
+        ahead = min((one.number for one in self._expected), default=self._number + 1)
+        return Kept(places, ahead - 1, reached_ns)
 
     def give_up(self, name: str) -> None:
         """Wait no longer for an input, until it speaks again."""
@@ -235,10 +238,21 @@ class Merge(Generic[T]):
         Give all of them before the first record (a replay), or those of the output's end (after a crash).
         """
         news = {one.number: one for one in decisions if one.number > self._number}
-        self._expected = [news[number] for number in sorted(news)]
+        followed = {number for number, one in news.items() if self._was_followed(one)}
+        self._expected = [news[number] for number in sorted(news.keys() - followed)]
         self._number = max([self._number, *news])
         for name, line in self._lines.items():
             self._skip_expected(name, line)
+
+    def _was_followed(self, decision: Decision) -> bool:
+        """Whether the state that this begins with has it behind itself."""
+        if decision.input in self._rare:
+            return decision.serial <= self._rare[decision.input]
+        if decision.input not in self._lines or not decision.at_ns:
+            return False
+        place = self._lines[decision.input].place()
+        is_back = place.given_up is None or decision.serial < place.given_up
+        return is_back and (decision.serial, decision.at_ns) <= (place.serial, place.passed_ns)
 
     def take_decided(self) -> list[Decision]:
         """What was decided since the last call."""

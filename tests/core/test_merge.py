@@ -144,6 +144,21 @@ def test_a_crash_that_lost_the_last_states_gives_the_same_outputs_once_more(foun
 
 
 @given(feeds(rare=True), st.data())
+def test_a_second_crash_while_it_catches_up_gives_the_same_outputs_too(found, data):
+    """What is kept then says nothing of decisions that it was told of and has not come to yet."""
+    items, decided, kept = run(start(found), interleaved(found, data))
+    text, seen = kept[data.draw(st.integers(0, len(kept) - 1))]
+    for _ in range(2):
+        resumed = start(found, kept_decoder.decode(text))
+        resumed.expect(decided)
+        later, new, states = run(resumed, [*interleaved(found, data), *never_back(kept)])
+        assert items[:seen] + later == items
+        assert new == []
+        text, more = states[data.draw(st.integers(0, len(states) - 1))]
+        seen += more
+
+
+@given(feeds(rare=True), st.data())
 def test_a_replay_that_knows_the_decisions_gives_the_same_sequence_for_any_interleaving(found, data):
     items, decided, kept = run(start(found), impatient(interleaved(found, data), data))
     resumed = start(found)
@@ -241,3 +256,44 @@ def test_more_than_there_is_room_for_is_refused_and_nothing_of_it_is_taken(monke
 def test_at_least_one_input_is_waited_for():
     with pytest.raises(ValueError, match="at least one input"):
         Merge([], ["control"])
+
+
+def test_a_second_crash_before_what_was_decided_came_again_forgets_none_of_it():
+    merge = Merge(["a", "b"], ["c"])
+    merge.take("a", 0, "a0", 1, 5)
+    merge.take("b", 0, "b0", 1, 5)
+    assert [one.at_ns for one in merge.ready()] == [1, 1]
+    kept = merge.kept()
+    merge.take("c", 0, "c0")
+    assert [one.at_ns for one in merge.ready()] == [5]
+    decided = merge.take_decided()
+    second = Merge(["a", "b"], ["c"], kept)
+    second.expect(decided)
+    third = Merge(["a", "b"], ["c"], second.kept())  # "c0" had not been read again
+    third.expect(decided)
+    for name in ("a", "b"):
+        third.take(name, 1, f"{name}1", 9, 9)
+    assert [*third.ready()] == []
+    third.take("c", 0, "c0")
+    assert [(one.at_ns, one.value) for one in third.ready()] == [(5, "c0"), (9, "a1"), (9, "b1")]
+    assert third.take_decided() == []
+    fourth = Merge(["a", "b"], ["c"], third.kept())
+    fourth.expect(decided)
+    assert fourth.kept().decided == 1
+
+
+def test_a_decision_that_was_followed_is_not_waited_for_although_an_earlier_one_is():
+    decisions = [Decision(1, "gave_up", "b", 7, 20), Decision(2, "applied", "c", 0, 5)]
+    merge = Merge(["a", "b"], ["c"])
+    merge.expect(decisions)
+    for name in ("a", "b"):
+        merge.take(name, 0, f"{name}0", 1, 5)
+    merge.take("c", 0, "c0")
+    assert [one.value for one in merge.ready()] == ["a0", "b0", "c0"]
+    assert merge.kept().decided == 0  # the first is still to come
+    again = Merge(["a", "b"], ["c"], merge.kept())
+    again.expect(decisions)
+    for name in ("a", "b"):
+        again.take(name, 1, f"{name}1", 9, 9)
+    assert [one.value for one in again.ready()] == ["a1", "b1"]
+    assert again.kept().decided == 0
