@@ -24,6 +24,7 @@ from sofia_streams.scored import Action, Signal
 
 _SURE = 1.0
 _SIDES: tuple[Side, ...] = ("buy", "sell")
+_SIDE_OF: Mapping[str, Side] = {"long": "buy", "short": "sell"}
 _TAIL = 0.025
 _ASKED_MAX = 100
 
@@ -78,15 +79,21 @@ class Plan(NamedTuple):
 
 
 def plan_of(written: Written, trips: Sequence[RoundTrip], size_ns: int, rules: Rules) -> Plan:
-    """As an account traded."""
-    opened = [one for one in written.orders() if one.purpose == "entry" and one.filled_quantity]
+    """As an account traded, by its round trips: a position that took ten orders is one entry. Where none was closed, by
+    the orders that were filled.
+    """
+    opened = [(one.symbol, _SIDE_OF[one.direction], one.entry_quote) for one in trips] or [
+        (one.symbol, one.side, one.notional_quote)
+        for one in written.orders()
+        if one.purpose == "entry" and one.filled_quantity
+    ]
     held_ns = sum(one.closed_ns - one.opened_ns for one in trips)
     bars = max(1, round(held_ns / len(trips) / size_ns)) if trips else 1
     share = rules.strategy.size_share
     if opened:
-        mean = sum((one.notional_quote for one in opened), Decimal(0)) / len(opened)
+        mean = sum((quote for _, _, quote in opened), Decimal(0)) / len(opened)
         share = min(share, (mean / rules.start_quote).quantize(Decimal("1e-8")))
-    return Plan(Counter((one.symbol, one.side) for one in opened), bars, share)
+    return Plan(Counter((symbol, side) for symbol, side, _ in opened), bars, share)
 
 
 class Entering(Trial):
@@ -95,6 +102,7 @@ class Entering(Trial):
     def __init__(self, rules: Rules, lots: Lots, moments: Mapping[tuple[str, int], Action]) -> None:
         super().__init__(rules, lots)
         self._moments = moments
+        self.entries = len(moments)
 
     def signals(self, window: Window, said: Said) -> Iterable[Signal]:
         """An entry where one was drawn, else "hold"."""
@@ -128,13 +136,14 @@ def told(name: str, written: Written, note: str) -> Baseline:
     return make_baseline(name, points(written), note=note)
 
 
-def told_of_draws(draws: Sequence[Written], plan: Plan, ours: float) -> Baseline:
+def told_of_draws(entering: Sequence[Entering], plan: Plan, ours: float) -> Baseline:
     """The middle draw, and how far they spread; `ours` is the total return they are compared with."""
+    draws = [one.written for one in entering]
     totals = [_total(one) for one in draws]
     middle = sorted(range(len(draws)), key=lambda at: totals[at])[len(draws) // 2]
     better = sum(one >= ours for one in totals)
     note = (
-        f"{len(draws)} draws, each with {sum(plan.entries.values())} entries held for {plan.bars} bars; {better} of "
+        f"{len(draws)} draws, each with {entering[0].entries} entries held for {plan.bars} bars; {better} of "
         f"them did as well or better"
     )
     near = Interval(quantile(totals, _TAIL), quantile(totals, 1.0 - _TAIL))

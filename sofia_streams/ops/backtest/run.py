@@ -182,7 +182,7 @@ def _baselines(ground: _Ground, trial: Trial, told: Told, draws: int, report: mo
     found = [baselines.told("buy and hold", held.written, "bought at once in the same sizes, never sold")]
     if entering:
         ours = told.statistics.total_return
-        found.append(baselines.told_of_draws([one.written for one in entering], plan, ours))
+        found.append(baselines.told_of_draws(entering, plan, ours))
     return found
 
 
