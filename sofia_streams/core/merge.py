@@ -5,11 +5,11 @@ Here records are handed out by event time, ties by the input's name; a time is h
 it. Two things cannot follow from the records alone, so they are decided once, and the decision is an output
 (`take_decided`) that the agent writes before what follows from it; a replay is told by `expect`:
 
-rare inputs    topics with a record now and then (a switch), for which nobody can wait. Such a record is handed out at
-               once, behind everything up to the time that has been reached; `Decision` "applied" says which time.
-               Before any time has been reached it waits, and then stands before everything.
+rare inputs      topics with a record now and then (a switch), for which nobody can wait. Such a record is handed out at
+                 once, behind everything up to the time that has been reached; `Decision` "applied" says which time.
+                 Before any time has been reached it waits, and then stands before everything.
 a wait given up  the caller's clock may say that an input is silent for too long (`give_up`): nobody waits for it until
-               it speaks again, and then "gave_up" says up to where.
+                 it speaks again, and then "gave_up" says up to where.
 
 Within an input time only rises: what comes with an earlier time stands right behind what came before. `kept` is what
 must be kept to go on: records behind them are read again and put in the same order. It reads no topic and no clock.

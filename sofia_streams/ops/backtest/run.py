@@ -14,6 +14,7 @@ from typing import NamedTuple
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import FeatureSet, sets_of
 from sofia_streams.core.oms.money import is_quoted_in
+from sofia_streams.core.oms.recorded import recorded
 from sofia_streams.core.performance.summary import Told, tell
 from sofia_streams.core.signals.steps import Steps
 from sofia_streams.errors import ConfigError
@@ -24,7 +25,7 @@ from sofia_streams.ops.backtest.bars import windows, with_pairs
 from sofia_streams.ops.backtest.models import Chosen, moment
 from sofia_streams.ops.backtest.one_pass import Lots, Pass, Trial, run
 from sofia_streams.ops.backtest.walk import Walk, walked
-from sofia_streams.ops.report.making import Run, make_report, rules_of
+from sofia_streams.ops.report.making import Run, make_report
 from sofia_streams.ops.report.records import Baseline, Report, Sweep
 from sofia_streams.paper_rules import paper_rules
 from sofia_streams.settings import Settings
@@ -201,7 +202,7 @@ def _report(
         title=f"Backtest of {bars.name}, {chosen.how}",
         prices=prices,
         currency=ground.settings.paper_currency,
-        rules=rules_of(trial.rules),
+        rules=recorded(trial.rules, (), ()),
         baselines=simpler,
         sweep=sweep,
         warnings=[*chosen.warnings, *refused],

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import sets_of
+from sofia_streams.core.oms.recorded import recorded
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import CONSOLIDATED
 from sofia_streams.ops.backtest.models import overlap
 from sofia_streams.ops.backtest.run import Backtest
 from sofia_streams.ops.replay.in_process import Replay, replay_in_process
-from sofia_streams.ops.report.making import Run, make_report, rules_of
+from sofia_streams.ops.report.making import Run, make_report
 from sofia_streams.paper_rules import paper_rules
 from sofia_streams.settings import Settings
 from sofia_streams.training.registry import Registry
@@ -46,7 +47,7 @@ def backtest_captures(captures: Sequence[Path], settings: Settings, model_id: st
         title=f"Backtest of {', '.join(path.name for path in captures)}, model {model_id}",
         prices=_prices(replay, size),
         currency=settings.paper_currency,
-        rules=rules_of(paper_rules(settings)),
+        rules=recorded(paper_rules(settings), (), ()),
         warnings=overlap(stored.document, (accounts[0].at_ns, accounts[-1].at_ns)),
         is_synthetic=stored.document.is_synthetic,
         seed=settings.paper_seed,

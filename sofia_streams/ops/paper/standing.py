@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sofia_streams.core.oms.recorded import recorded
 from sofia_streams.errors import ConfigError
 from sofia_streams.ops.replay.streaming import read_paper
-from sofia_streams.ops.report.making import Run, make_report, rules_of
+from sofia_streams.ops.report.making import Run, make_report
 from sofia_streams.ops.report.records import Report
 from sofia_streams.paper import TERMINAL, Account, Order
 from sofia_streams.paper_rules import paper_rules
@@ -40,7 +41,7 @@ async def standing(settings: Settings) -> Standing:
         title="Paper account",
         prices={},
         currency=settings.paper_currency,
-        rules=rules_of(paper_rules(settings)),
+        rules=recorded(paper_rules(settings), (), ()),
         warnings=cut,
         is_synthetic=any(order.is_synthetic for order in orders),
         seed=settings.paper_seed,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from sofia_streams import codec
 from sofia_streams.core.performance import equity, ratios
@@ -90,17 +90,6 @@ def make_baseline(
     index = [(one.at_ns, one.growth) for one in values]
     worst = max_drawdown(equity.returns(values))
     return Baseline(name, thinned(index), index[-1][1] - 1.0, sharpe, worst, note, spread)
-
-
-def rules_of(rules: tuple[Any, ...], prefix: str = "") -> dict[str, str]:
-    """Named values, nested or not, as "costs.latency_ns": "1250000000"; `rules` is a NamedTuple."""
-    found: dict[str, str] = {}
-    for name, value in zip(rules._fields, rules, strict=True):  # type: ignore[attr-defined]  # of every NamedTuple
-        if hasattr(value, "_fields"):
-            found |= rules_of(value, f"{prefix}{name}.")
-        else:
-            found[f"{prefix}{name}"] = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-    return found
 
 
 def headline(report: Report) -> dict[str, object]:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_runs import BEGIN_NS, made
 
+from sofia_streams.core.oms.recorded import recorded
 from sofia_streams.core.oms.rules import Rules
 from sofia_streams.errors import NotWritten
 from sofia_streams.model import NS_PER_DAY
@@ -27,7 +28,7 @@ def swept(count):
 def test_what_is_written_is_read_again_the_same(tmp_path, run):
     traded, prices = run
     found = reports.make_report(
-        traded, title="Ours", prices=prices, rules=reports.rules_of(Rules()), sweep=swept(3),
+        traded, title="Ours", prices=prices, rules=recorded(Rules(), (), ()), sweep=swept(3),
         baselines=[reports.make_baseline("hold", HOLD)],
     )  # fmt: skip
     files = reports.write_report(found, tmp_path / "new" / "folder")
@@ -72,10 +73,10 @@ def test_more_fills_than_a_chart_can_show_are_counted(monkeypatch, run):
 
 
 def test_rules_are_named_by_their_place():
-    found = reports.rules_of(Rules())
+    found = recorded(Rules(), (), ())
     assert found["costs.latency_ns"] == "1250000000"
     assert found["limits.daily_loss"] == "0.02"
-    assert found["venues"] == "binance, okx, coinbase, bybit"
+    assert found["venues"] == "binance okx coinbase bybit"
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**15), st.floats(-1e9, 1e9)), max_size=300), st.integers(1, 20))
