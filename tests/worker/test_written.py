@@ -49,7 +49,7 @@ def test_model_swaps_history_and_silence_in_bars_write_nothing(record):
     assert prepare(decode(codec.encode(record)), 0) == []
 
 
-def test_a_choice_of_order_writes_nothing():
+def test_a_decision_on_order_writes_nothing():
     decode, prepare = READS[topics.ACCOUNT]
     assert prepare(decode(codec.encode(Taken(1, "gave_up", "trades", 4, 7))), 0) == []
 

@@ -1,1 +1,1 @@
-"""Paper trading looked at from outside: parity, explanations, the switch."""
+"""Paper trading looked at from outside: how it stands, parity, explanations, the switch."""
