@@ -235,14 +235,25 @@ class Merge(Generic[T]):
     def expect(self, decisions: Iterable[Decision]) -> None:
         """Take over decisions of an earlier run from its output; those that are known are left out.
 
-        Give all of them before the first record (a replay), or those of the output's end (after a crash).
+        Give all of them before the first record (a replay), or those of the output's end (after a crash). Of several on
+        one rare record the last one counts: who began anew decided again.
         """
-        news = {one.number: one for one in decisions if one.number > self._number}
+        found = sorted(decisions, key=lambda one: one.number)
+        last = {(one.input, one.serial): one.number for one in found if one.what == "applied"}
+        news = {
+            one.number: one
+            for one in found
+            if one.number > self._number and last.get((one.input, one.serial), one.number) == one.number
+        }
         followed = {number for number, one in news.items() if self._was_followed(one)}
         self._expected = [news[number] for number in sorted(news.keys() - followed)]
         self._number = max([self._number, *news])
         for name, line in self._lines.items():
             self._skip_expected(name, line)
+
+    def begin_behind(self, decisions: Iterable[Decision]) -> None:
+        """Without any state there is nothing that decisions of an earlier run are about: they only count."""
+        self._number = max([self._number, *(one.number for one in decisions)])
 
     def _was_followed(self, decision: Decision) -> bool:
         """Whether the state that this begins with has it behind itself."""

@@ -20,6 +20,7 @@ from aiokafka import TopicPartition
 from sofia_streams import codec, topics
 from sofia_streams.core.oms.sequence import Record, input_of
 from sofia_streams.core.oms.steps import AccountRow, PaperSteps, Snapshot, is_done
+from sofia_streams.errors import BadRecord
 from sofia_streams.logread import places, reader, records_between
 from sofia_streams.model import NS_PER_HOUR, NS_PER_SECOND
 from sofia_streams.obs import metrics
@@ -102,25 +103,35 @@ class Accounting:
             await asyncio.sleep(_LOOK_S)
 
     async def begin(self) -> PaperSteps:
-        """The steps, from the row and from what was decided since. Raises LedgerUnbalanced for a damaged row."""
+        """The steps, from the row and from what was decided since; new ones where there is no row. Raises
+        LedgerUnbalanced for a damaged row.
+        """
         if self.steps is None:
             found = self._table.data.get(self._key)
             row = codec.decode_row(bytes(found)) if isinstance(found, msgspec.Raw) else found
-            self.steps = self._make(row if isinstance(row, AccountRow) else None)
-            self.steps.expect(await self._decided())
+            self.steps, decided = self._make(row if isinstance(row, AccountRow) else None), await self._decided()
+            if isinstance(row, AccountRow):
+                self.steps.expect(decided)
+            else:
+                self.steps.begin_behind(decided)
             self._next = await self._committed()
             self._free_s = time.monotonic()
         return self.steps
 
     async def _decided(self) -> list[Taken]:
-        """Decisions at the end of `account`; the steps leave out those that they know."""
+        """Decisions at the end of `account`; the steps leave out those that they know. What cannot be read is none."""
         found: list[Taken] = []
         async with reader(self._settings) as consumer:
             chosen = places(self._settings, topics.ACCOUNT)
             first, ends = await consumer.beginning_offsets(chosen), await consumer.end_offsets(chosen)
             starts = {place: max(first[place], ends[place] - _TAKEN_BACK) for place in chosen}
             async for message in records_between(consumer, starts, ends):
-                if isinstance(record := codec.decode_account(message.value), Taken):
+                try:
+                    record = codec.decode_account(message.value)
+                except BadRecord as error:
+                    _log.error("a record of the account is passed over", offset=message.offset, error=str(error))
+                    continue
+                if isinstance(record, Taken):
                     found.append(record)
         return found
 

@@ -193,24 +193,6 @@ def test_a_rare_record_takes_effect_at_once_behind_the_time_that_was_reached():
     assert merge.take_decided() == [Decision(1, "applied", "control", 0, 5)]
 
 
-def test_a_rare_record_from_before_any_time_was_reached_stands_before_everything_also_in_a_replay():
-    def items(merge):
-        merge.take("control", 0, "halt")
-        assert list(merge.ready()) == [] and merge.kept().places["control"].serial == -1
-        merge.take("trades", 0, "a", 5)
-        merge.take("trades", 1, "b", 7)
-        assert list(merge.ready()) == []
-        merge.take("signals", 0, None, 0, 6)
-        return [(item.at_ns, item.value) for item in merge.ready()]
-
-    merge, again = start({"signals": [], "trades": []}), start({"signals": [], "trades": []})
-    assert items(merge) == [(4, "halt"), (5, "a")]
-    decided = merge.take_decided()
-    assert decided == [Decision(1, "applied", "control", 0, 4)]
-    again.expect(decided)
-    assert items(again) == [(4, "halt"), (5, "a")] and again.take_decided() == []
-
-
 def test_a_replay_waits_for_the_rare_record_that_it_knows_of():
     merge = start({"trades": []})
     merge.expect([Decision(1, "applied", "control", 0, 5)])

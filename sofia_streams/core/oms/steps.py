@@ -73,7 +73,11 @@ class PaperSteps:
 
     def expect(self, taken: list[Taken]) -> None:
         """Decisions of an earlier run (`account`), in order."""
-        self.merge.expect(Decision(one.number, one.what, one.input, one.serial, one.at_ns) for one in taken)
+        self.merge.expect(map(_decision, taken))
+
+    def begin_behind(self, taken: list[Taken]) -> None:
+        """Those of an account that is gone: this one begins anew, and decides for itself."""
+        self.merge.begin_behind(map(_decision, taken))
 
     def take(self, record: Record, offset: int, place: str) -> int:
         """One record of its input, in order; its last serial, by which `is_done` knows it. Raises MergeFull."""
@@ -119,6 +123,10 @@ class PaperSteps:
     def snapshot(self, row: AccountRow, offsets: dict[str, int]) -> Snapshot:
         """With what is gone by; `offsets` as it has them."""
         return Snapshot(row.kept.reached_ns, row, offsets, self.rules, self.instruments, self.lots)
+
+
+def _decision(taken: Taken) -> Decision:
+    return Decision(taken.number, taken.what, taken.input, taken.serial, taken.at_ns)
 
 
 def is_done(row: AccountRow, name: str, serial: int) -> bool:
