@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Any
 
 from sofia_streams import codec, topics
 from sofia_streams.app import add_acknowledger, add_table_pages, create_app, set_aside, topic_on, was_given_up
 from sofia_streams.core.oms import view
-from sofia_streams.core.oms.steps import PaperSteps, Said
-from sofia_streams.ingest.rest.lots import kept_lots
+from sofia_streams.core.oms.steps import Said
+from sofia_streams.ingest.rest.lots import kept_lots, wait_for_lots
 from sofia_streams.paper import Fill, Order, Taken
-from sofia_streams.paper_rules import paper_instruments, paper_rules
+from sofia_streams.paper_rules import paper_steps
 from sofia_streams.settings import load_settings
 from sofia_streams.worker.accounting import READS, WRITES, Accounting
 from sofia_streams.worker.beginning import begin_at_end
@@ -20,40 +19,35 @@ from sofia_streams.worker.paper_gauges import observe
 from sofia_streams.worker.transport import STEADY
 from tables.account import ACCOUNT_KEY, account_table
 
-_EVERY_S = 0.25
+_EVERY_S, _LOTS_S = 0.25, 15.0
 settings = load_settings()
 reads = [topic for topic in topics.TOPICS.values() if topic.name in READS]
 app = create_app("paper_oms", settings, pace=STEADY)
-app.begin = partial(begin_at_end, settings, app.conf.id, [one for one in reads if one is not topics.CONTROL])
 inputs = topic_on(app, reads[0], settings, *reads[1:])
 orders, fills, account, alerts = (topic_on(app, one, settings) for one in WRITES)
 table = account_table(app)
-account_of = partial(PaperSteps, paper_rules(settings), paper_instruments(settings), kept_lots(settings))
-accounting = Accounting(settings, table, account_of, key=ACCOUNT_KEY)
+accounting = Accounting(settings, table, lambda row: paper_steps(settings, kept_lots(settings), row), key=ACCOUNT_KEY)
 acknowledger = add_acknowledger(app, table.write, forget=accounting.forget)
 add_table_pages(app, "account", lambda: view.account(accounting.steps), lambda key: view.part(accounting.steps, key))
+
+
+async def begin() -> None:
+    """For the first time: from the end of the log, and with what venues say of their ticks, if it comes soon."""
+    market = [one for one in reads if one is not topics.CONTROL]
+    if await begin_at_end(settings, app.conf.id, market) and not settings.replay_url:
+        await wait_for_lots(settings, _LOTS_S)
 
 
 async def put(said: list[Said]) -> None:
     """Send what was said; a decision is in the log before what follows from it."""
     for one in said:
         topic = orders if isinstance(one, Order) else fills if isinstance(one, Fill) else account
-        key = one.symbol if isinstance(one, Order | Fill) else ACCOUNT_KEY
-        sent = await topic.send(key=key.encode(), value=codec.encode(one))
+        sent = await topic.send(key=getattr(one, "symbol", ACCOUNT_KEY).encode(), value=codec.encode(one))
         if isinstance(one, Taken):
             await sent
         accounting.owe(sent)
     for alert in observe(said, app.conf.id):
         accounting.owe(await alerts.send(key=app.conf.id.encode(), value=codec.encode(alert)))
-
-
-async def settle(steps: PaperSteps) -> None:
-    """Acknowledge what is done, with the row that says so."""
-    if (snapshot := accounting.snapshot()) is not None:
-        accounting.owe(await account.send(key=ACCOUNT_KEY.encode(), value=codec.encode(snapshot)))
-    if (due := accounting.checkpoint()) is not None:
-        await acknowledger.add(*due)
-    app.consumer.read_but(accounting.ahead(steps))
 
 
 @app.agent(inputs, name="paper_oms")
@@ -81,8 +75,13 @@ async def look_after() -> None:
             if (steps := accounting.steps) is not None:
                 accounting.lose_patience(steps)
                 await put(steps.run())
-                await settle(steps)
+                if (snapshot := accounting.snapshot()) is not None:
+                    accounting.owe(await account.send(key=ACCOUNT_KEY.encode(), value=codec.encode(snapshot)))
+                if (due := accounting.checkpoint()) is not None:
+                    await acknowledger.add(*due)
+                app.consumer.read_but(accounting.ahead(steps))
 
 
+app.begin = begin
 if __name__ == "__main__":
     app.main()

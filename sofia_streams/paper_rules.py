@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
-from sofia_streams.core.oms.rules import Costs, Instrument, Limits, Rules, Strategy
+from sofia_streams.core.oms.rules import Costs, Instrument, Limits, Lot, Rules, Strategy
+from sofia_streams.core.oms.steps import AccountRow, PaperSteps
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Market
 from sofia_streams.settings import Settings
 
@@ -32,6 +34,13 @@ def paper_instruments(settings: Settings) -> list[Instrument]:
         return [Instrument(one[0], _MARKETS[one[1]], one[2], one[3:] == ["tickers"]) for one in found]
     market = settings.crypto_market
     return [Instrument(venue, market, pair) for venue in settings.crypto_exchanges for pair in settings.crypto_symbols]
+
+
+def paper_steps(
+    settings: Settings, lots: Mapping[tuple[str, str], Lot], row: AccountRow | None = None
+) -> PaperSteps:
+    """The account of these settings, new or from its row. Raises ConfigError for an unknown policy."""
+    return PaperSteps(paper_rules(settings), paper_instruments(settings), lots, row)
 
 
 def _costs(settings: Settings) -> Costs:

@@ -13,13 +13,15 @@ from sofia_streams.settings import Settings
 from sofia_streams.topics import Topic
 
 
-async def begin_at_end(settings: Settings, group: str, topics: Iterable[Topic]) -> None:
-    """Commit the ends of these topics for a group that has committed nothing in any of them. Raises KafkaError."""
+async def begin_at_end(settings: Settings, group: str, topics: Iterable[Topic]) -> bool:
+    """Commit the ends of these topics for a group that has committed nothing in any of them; whether that was so.
+
+    Raises KafkaError.
+    """
     inputs = [place for topic in topics for place in places(settings, topic)]
-    if not inputs:
-        return
     async with reader(settings, group=group) as consumer:
         consumer.assign(inputs)
-        committed = [await consumer.committed(place) for place in inputs]
-        if all(offset is None for offset in committed):
+        is_first = all([await consumer.committed(place) is None for place in inputs])
+        if is_first:
             await consumer.commit(await consumer.end_offsets(inputs))
+    return is_first

@@ -24,10 +24,13 @@ Said = Paper | Taken
 
 
 class AccountRow(msgspec.Struct, frozen=True, array_like=True, tag="account"):
-    """The row of the table `account`: the engine's books, and how far each input is handed out."""
+    """The row of the table `account`: the engine's books, how far each input is handed out, and the `lots` that the
+    account began with: a restart rounds as the run before it.
+    """
 
     books: Books
     kept: Kept
+    lots: list[tuple[str, str, Lot]] = []
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag_field="kind", tag="snapshot"):
@@ -55,7 +58,11 @@ class PaperSteps:
         lots: Mapping[tuple[str, str], Lot] = {},
         row: AccountRow | None = None,
     ) -> None:
-        """Begins with what the row says. Raises LedgerUnbalanced where it is damaged."""
+        """Begins with what the row says; `lots` are for instruments of which it knows none. Raises LedgerUnbalanced
+        where it is damaged.
+        """
+        if row is not None:
+            lots = {**lots, **{(venue, symbol): lot for venue, symbol, lot in row.lots}}
         self._engine = Engine(rules, lots, row.books if row is not None else None)
         self.merge: Merge[tuple[Event, str]] = Merge(
             inputs_of(instruments), [CONTROL], None if row is None else row.kept
@@ -118,7 +125,7 @@ class PaperSteps:
 
     def row(self) -> AccountRow:
         """What must be kept to go on from here."""
-        return AccountRow(self.books, self.merge.kept())
+        return AccountRow(self.books, self.merge.kept(), self.lots)
 
     def snapshot(self, row: AccountRow, offsets: dict[str, int]) -> Snapshot:
         """With what is gone by; `offsets` as it has them."""

@@ -5,11 +5,15 @@ What it does not do: keep answers (`instruments`), or say how old they are.
 
 from __future__ import annotations
 
+import asyncio
+import time
 from decimal import Decimal
 
 from sofia_streams.core.oms.rules import Lot
 from sofia_streams.ingest.rest.instruments import Place, read_kept
 from sofia_streams.settings import Settings
+
+_LOOK_S = 0.25
 
 
 def kept_lots(settings: Settings) -> dict[tuple[str, str], Lot]:
@@ -30,6 +34,13 @@ def kept_lots(settings: Settings) -> dict[tuple[str, str], Lot]:
                 overridden[venue, symbol] = lot
         found |= overridden
     return found
+
+
+async def wait_for_lots(settings: Settings, seconds: float) -> None:
+    """Until some venue's answer is kept (`crypto_ws` asks as it starts), at most so long."""
+    until_s = time.monotonic() + seconds
+    while not kept_lots(settings) and time.monotonic() < until_s:  # noqa: ASYNC110  another process keeps them
+        await asyncio.sleep(_LOOK_S)
 
 
 def _above_zero(size: Decimal | None) -> Decimal | None:

@@ -10,11 +10,10 @@ from collections import Counter, defaultdict
 import msgspec
 
 from sofia_streams.core.oms.sequence import Record, input_of
-from sofia_streams.core.oms.steps import PaperSteps
 from sofia_streams.ingest.rest.lots import kept_lots
 from sofia_streams.ops.replay.digest import sha256_of
 from sofia_streams.paper import Account, Fill, Order
-from sofia_streams.paper_rules import paper_instruments, paper_rules
+from sofia_streams.paper_rules import paper_steps
 from sofia_streams.settings import Settings
 
 
@@ -74,7 +73,7 @@ class PaperFold:
 
     def __init__(self, settings: Settings) -> None:
         self.book = PaperBook()
-        self._steps = PaperSteps(paper_rules(settings), paper_instruments(settings), kept_lots(settings))
+        self._steps = paper_steps(settings, kept_lots(settings))
         self._offsets: dict[str, int] = defaultdict(int)
 
     def take(self, record: Record) -> None:
