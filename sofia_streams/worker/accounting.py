@@ -208,8 +208,16 @@ class Accounting:
             name = steps.merge.waits_for()
 
     def ahead(self, steps: PaperSteps) -> list[TopicPartition]:
-        """Partitions of `trades` to read no further for now: too much waits, and not for what stands in them."""
+        """Partitions of `trades` and `tickers` to read no further for now: too much waits, and not for what stands in
+        them. A symbol has one partition, the same in each topic; while it is not known, all are read.
+        """
         if steps.merge.waiting < _WAITING_MANY:
             return []
-        slowest = self._partition_of.get(steps.merge.waits_for())
-        return [place for place in places(self._settings, topics.TRADES) if place.partition != slowest]
+        topic, _, instrument = steps.merge.waits_for().partition("|")
+        symbol = instrument.rpartition("|")[2]
+        its = {number for name, number in self._partition_of.items() if name.rpartition("|")[2] == symbol}
+        if not its and topic != topics.SIGNALS.name:
+            return []
+        everywhere = [place for one in (topics.TRADES, topics.TICKERS) for place in places(self._settings, one)]
+        needed = topics.wire_name(topics.TOPICS[topic], self._settings.namespace)
+        return [place for place in everywhere if not (place.topic == needed and place.partition in its)]
