@@ -115,7 +115,8 @@ class PromptConsumer(driver.Consumer):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self._held: set[Any] = set()
-        self._waiting: set[Any] = set()
+        self._to_hold: set[Any] = set()
+        self._on_hold: set[Any] = set()
         self._marks: dict[Any, Marks] = {}
         self._read_marks: dict[Any, deque[tuple[int, str]]] = defaultdict(deque)
         self._has_read = False
@@ -127,6 +128,7 @@ class PromptConsumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """After recovery, before the flow is resumed: to the committed offsets, if the log is the one they are of."""
         passing("recovery")
+        self._to_hold, self._on_hold = set(), set()  # Faust has resumed them
         await super().perform_seek()
         inputs = [tp for tp in self.assignment() if not self._is_changelog(tp)]
         async with asyncio.timeout(_LOOK_S):
@@ -148,6 +150,7 @@ class PromptConsumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109  Faust's
         """As Faust's, without holes. Raises LogChanged."""
+        self._hold()
         async with aclosing(super().getmany(timeout)) as found:
             async for tp, message in found:
                 if not self._is_changelog(tp):
@@ -215,13 +218,18 @@ class PromptConsumer(driver.Consumer):
         super().resume_partitions(held)
 
     def read_but(self, tps: Iterable[Any]) -> None:
-        """Read no further of these for now; of those that were held so before and are no longer named, read on."""
-        held = {ensure_TP(tp) for tp in tps} & self.assignment()
-        if resumed := self._waiting - held:
-            super().resume_partitions(resumed & self.assignment())
-        if new := held - self._waiting:
-            super().pause_partitions(new)
-        self._waiting = held
+        """Read no further of these from the next fetch on, until they are no longer named.
+
+        Between two fetches nothing is under way: no record that was fetched is dropped by it.
+        """
+        self._to_hold = {ensure_TP(tp) for tp in tps}
+
+    def _hold(self) -> None:
+        wanted = self._to_hold & self.assignment()
+        if wanted != self._on_hold:
+            super().resume_partitions((self._on_hold - wanted) & self.assignment())
+            super().pause_partitions(wanted - self._on_hold)
+            self._on_hold = wanted
 
     def pause_partitions(self, tps: Iterable[Any]) -> None:
         """Also those that were to be resumed."""
