@@ -24,7 +24,8 @@ def say_when_asked(loop: asyncio.AbstractEventLoop) -> None:
 
 def report() -> str:
     """Each unfinished task of every loop, with the places in the code that wait for one another, outermost first."""
-    tasks = [found for found in gc.get_objects() if isinstance(found, asyncio.Task) and not found.done()]
+    known = (found for found in gc.get_objects() if issubclass(type(found), asyncio.Task))  # no proxy is asked
+    tasks = [found for found in known if not found.done()]
     lines = [f"{len(tasks)} tasks of process {os.getpid()} wait:"]
     for task in sorted(tasks, key=lambda one: one.get_name()):
         lines.append(f"  {task.get_name()[:100]}")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import weakref
 
 from sofia_streams.obs import waits
 
@@ -26,10 +27,17 @@ async def test_each_task_is_told_with_the_places_that_wait_for_one_another():
     assert "hunter2" not in told
 
 
+async def test_a_proxy_whose_object_is_gone_does_not_stop_the_report():
+    gone = weakref.proxy(asyncio.Event())
+    assert "tasks of process" in waits.report()
+    del gone
+
+
 async def test_the_report_comes_when_the_process_is_asked(capfd):
     waits.say_when_asked(asyncio.get_running_loop())
     os.kill(os.getpid(), waits.ASK)
-    while "tasks of process" not in (said := capfd.readouterr().err):  # noqa: ASYNC110  nobody tells
-        await asyncio.sleep(0.01)
+    async with asyncio.timeout(30):
+        while "tasks of process" not in (said := capfd.readouterr().err):  # noqa: ASYNC110  nobody tells
+            await asyncio.sleep(0.01)
     assert "test_the_report_comes_when_the_process_is_asked" in said
     asyncio.get_running_loop().remove_signal_handler(waits.ASK)
