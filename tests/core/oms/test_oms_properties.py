@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from oms_invariants import Watched
@@ -22,6 +23,8 @@ from sofia_streams.core.oms.desk import Books
 from sofia_streams.core.oms.engine import Engine
 from sofia_streams.core.oms.money import exact
 from sofia_streams.paper import Fill, Order
+
+pytestmark = pytest.mark.slow
 
 SEQUENCES, RESTARTED = 9_000, 2_000
 sequences = st.binary(min_size=5 + 4 * 8, max_size=5 + 4 * 40)

@@ -26,6 +26,8 @@ from sofia_streams.core.performance.drawdown import max_drawdown
 from sofia_streams.core.performance.summary import tell
 from sofia_streams.model import NS_PER_DAY, NS_PER_HOUR, NS_PER_SECOND
 
+pytestmark = pytest.mark.slow
+
 HOURS = Path(__file__).parents[4] / "shared" / "data" / "ohlcv" / "coinbase-btcusd-1h.csv.gz"
 """Klines of an exchange, of no licence of ours: not part of the repository."""
 

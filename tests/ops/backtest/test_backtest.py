@@ -17,6 +17,8 @@ from sofia_streams.paper_rules import paper_rules
 from sofia_streams.training.fitting.run import run as train
 from sofia_streams.training.registry import Registry
 
+pytestmark = pytest.mark.slow
+
 ASKED = Asked("1m", walk=WALK, draws=2)
 
 

@@ -13,6 +13,8 @@ from sofia_streams.scored import Activation, Refusal
 from sofia_streams.training.fitting.run import run as train
 from sofia_streams.training.registry import Registry
 
+pytestmark = pytest.mark.slow
+
 HOUR = NS_PER_HOUR
 SPAN = UNTIL_NS - 10 * HOUR, UNTIL_NS
 

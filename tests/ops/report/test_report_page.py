@@ -15,6 +15,8 @@ from sofia_streams.ops.report.page import page
 from sofia_streams.ops.report.records import Chart, Sweep, SweepTrial
 from sofia_streams.ops.report.tables import GROUPS, shown
 
+pytestmark = pytest.mark.slow
+
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 EVIL = '<script>alert("1")</script>&'
 
