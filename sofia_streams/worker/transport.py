@@ -150,7 +150,8 @@ class PromptConsumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[Any]:  # noqa: ASYNC109  Faust's
         """As Faust's, without holes. Raises LogChanged."""
-        self._hold()
+        if self._to_hold or self._on_hold:
+            self._hold()
         async with aclosing(super().getmany(timeout)) as found:
             async for tp, message in found:
                 if not self._is_changelog(tp):
