@@ -36,7 +36,8 @@ def test_up_shows_candles_refuses_a_second_one_and_ctrl_c_leaves_nothing(up: Up,
     assert {one["name"] for one in found["processes"]} >= {"kafka", "redis", "questdb", "ohlcv", "simulator"}
     pids = {one["name"]: one["pid"] for one in found["processes"]}
     assert [psutil.Process(pids[name]).nice() for name in ("ohlcv", "signals", "timeseries_writer")] == [0, 0, 5]
-    assert set(found["lag"]) == {"ohlcv", "signals", "trainer", "timeseries_writer", "redis_bridge", "backfill"}
+    sinks = {"timeseries_writer", "redis_bridge"}
+    assert set(found["lag"]) == {"ohlcv", "signals", "paper_oms", "trainer", "backfill", *sinks}
     assert sofia(data_dir, "doctor", "--json").returncode == 0
     assert up.stop(signal.SIGINT) == 0
     assert list((data_dir / "run").iterdir()) == []
