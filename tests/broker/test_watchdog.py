@@ -93,7 +93,8 @@ def test_a_broker_that_stands_gets_no_worker_killed_and_the_watch_says_that_it_i
         broker = psutil.Process(pid_of(data_dir, "kafka"))
         broker.suspend()
         eventually(lambda: "the watch has not seen for 3" in up.err.read_text(), 60)
-        assert "how far ohlcv, signals, paper_oms, trainer, timeseries_writer" in blind(data_dir).replace("crypto_ws, ", "")
+        readers = "how far ohlcv, signals, paper_oms, trainer, timeseries_writer"
+        assert readers in blind(data_dir).replace("crypto_ws, ", "")
         broker.resume()
         since = up.newest()
         eventually(lambda: up.newest() > since, 90)
