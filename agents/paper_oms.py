@@ -10,14 +10,14 @@ from sofia_streams.app import add_acknowledger, add_table_pages, create_app, set
 from sofia_streams.core.oms import view
 from sofia_streams.core.oms.steps import Said
 from sofia_streams.ingest.rest.lots import kept_lots, wait_for_lots
-from sofia_streams.paper import Fill, Order, Taken
+from sofia_streams.paper import ACCOUNT, Fill, Order, Taken
 from sofia_streams.paper_rules import paper_steps
 from sofia_streams.settings import load_settings
 from sofia_streams.worker.accounting import READS, WRITES, Accounting
 from sofia_streams.worker.beginning import begin_at_end
 from sofia_streams.worker.paper_gauges import observe
 from sofia_streams.worker.transport import STEADY
-from tables.account import ACCOUNT_KEY, account_table
+from tables.account import account_table
 
 _EVERY_S, _LOTS_S = 0.25, 15.0
 settings = load_settings()
@@ -26,7 +26,7 @@ app = create_app("paper_oms", settings, pace=STEADY)
 inputs = topic_on(app, reads[0], settings, *reads[1:])
 orders, fills, account, alerts = (topic_on(app, one, settings) for one in WRITES)
 table = account_table(app)
-accounting = Accounting(settings, table, lambda row: paper_steps(settings, kept_lots(settings), row), key=ACCOUNT_KEY)
+accounting = Accounting(settings, table, lambda row: paper_steps(settings, kept_lots(settings), row), key=ACCOUNT)
 acknowledger = add_acknowledger(app, table.write, forget=accounting.forget)
 add_table_pages(app, "account", lambda: view.account(accounting.steps), lambda key: view.part(accounting.steps, key))
 
@@ -42,7 +42,7 @@ async def put(said: list[Said]) -> None:
     """Send what was said; a decision is in the log before what follows from it."""
     for one in said:
         topic = orders if isinstance(one, Order) else fills if isinstance(one, Fill) else account
-        sent = await topic.send(key=getattr(one, "symbol", ACCOUNT_KEY).encode(), value=codec.encode(one))
+        sent = await topic.send(key=getattr(one, "symbol", ACCOUNT).encode(), value=codec.encode(one))
         if isinstance(one, Taken):
             await sent
         accounting.owe(sent)
@@ -76,7 +76,7 @@ async def look_after() -> None:
                 accounting.lose_patience(steps)
                 await put(steps.run())
                 if (snapshot := accounting.snapshot()) is not None:
-                    accounting.owe(await account.send(key=ACCOUNT_KEY.encode(), value=codec.encode(snapshot)))
+                    accounting.owe(await account.send(key=ACCOUNT.encode(), value=codec.encode(snapshot)))
                 if (due := accounting.checkpoint()) is not None:
                     await acknowledger.add(*due)
                 app.consumer.read_but(accounting.ahead(steps))

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from sofia_streams import codec, topics
+from sofia_streams import topics
 from sofia_streams.app import create_app, sink_agent, topic_on
 from sofia_streams.core.bars.windows import instrument_key
 from sofia_streams.core.feeds.tape import Tape
+from sofia_streams.logread import DECODE
 from sofia_streams.model import Gap, Trade, TradeBatch
 from sofia_streams.settings import load_settings
 from sofia_streams.stores.redis_entries import Entry, entry_of, gap_entry, trade_entries
@@ -65,18 +66,18 @@ async def run() -> None:
 
 
 remembering = Remembering(partial(read_before, settings), new_trades)
-for topic, decode, prepare, before in (
-    (topics.TRADES, codec.decode_trades, entries, remembering.before),
-    (topics.BARS, codec.decode_bars, entries, None),
-    (topics.TICKERS, codec.decode_ticker, entries, None),
-    (topics.GAPS, codec.decode_gap, gap_entries, None),
-    (topics.PREDICTIONS, codec.decode_scored, entries, None),
-    (topics.SIGNALS, codec.decode_signals, entries, None),
-    (topics.FILLS, codec.decode_fills, entries, None),
-    (topics.ACCOUNT, codec.decode_account, entries, None),
+for topic, prepare, before in (
+    (topics.TRADES, entries, remembering.before),
+    (topics.BARS, entries, None),
+    (topics.TICKERS, entries, None),
+    (topics.GAPS, gap_entries, None),
+    (topics.PREDICTIONS, entries, None),
+    (topics.SIGNALS, entries, None),
+    (topics.FILLS, entries, None),
+    (topics.ACCOUNT, entries, None),
 ):
     sink_agent(
-        app, settings, topic_on(app, topic, settings), decode, sink,
+        app, settings, topic_on(app, topic, settings), DECODE[topic], sink,
         name=f"bridge_{topic.name}", prepare=prepare, before=before,
     )  # fmt: skip
 

@@ -16,7 +16,7 @@ from sofia_streams.model import Alert
 from sofia_streams.obs import metrics
 from sofia_streams.scored import Activation
 from sofia_streams.settings import load_settings
-from sofia_streams.topics import partition_name
+from sofia_streams.topics import place_of
 from sofia_streams.training.registry import Registry
 from sofia_streams.worker.scoring import Scoring, Shelf, observe, told_of
 from sofia_streams.worker.transport import PROMPT
@@ -70,8 +70,7 @@ async def score_bars(stream: Any) -> None:
             if was_given_up(app, message):
                 continue
             async with set_aside(app, settings, event):
-                place = f"{partition_name(message)}/{message.offset}"
-                step = await scoring.apply(codec.decode_bars(event.value), message.partition, place)
+                step = await scoring.apply(codec.decode_bars(event.value), message.partition, place_of(message))
             if step is not None:
                 await acknowledger.add(event, await put(step, message), table.take_changes())
                 metrics.RECORDS.labels("bars").inc()

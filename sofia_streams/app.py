@@ -266,7 +266,7 @@ async def quarantine(app: faust.App, settings: Settings, event: Any, error: Exce
         reason=str(error) if isinstance(error, BadRecord) else f"{type(error).__name__}: {error}",
         data=bytes(message.value or b"")[:65_536].decode("utf-8", "replace"),
         received_ns=int(message.timestamp * 1e9),
-        place=f"{topics.partition_name(message)}/{message.offset}",
+        place=topics.place_of(message),
     )
     metrics.QUARANTINED.labels(message.topic).inc()
     channel = topic_on(app, topics.QUARANTINE, settings)

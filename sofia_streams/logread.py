@@ -6,7 +6,7 @@ begin in the log is said here once, for all readers (`since_ms`).
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 
@@ -31,6 +31,23 @@ bound.
 def since_ms(moment_ns: int) -> int:
     """From which record time on to read, ms, so that everything is found that speaks of `moment_ns` or later."""
     return max(0, moment_ns - EARLY_NS) // NS_PER_MS
+
+
+DECODE: Mapping[topics.Topic, Callable[[bytes | None], Any]] = {
+    topics.TRADES: codec.decode_trades,
+    topics.TICKERS: codec.decode_ticker,
+    topics.BARS: codec.decode_bars,
+    topics.GAPS: codec.decode_gap,
+    topics.FEATURES: codec.decode_scored,
+    topics.PREDICTIONS: codec.decode_scored,
+    topics.SIGNALS: codec.decode_signals,
+    topics.MODEL_QUALITY: codec.decode_scored,
+    topics.ORDERS: codec.decode_orders,
+    topics.FILLS: codec.decode_fills,
+    topics.ACCOUNT: codec.decode_account,
+    topics.CONTROL: codec.decode_control,
+}
+"""What reads the records of a topic that is followed; each raises BadRecord."""
 
 
 async def connected(

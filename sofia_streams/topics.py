@@ -83,6 +83,18 @@ def partition_name(place: InPartition) -> str:
     return f"{place.topic}/{place.partition}"
 
 
+class Stands(InPartition, Protocol):
+    """A record of the log."""
+
+    @property
+    def offset(self) -> int: ...  # noqa: D102
+
+
+def place_of(message: Stands) -> str:
+    """ "topic/partition/offset", by which a record is named in others and to people."""
+    return f"{partition_name(message)}/{message.offset}"
+
+
 def partition_named(name: str) -> tuple[str, int]:
     """The topic and the number of a partition by its `partition_name`."""
     topic, _, partition = name.rpartition("/")

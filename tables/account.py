@@ -13,8 +13,6 @@ from typing import Any
 
 import faust
 
-ACCOUNT_KEY = "paper"
-
 
 def account_table(app: faust.App) -> Any:
     """The table on the app of its one worker."""

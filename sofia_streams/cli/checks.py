@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
 
 from sofia_streams.cli.output import AsJson, interruptible, say, show, show_rows, wrong_use
+from sofia_streams.errors import SofiaError
 
 NOT_COMPARED = 5
+
+
+@contextmanager
+def or_not_compared() -> Iterator[None]:
+    """Inside, an error of ours means that nothing could be compared: its text, and exit code 5."""
+    try:
+        yield
+    except SofiaError as error:
+        say(str(error))
+        raise typer.Exit(NOT_COMPARED) from None
 """The exit code where a broker or store did not answer, or a worker did not come to the end of the log."""
 
 
@@ -31,17 +44,12 @@ def verify(
     Exit code 1 where something differs, 5 where not all could be compared. Trades and bars of minutes that --from and
     --to cut are compared whole.
     """
-    from sofia_streams.errors import SofiaError
     from sofia_streams.ops.supervision.running import running_or_configured
     from sofia_streams.ops.verify.run import verify as compare
 
     span = _span(start, end)
-    with interruptible("stopped; what is there stays as it is"):
-        try:
-            found = asyncio.run(compare(running_or_configured(), span, say, repair=repair, wait_s_max=wait_s))
-        except SofiaError as error:
-            say(str(error))
-            raise typer.Exit(NOT_COMPARED) from None
+    with interruptible("stopped; what is there stays as it is"), or_not_compared():
+        found = asyncio.run(compare(running_or_configured(), span, say, repair=repair, wait_s_max=wait_s))
     if as_json:
         show(found, as_json=True)
     else:

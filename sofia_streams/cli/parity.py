@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sofia_streams.cli.checks import NOT_COMPARED
-from sofia_streams.cli.output import AsJson, interruptible, say, show, show_rows, wrong_use
+from sofia_streams.cli.checks import NOT_COMPARED, or_not_compared
+from sofia_streams.cli.output import AsJson, interruptible, show, show_rows, wrong_use
 from sofia_streams.cli.progress import drawn
 
 if TYPE_CHECKING:
@@ -30,17 +30,12 @@ def parity(
     Orders, fills, account and PnL; what differs is listed, the first by event time with its cause. Exit code 1 where
     something differs, 5 where not everything could be compared.
     """
-    from sofia_streams.errors import SofiaError
     from sofia_streams.ops.paper.parity import parity as compare
     from sofia_streams.ops.supervision.running import running_or_configured
 
     asked = _asked(date, start, end, last=last)._replace(is_by_now=now)
-    with interruptible("stopped; nothing was changed"), drawn("records") as report:
-        try:
-            found = asyncio.run(compare(running_or_configured(), asked, report, stores=stores))
-        except SofiaError as error:
-            say(str(error))
-            raise typer.Exit(NOT_COMPARED) from None
+    with interruptible("stopped; nothing was changed"), drawn("records") as report, or_not_compared():
+        found = asyncio.run(compare(running_or_configured(), asked, report, stores=stores))
     if as_json:
         show(found, as_json=True)
     else:

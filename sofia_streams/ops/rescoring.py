@@ -23,7 +23,7 @@ from sofia_streams.errors import BadRecord, ConfigError
 from sofia_streams.logread import places, reader, records_between, whole_topic
 from sofia_streams.scored import Activation, Prediction, Silence
 from sofia_streams.settings import Settings
-from sofia_streams.topics import partition_name
+from sofia_streams.topics import partition_name, place_of
 from sofia_streams.training.registry import Registry
 
 _OUTPUTS = (topics.FEATURES, topics.PREDICTIONS, topics.SIGNALS)
@@ -111,8 +111,7 @@ async def _computed(
                 record = codec.decode_bars(message.value)
             except BadRecord:
                 continue
-            place = f"{partition_name(message)}/{message.offset}"
-            outputs = steps.apply(record, message.partition, place).outputs or ()
+            outputs = steps.apply(record, message.partition, place_of(message)).outputs or ()
             for topic, one in zip(_OUTPUTS, outputs, strict=False):
                 found[topic.name, one.symbol, one.start_ns] = _digest(codec.encode(one))  # type: ignore[attr-defined]
                 scored += isinstance(one, Prediction) and one.abstention is None

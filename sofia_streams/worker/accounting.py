@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,12 +21,12 @@ from sofia_streams import codec, topics
 from sofia_streams.core.oms.sequence import Record, input_of
 from sofia_streams.core.oms.steps import AccountRow, PaperSteps, Snapshot, is_done
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import places, reader, records_between
+from sofia_streams.logread import DECODE, places, reader, records_between
 from sofia_streams.model import NS_PER_HOUR, NS_PER_SECOND
 from sofia_streams.obs import metrics
 from sofia_streams.paper import Taken
 from sofia_streams.settings import Settings
-from sofia_streams.topics import partition_name
+from sofia_streams.topics import partition_name, place_of
 from sofia_streams.worker.deferred import Change
 
 _log = structlog.get_logger("paper")
@@ -37,12 +37,7 @@ _TAKEN_BACK = 5_000
 """Records of `account` that are looked through for decisions when the worker comes back: the row is never that old."""
 PATIENCE_S = 10.0
 """An input that has said nothing for so long, while others were held back by it, is waited for no longer."""
-READS: Mapping[str, Callable[[bytes | None], Record]] = {
-    topics.TRADES.name: codec.decode_trades,
-    topics.TICKERS.name: codec.decode_ticker,
-    topics.SIGNALS.name: codec.decode_signals,
-    topics.CONTROL.name: codec.decode_control,
-}
+READS = {one.name: DECODE[one] for one in (topics.TRADES, topics.TICKERS, topics.SIGNALS, topics.CONTROL)}
 """Each input topic, and what reads its records."""
 WRITES = (topics.ORDERS, topics.FILLS, topics.ACCOUNT, topics.ALERTS)
 
@@ -145,7 +140,7 @@ class Accounting:
         """One record: it waits for its time. Raises MergeFull."""
         message, name = event.message, input_of(record)
         place = partition_name(message)
-        serial = steps.take(record, message.offset, f"{place}/{message.offset}")
+        serial = steps.take(record, message.offset, place_of(message))
         self._next[place] = message.offset + 1
         self._heard_s[name] = time.monotonic()
         self._partition_of[name] = message.partition
@@ -178,11 +173,10 @@ class Accounting:
         """Once an hour of event time, and at each start: everything, for who computes what follows again."""
         if self.steps is None:
             return None
-        row = self.steps.row()
-        hour = row.kept.reached_ns // NS_PER_HOUR
+        hour = self.steps.merge.reached_ns() // NS_PER_HOUR
         if hour == self._snapped_hour:
             return None
-        self._snapped_hour = hour
+        self._snapped_hour, row = hour, self.steps.row()
         offsets = dict(self._next)
         for name, waiting in self._pending.items():
             ahead = [one.event.message for one in waiting if not is_done(row, name, one.serial)]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sofia_streams import codec, topics
+from sofia_streams.logread import DECODE
 from sofia_streams.model import Bar, Gap, Punctuation, Ticker, TradeBatch
 from sofia_streams.paper import Account
 from sofia_streams.scored import Signal
@@ -42,19 +43,20 @@ def of_others(record: Record, offset: int) -> list[Record]:
     return [record]
 
 
-READS: dict[topics.Topic, tuple[Callable[[bytes | None], Any], Callable[[Any, int], list[Record]]]] = {
-    topics.TRADES: (codec.decode_trades, of_trades),
-    topics.BARS: (codec.decode_bars, of_bars),
-    topics.TICKERS: (codec.decode_ticker, of_tickers),
-    topics.GAPS: (codec.decode_gap, of_others),
-    topics.FEATURES: (codec.decode_scored, of_others),
-    topics.PREDICTIONS: (codec.decode_scored, of_others),
-    topics.SIGNALS: (codec.decode_signals, of_signals),
-    topics.MODEL_QUALITY: (codec.decode_scored, of_others),
-    topics.ORDERS: (codec.decode_orders, of_others),
-    topics.FILLS: (codec.decode_fills, of_others),
-    topics.ACCOUNT: (codec.decode_account, of_account),
+_WRITES: dict[topics.Topic, Callable[[Any, int], list[Record]]] = {
+    topics.TRADES: of_trades,
+    topics.BARS: of_bars,
+    topics.TICKERS: of_tickers,
+    topics.GAPS: of_others,
+    topics.FEATURES: of_others,
+    topics.PREDICTIONS: of_others,
+    topics.SIGNALS: of_signals,
+    topics.MODEL_QUALITY: of_others,
+    topics.ORDERS: of_others,
+    topics.FILLS: of_others,
+    topics.ACCOUNT: of_account,
 }
+READS = {topic: (DECODE[topic], prepare) for topic, prepare in _WRITES.items()}
 """How a topic's records are read, and what each of them writes."""
 TABLES_OF = {
     topics.TRADES: ("trades",),

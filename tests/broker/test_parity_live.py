@@ -23,11 +23,11 @@ from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import TradeBatch
 from sofia_streams.ops.paper.explain import explain
 from sofia_streams.ops.paper.explain_text import lines
-from sofia_streams.ops.paper.log_stretch import place_of
 from sofia_streams.ops.paper.parity import Asked, day, parity
 from sofia_streams.ops.replay.streaming import Hooks, replay_streaming
 from sofia_streams.paper import Fill, Order
 from sofia_streams.settings import Settings, load_settings, worker_environment
+from sofia_streams.topics import place_of
 from sofia_streams.training.registry import Stored
 
 pytestmark = pytest.mark.broker

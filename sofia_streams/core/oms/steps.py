@@ -37,7 +37,7 @@ class Snapshot(msgspec.Struct, frozen=True, tag_field="kind", tag="snapshot"):
     """Everything at one moment (`account`): who reads the inputs from `offsets` on computes what stands behind it.
 
     `offsets` by "topic/partition" are the first records that may be new to `row`. What was gone by: `rules` (None: not
-    said), `instruments` that are waited for, their `lots` as (venue, symbol, lot).
+    said), `instruments` that are waited for, and the lots in the row.
     """
 
     at_ns: int
@@ -45,7 +45,12 @@ class Snapshot(msgspec.Struct, frozen=True, tag_field="kind", tag="snapshot"):
     offsets: dict[str, int]
     rules: Rules | None = None
     instruments: list[Instrument] = []
-    lots: list[tuple[str, str, Lot]] = []
+
+
+def lots_of(instruments: list[Instrument], lots: Mapping[tuple[str, str], Lot]) -> list[tuple[str, str, Lot]]:
+    """Those of these instruments that are known, as (venue, symbol, lot)."""
+    names = {(one.venue, one.symbol): None for one in instruments}
+    return [(*name, lots[name]) for name in names if name in lots]
 
 
 class PaperSteps:
@@ -67,8 +72,7 @@ class PaperSteps:
         self.merge: Merge[tuple[Event, str]] = Merge(
             inputs_of(instruments), [CONTROL], None if row is None else row.kept
         )
-        names = {(one.venue, one.symbol): None for one in instruments}
-        self.lots = [(*name, lots[name]) for name in names if name in lots]
+        self.lots = lots_of(instruments, lots)
         self.rules, self.instruments = rules, instruments
         self.strangers: dict[str, int] = {}
         self.latest: Account | None = None
@@ -129,7 +133,7 @@ class PaperSteps:
 
     def snapshot(self, row: AccountRow, offsets: dict[str, int]) -> Snapshot:
         """With what is gone by; `offsets` as it has them."""
-        return Snapshot(row.kept.reached_ns, row, offsets, self.rules, self.instruments, self.lots)
+        return Snapshot(row.kept.reached_ns, row, offsets, self.rules, self.instruments)
 
 
 def _decision(taken: Taken) -> Decision:

@@ -18,10 +18,11 @@ from sofia_streams.core.oms.orders import order_id
 from sofia_streams.errors import BadRecord, ConfigError
 from sofia_streams.logread import reader
 from sofia_streams.ops.paper.explain_bar import of_bar
-from sofia_streams.ops.paper.log_stretch import LogView, place_of
+from sofia_streams.ops.paper.log_stretch import LogView
 from sofia_streams.ops.paper.traced import evidence, partition_of, signals_of
 from sofia_streams.paper import TERMINAL, Account, Fill, Order
 from sofia_streams.settings import Settings
+from sofia_streams.topics import place_of
 
 _AGAIN_MAX = 8
 """Orders that are followed from one to the next."""

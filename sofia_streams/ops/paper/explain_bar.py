@@ -17,11 +17,12 @@ from sofia_streams.core.features.sets import sets_of
 from sofia_streams.errors import BadModel, BadRecord
 from sofia_streams.logread import readable
 from sofia_streams.model import CONSOLIDATED, NS_PER_MINUTE, Bar, TradeBatch
-from sofia_streams.ops.paper.log_stretch import Dropped, LogView, place_of
+from sofia_streams.ops.paper.log_stretch import Dropped, LogView
 from sofia_streams.ops.paper.traced import partition_of
 from sofia_streams.paper import Order
 from sofia_streams.scored import Activation, Features, Prediction
 from sofia_streams.settings import Settings
+from sofia_streams.topics import place_of
 from sofia_streams.training.activation import said_of_models
 from sofia_streams.training.registry import Registry
 

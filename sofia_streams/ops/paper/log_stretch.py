@@ -16,16 +16,11 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from sofia_streams import topics
 from sofia_streams.logread import places, reader, records_between, since_ms
 from sofia_streams.settings import Settings
-from sofia_streams.topics import partition_name, partition_named
+from sofia_streams.topics import partition_name, partition_named, place_of
 
 _WAIT_MS = 500
 _NEAR = 1_000
 """Records so near to each other are read in one go."""
-
-
-def place_of(message: Any) -> str:
-    """ "topic/partition/offset" of a record."""
-    return f"{partition_name(message)}/{message.offset}"
 
 
 async def side_by_side(

@@ -12,15 +12,16 @@ from collections.abc import Callable, Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple
 
+import msgspec
 from aiokafka import TopicPartition
 
-from sofia_streams import codec, topics
-from sofia_streams.core.oms.sequence import CONTROL, Record, input_of, serial_of
+from sofia_streams import topics
+from sofia_streams.core.oms.sequence import CONTROL, input_of, serial_of
 from sofia_streams.core.oms.steps import PaperSteps
 from sofia_streams.errors import BadRecord, ConfigError, MergeFull
-from sofia_streams.logread import places, reader
+from sofia_streams.logread import DECODE, places, reader
 from sofia_streams.model import NS_PER_DAY
-from sofia_streams.ops.paper.log_stretch import LogView, place_of, side_by_side
+from sofia_streams.ops.paper.log_stretch import LogView, side_by_side
 from sofia_streams.ops.paper.parity_compare import Said, compare, profit, shown
 from sofia_streams.ops.paper.parity_log import Course, course, said_behind, snapshots
 from sofia_streams.ops.paper.parity_rules import changes, gone_by
@@ -31,14 +32,9 @@ from sofia_streams.ops.workers import Lag
 from sofia_streams.paper import Taken
 from sofia_streams.settings import Settings
 from sofia_streams.stores.questdb import QuestDb
+from sofia_streams.topics import place_of
 
 Report = Callable[[str, int, int], None]
-_READS: Mapping[str, Callable[[bytes | None], Record]] = {
-    topics.TRADES.name: codec.decode_trades,
-    topics.TICKERS.name: codec.decode_ticker,
-    topics.SIGNALS.name: codec.decode_signals,
-    topics.CONTROL.name: codec.decode_control,
-}
 _TELL_EVERY, _SHOWN_MAX = 5_000, 100
 _NEVER_NS = 2**63 - 1
 
@@ -112,9 +108,7 @@ class Rerun:
         self._settings, self._begun = settings, begun
         snapshot = deepcopy(begun.begin.snapshot)  # the books go on changing
         rules, instruments, lots = gone_by(settings, None if is_by_now else snapshot)
-        self.steps = PaperSteps(
-            rules, instruments, {(venue, symbol): lot for venue, symbol, lot in lots}, snapshot.row
-        )
+        self.steps = PaperSteps(rules, instruments, row=msgspec.structs.replace(snapshot.row, lots=lots))
         self.steps.expect(begun.taken)
         self.said, self.stopped, self.unreadable = Said(), "", 0
         self._silent = silent_since(begun)
@@ -148,7 +142,7 @@ class Rerun:
         if name == topics.CONTROL.name and serial_of(message.offset) not in self._control:
             return True
         try:
-            record = _READS[name](message.value)
+            record = DECODE[topics.TOPICS[name]](message.value)
         except BadRecord:
             self.unreadable += 1  # its readers have quarantined it
             return True

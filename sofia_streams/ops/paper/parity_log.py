@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from aiokafka import TopicPartition
 
-from sofia_streams import codec, topics
+from sofia_streams import topics
 from sofia_streams.core.oms.steps import Snapshot
 from sofia_streams.errors import BadRecord
-from sofia_streams.logread import places
+from sofia_streams.logread import DECODE, places
 from sofia_streams.model import NS_PER_HOUR
 from sofia_streams.ops.paper.log_stretch import LogView
 from sofia_streams.ops.paper.parity_compare import Said, is_behind
@@ -46,7 +45,7 @@ async def snapshots(settings: Settings, view: LogView, from_ns: int) -> list[Kep
     for starts in (await view.starts(chosen, max(0, from_ns - _APART_NS), ends), begins):
         found: list[Kept] = []
         async for message in view.between(starts, ends):
-            if (record := _decoded(codec.decode_account, message.value)) and isinstance(record, Snapshot):
+            if (record := _decoded(topics.ACCOUNT, message.value)) and isinstance(record, Snapshot):
                 if found and record.at_ns < found[-1].snapshot.at_ns - NS_PER_HOUR:
                     found.clear()  # the account was begun anew
                 found.append(Kept(message.offset, record))
@@ -83,7 +82,7 @@ async def _decisions(settings: Settings, view: LogView, kept: Kept) -> list[Take
     ends = await view.consumer.end_offsets(chosen)
     found = []
     async for message in view.between(dict.fromkeys(chosen, kept.offset), ends):
-        if (record := _decoded(codec.decode_account, message.value)) and isinstance(record, Taken):
+        if (record := _decoded(topics.ACCOUNT, message.value)) and isinstance(record, Taken):
             found.append(record)
     return found
 
@@ -91,23 +90,19 @@ async def _decisions(settings: Settings, view: LogView, kept: Kept) -> list[Take
 async def said_behind(settings: Settings, view: LogView, kept: Kept) -> Said:
     """Orders, fills and the account as they stand behind a snapshot, up to the present end."""
     said, row = Said(), kept.snapshot.row
-    decoders: Iterable[tuple[topics.Topic, Callable[[bytes | None], object]]] = (
-        (topics.ORDERS, codec.decode_orders), (topics.FILLS, codec.decode_fills),
-        (topics.ACCOUNT, codec.decode_account),
-    )  # fmt: skip
-    for topic, decode in decoders:
+    for topic in (topics.ORDERS, topics.FILLS, topics.ACCOUNT):
         async for message in view.since(topic, kept.snapshot.at_ns):
             if topic is topics.ACCOUNT and message.offset < kept.offset:
                 continue
-            record = _decoded(decode, message.value)
+            record = _decoded(topic, message.value)
             if isinstance(record, Order | Fill | Account) and is_behind(row, record):
                 said.add(record)
     return said
 
 
-def _decoded(decode: Callable[[bytes | None], object], value: bytes | None) -> object:
+def _decoded(topic: topics.Topic, value: bytes | None) -> object:
     """A record; None for one that cannot be read: its readers have quarantined it."""
     try:
-        return decode(value)
+        return DECODE[topic](value)
     except BadRecord:
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sofia_streams.core.oms.recorded import changed, recorded
 from sofia_streams.core.oms.rules import Instrument, Lot, Rules
-from sofia_streams.core.oms.steps import Snapshot
+from sofia_streams.core.oms.steps import Snapshot, lots_of
 from sofia_streams.ingest.rest.lots import kept_lots
 from sofia_streams.ops.paper.parity_log import Course
 from sofia_streams.paper_rules import paper_instruments, paper_rules
@@ -16,10 +16,9 @@ def gone_by(
 ) -> tuple[Rules, list[Instrument], list[tuple[str, str, Lot]]]:
     """What the worker went by at a snapshot, else (None, or where it does not say) what the settings of now say."""
     if snapshot is not None and snapshot.rules is not None:
-        return snapshot.rules, snapshot.instruments, snapshot.lots
-    instruments, lots = paper_instruments(settings), kept_lots(settings)
-    names = {(one.venue, one.symbol): None for one in instruments}
-    return paper_rules(settings), instruments, [(*name, lots[name]) for name in names if name in lots]
+        return snapshot.rules, snapshot.instruments, snapshot.row.lots
+    instruments = paper_instruments(settings)
+    return paper_rules(settings), instruments, lots_of(instruments, kept_lots(settings))
 
 
 def changes(settings: Settings, begun: Course) -> list[str]:

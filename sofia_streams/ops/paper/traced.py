@@ -12,10 +12,11 @@ import msgspec
 from sofia_streams import codec, topics
 from sofia_streams.errors import BadRecord
 from sofia_streams.model import NS_PER_MINUTE, TradeBatch
-from sofia_streams.ops.paper.log_stretch import Dropped, LogView, place_of
+from sofia_streams.ops.paper.log_stretch import Dropped, LogView
 from sofia_streams.ops.paper.parity_compare import Difference
 from sofia_streams.paper import Fill, Order
 from sofia_streams.scored import Signal
+from sofia_streams.topics import place_of
 
 _SAID_AGAIN_NS = NS_PER_MINUTE
 """A worker that was killed says its last records again: a bar's signal is looked for so far behind it."""

@@ -22,7 +22,7 @@ from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.embedded import process
 from sofia_streams.embedded.ports import HOST, pick_ports
 from sofia_streams.errors import DependencyDown
-from sofia_streams.logread import places, reader, whole_topic
+from sofia_streams.logread import DECODE, places, reader, whole_topic
 from sofia_streams.model import NS_PER_MS, Progress
 from sofia_streams.ops.latency import Buckets, quantiles, read_stages
 from sofia_streams.ops.namespaces import remove_namespace
@@ -218,14 +218,9 @@ async def read_scored(settings: Settings) -> ScoredBook:
 async def read_paper(settings: Settings) -> PaperBook:
     """Orders, fills and the account of the log."""
     book = PaperBook()
-    decoders: list[tuple[topics.Topic, Callable[[bytes | None], object]]] = [
-        (topics.ORDERS, codec.decode_orders),
-        (topics.FILLS, codec.decode_fills),
-        (topics.ACCOUNT, codec.decode_account),
-    ]
-    for topic, decode in decoders:
+    for topic in (topics.ORDERS, topics.FILLS, topics.ACCOUNT):
         async for value in whole_topic(settings, topic):
-            book.add(decode(value))
+            book.add(DECODE[topic](value))
     return book
 
 
