@@ -79,20 +79,22 @@ class _Line(Generic[T]):
     def __init__(self, place: Place) -> None:
         self.done = place
         self.serial, self.passed_ns = place.serial, place.passed_ns
-        self.ahead: deque[tuple[int, Place]] = deque()
-        """When each is handed out (0: it only says a time), and where the input is then."""
+        self.ahead: deque[tuple[int, Place, int]] = deque()
+        """When each is handed out (0: it only says a time), where the input is then, the expected decision that it was
+        (0: none).
+        """
         self.given_up = place.given_up
 
     def is_waited_for(self) -> bool:
         """Whether the others wait; also for what had come before it was given up, when that is read again."""
         return self.given_up is None or self.serial < self.given_up
 
-    def lift(self, passed_ns: int) -> None:
-        """It is waited for again, and what it brings stands behind this."""
+    def lift(self, passed_ns: int, number: int = 0) -> None:
+        """It is waited for again, and what it brings stands behind this; by which expected decision."""
         self.given_up = None
         if passed_ns > self.passed_ns:
             self.passed_ns = passed_ns
-            self.ahead.append((0, Place(self.serial, passed_ns)))
+            self.ahead.append((0, Place(self.serial, passed_ns), number))
 
     def place(self) -> Place:
         """How far it is handed out."""
@@ -171,8 +173,8 @@ class Merge(Generic[T]):
         if passed_ns is not None and passed_ns > line.passed_ns:
             line.passed_ns = passed_ns
         line.serial = serial
+        line.ahead.append((0 if value is None else at_ns, Place(serial, line.passed_ns), 0))
         self._skip_expected(name, line)
-        line.ahead.append((0 if value is None else at_ns, Place(serial, line.passed_ns)))
 
     def ready(self) -> Iterator[Item[T]]:
         """What is due now, in order."""
@@ -217,8 +219,9 @@ class Merge(Generic[T]):
         held = {one.input: one.serial - 1 for one in reversed(self._held)}
         rare = {name: Place(held.get(name, serial)) for name, serial in self._rare.items()}
         places = {name: line.place() for name, line in self._lines.items()} | rare
-        ahead = min((one.number for one in self._expected), default=self._number + 1)
-        return Kept(places, ahead - 1, reached_ns)
+        coming = [number for line in self._lines.values() for _, _, number in line.ahead if number]
+        coming += [one.number for one in self._expected]
+        return Kept(places, min(coming, default=self._number + 1) - 1, reached_ns)
 
     def give_up(self, name: str) -> None:
         """Wait no longer for an input, until it speaks again."""
@@ -284,4 +287,4 @@ class Merge(Generic[T]):
         for one in [one for one in self._expected if one.what == "gave_up" and one.input == name]:
             if one.serial <= line.serial:
                 self._expected.remove(one)
-                line.lift(one.at_ns)
+                line.lift(one.at_ns, one.number)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sofia_streams.core import merge as module
@@ -143,12 +143,13 @@ def test_a_crash_that_lost_the_last_states_gives_the_same_outputs_once_more(foun
     assert new == []
 
 
+@settings(max_examples=1000)
 @given(feeds(rare=True), st.data())
-def test_a_second_crash_while_it_catches_up_gives_the_same_outputs_too(found, data):
+def test_crash_after_crash_while_it_catches_up_gives_the_same_outputs_too(found, data):
     """What is kept then says nothing of decisions that it was told of and has not come to yet."""
-    items, decided, kept = run(start(found), interleaved(found, data))
+    items, decided, kept = run(start(found), impatient(interleaved(found, data), data))
     text, seen = kept[data.draw(st.integers(0, len(kept) - 1))]
-    for _ in range(2):
+    for _ in range(3):
         resumed = start(found, kept_decoder.decode(text))
         resumed.expect(decided)
         later, new, states = run(resumed, [*interleaved(found, data), *never_back(kept)])

@@ -39,3 +39,21 @@ def test_who_begins_without_a_state_decides_anew_behind_what_was_decided_and_a_r
     again.take("trades", 7, "a", 20)
     again.take("control", 0, "halt")
     assert [(item.at_ns, item.value) for item in again.ready()] == [(19, "halt"), (20, "a")]
+
+
+def test_a_crash_right_behind_a_wait_that_was_given_up_loses_no_record_that_still_waits():
+    decisions = [Decision(1, "gave_up", "b", 0, 100)]
+    first = Merge(["a", "b"])
+    first.expect(decisions)
+    first.take("b", 0, "b0", 7)  # the other one has not passed 7 yet
+    assert [*first.ready()] == []
+    second = Merge(["a", "b"], kept=first.kept())
+    second.expect(decisions)
+    for merge in (first, second):
+        merge.take("b", 0, "b0", 7)
+        merge.take("b", 1, "b1", 8)
+        merge.take("a", 0, None, passed_ns=200)
+        merge.take("b", 2, None, passed_ns=200)
+        assert [(one.at_ns, one.value) for one in merge.ready()] == [(7, "b0"), (101, "b1")]
+        assert merge.take_decided() == []
+        assert merge.kept().decided == 1
