@@ -24,7 +24,9 @@ from sofia_streams.scored import Action, Signal
 
 
 class Ordering(Trial):
-    """An order every so many bars: out of what is held, else into it. `keeps` says whether what is said is kept."""
+    """An order every so many bars, once the one before is done: out of what is held, else into it. `keeps` says
+    whether what is said is kept.
+    """
 
     def __init__(self, rules: Rules, orders: int, bars: int, *, keeps: bool) -> None:
         super().__init__(rules, {})
@@ -38,12 +40,12 @@ class Ordering(Trial):
 
     def signals(self, window: Window, said: Said) -> Iterable[Signal]:
         """By symbol."""
-        money = self.engine.books.money
+        money, working = self.engine.books.money, self.engine.books.working
         for item in window.items:
             closed = item.closed
             self._at += 1
             action: Action = "hold"
-            if self._at * self._orders // self._bars > self.placed:
+            if self._at * self._orders // self._bars > self.placed and not working:
                 self.placed += 1
                 action = "sell" if money.holding(closed.market, closed.symbol).quantity else "buy"
             size_ns = window.end_ns - closed.start_ns

@@ -145,7 +145,7 @@ class Desk:
         if tif == "day":
             expires_ns = (at_ns // NS_PER_DAY + 1) * NS_PER_DAY
         return Order(
-            order_id=order_id(request.cause, request.purpose, 0),
+            order_id=order_id(request.cause, request.purpose),
             venue=request.venue, market=request.market, symbol=request.symbol, side=request.side,
             type=request.type, time_in_force="gtc" if tif == "gtd" and not expires_ns else tif,
             purpose=request.purpose, quantity=quantity, status="new", created_ns=at_ns, at_ns=at_ns,

@@ -67,13 +67,15 @@ class Engine:
             self._met(ticker.venue, ticker.market, ticker.symbol, feed, at_ns, place=place, active_by_ns=seen_ns)
 
     def trade(self, venue: str, market: Market, symbol: str, trade: Trade, at_ns: int, place: str = "") -> None:
-        """A print of a venue; history, what was fetched later and what was stale when it came are no evidence. One that
-        comes late is none for orders that were not active when it was made.
+        """A print of a venue; history, what was fetched later, what was stale when it came, and what does not stand
+        behind the prints before it are no evidence. Nor is one for orders that were not active when it was made.
         """
         if trade.snapshot or trade.backfilled or trade.stale:
             return
         self._pass(at_ns)
         feed, made_ns = self._desk.feed(venue, market, symbol), min(at_ns, trade.exchange_ns)
+        if not feed.is_new(trade):
+            return
         feed.trade(trade.price, trade.quantity, made_ns, self._rules.costs)
         if self.books.working:
             seen = Print(trade.price, trade.quantity, trade.taker_side, trade.trade_id)

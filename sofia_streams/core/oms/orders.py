@@ -47,11 +47,11 @@ class Working(msgspec.Struct, array_like=True):
     triggered_mid: Decimal | None = None
 
 
-def order_id(cause: str, purpose: str, count: int) -> str:
+def order_id(cause: str, purpose: str) -> str:
     """24 hexadecimal digits that follow from the cause (the signal's bar, or a fill) alone; at most 32 letters and
     digits are taken by every venue (OKX takes the fewest).
     """
-    return blake2b(f"{cause}|{purpose}|{count}".encode(), digest_size=_ID_BYTES).hexdigest()
+    return blake2b(f"{cause}|{purpose}".encode(), digest_size=_ID_BYTES).hexdigest()
 
 
 def moved(order: Order, status: Status, at_ns: int, reason: str = "") -> Order:

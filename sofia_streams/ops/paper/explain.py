@@ -132,7 +132,7 @@ async def _by_price(
     """The fill behind which an exit by price was placed, by its id: it is a hash of the fill's."""
     async with aclosing(_records(view, topics.FILLS, order.created_ns, partition, codec.decode_fills)) as records:
         async for fill, place in records:
-            if order_id(fill.fill_id, order.purpose, 0) == order.order_id:
+            if order_id(fill.fill_id, order.purpose) == order.order_id:
                 found = {"kind": "fill", "place": place, "fill": msgspec.to_builtins(fill),
                          "evidence": await evidence(view, fill)}  # fmt: skip
                 if again and fill.order_id != order.order_id:
@@ -163,7 +163,7 @@ async def _by_command(view: LogView, order: Order, missing: list[str]) -> dict[s
         async for command, place in commands:
             for serial in serials:
                 cause = f"{command.command_id}|{serial}|{order.market}|{order.symbol}"
-                if order_id(cause, order.purpose, 0) == order.order_id:
+                if order_id(cause, order.purpose) == order.order_id:
                     return {"kind": "command", "place": place, "command": msgspec.to_builtins(command)}
     missing.append("the fill or command that it follows from: retention has dropped it")
     return {"kind": "unknown"}

@@ -29,9 +29,9 @@ def ticker(at_ns, bid, ask, size="100", symbol="BTC/USDT", venue="binance", volu
     )  # fmt: skip
 
 
-def trade(at_ns, price, quantity, side="buy", name=None):
-    """A print."""
-    return Trade(name or f"t{at_ns}", Decimal(str(price)), Decimal(str(quantity)), side, at_ns, at_ns)
+def trade(at_ns, price, quantity, side="buy", name=None, order=0):
+    """A print; of one time, the `order` is told."""
+    return Trade(name or f"t{at_ns}", Decimal(str(price)), Decimal(str(quantity)), side, at_ns, order)
 
 
 def signal(end_ns, action, symbol="BTC/USDT", confidence=0.7, close=100, size_ns=NS_PER_MINUTE):
@@ -149,7 +149,7 @@ def _event(name, now_ns, venue, symbol, one, two, ends, place) -> Event:
         ask = None if spread is None else price + Decimal(spread) / 8
         what = ticker(now_ns, price, ask, size, symbol, venue, "50000" if one & 32 else None, said)
     elif name == "trade":
-        what = trade(now_ns, price, _VOLUMES[two & 7], ("buy", "sell")[two >> 3 & 1], f"t{now_ns}")
+        what = trade(now_ns, price, _VOLUMES[two & 7], ("buy", "sell")[two >> 3 & 1], order=place)
     elif name == "signal":
         ends[symbol] = end_ns = max(ends[symbol] + S, now_ns - now_ns % S)
         what = signal(end_ns, _ACTIONS[two & 7], symbol, (0.7, 0.55, 0.9, None)[two >> 3 & 3], price, S)

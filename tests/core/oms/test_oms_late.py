@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 from oms_played import WIDE, rules
 from oms_world import MIDNIGHT, S, signal, ticker, trade
@@ -70,7 +71,25 @@ def test_quotes_of_an_input_that_was_waited_for_in_vain_are_as_old_as_their_rece
 
 def test_a_late_print_moves_no_quote_of_a_venue_that_quotes_nothing():
     line = Line(has_tickers=False)
-    line.take(prints(trade(END - S, 100, 1), trade(END - S, 101, 1, name="b")), signal(END, "hold"))
+    line.take(prints(trade(END - S, 100, 1), trade(END - S, 101, 1, order=1)), signal(END, "hold"))
     line.take(prints(trade(END + 2 * S, 102, 1)), prints(trade(END + S, 50, 1)), nothing_until(END + 4 * S))
     feed = line.steps.books.feeds["binance|spot|BTC/USDT"]
-    assert (feed.middle(), feed.quoted_ns, feed.volume) == (102, END + 2 * S, Decimal(4))
+    assert (feed.middle(), feed.quoted_ns, feed.volume) == (102, END + 2 * S, Decimal(3))
+
+
+def test_prints_that_come_again_are_no_new_volume_and_fill_nothing_more():
+    """An ingest worker that was killed writes its last prints once more."""
+
+    def played(*again):
+        line = Line(has_tickers=False)
+        line.take(prints(trade(END - S, 100, 1)), signal(END, "buy"))
+        some = [trade(END + place * S // 2, 100, "0.5", name=f"n{place}") for place in range(3, 9)]
+        line.take(prints(*some), *(prints(*some[place:]) for place in again), nothing_until(END + 5 * S))
+        return line.fills(), line.steps.books.feeds["binance|spot|BTC/USDT"].volume
+
+    fills, volume = played()
+    assert len(fills) >= 3 and volume == Decimal(4)
+    assert [msgspec.structs.replace(one, place="") for one in played(0, 2, 5)[0]] == [
+        msgspec.structs.replace(one, place="") for one in fills
+    ]
+    assert played(0, 2, 5)[1] == volume

@@ -14,7 +14,7 @@ import msgspec
 from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.money import BPS, ZERO, told
 from sofia_streams.core.oms.rules import Costs
-from sofia_streams.model import NS_PER_DAY, NS_PER_MINUTE, Gap, Ticker
+from sofia_streams.model import NS_PER_DAY, NS_PER_MINUTE, Gap, Ticker, Trade
 
 _CLOSES_MIN, _MEMORY = 30, 0.97
 
@@ -41,6 +41,18 @@ class Feed(msgspec.Struct, array_like=True):
     """What it follows from, as `Fill.evidence` has it: "quote <received_ns>" or "bar <start_ns>"."""
     is_empty: bool = False
     """Whether the venue said last that it has no bid or no ask; `bid` and `ask` are those before."""
+    printed: tuple[int, int] = (-1, -1)
+    """Time and the venue's order of the newest print."""
+
+    def is_new(self, trade: Trade) -> bool:
+        """Whether a print stands behind all before it, and then it is the newest. One that does not came again (an
+        ingest worker that was killed says its last prints once more), or late.
+        """
+        place = trade.exchange_ns, trade.order
+        if place <= self.printed:
+            return False
+        self.printed = place
+        return True
 
     def quote(self, ticker: Ticker, at_ns: int) -> bool:
         """A ticker; whether it has bid and ask. One that is dead, or older than the last, says nothing at all."""
