@@ -8,13 +8,14 @@ What it does not do: venue frames (`venues`), capture lines (`capture`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import TypeVar
 
 import msgspec
 
 from sofia_streams import codec_checks as checks
 from sofia_streams.core.bars.windows import Row
-from sofia_streams.core.oms.steps import AccountRow, Snapshot
+from sofia_streams.core.oms.steps import AccountRow, Sealed, Snapshot
 from sofia_streams.core.signals.in_force import ChosenRow
 from sofia_streams.core.signals.rolling import OpenRow, RollingRow
 from sofia_streams.errors import BadRecord
@@ -29,7 +30,7 @@ InAccount = Account | Taken | Snapshot
 """What stands in `account`."""
 InSignals = Signal | Silence
 """What stands in `signals`, in the order of the bars it follows from."""
-AnyRow = Row | RollingRow | OpenRow | ChosenRow | AccountRow
+AnyRow = Row | RollingRow | OpenRow | ChosenRow | Sealed
 
 
 class _Name(msgspec.Struct):
@@ -54,6 +55,7 @@ _order = msgspec.json.Decoder(Order)
 _fill = msgspec.json.Decoder(Fill)
 _account: msgspec.json.Decoder[InAccount] = msgspec.json.Decoder(InAccount)
 _command = msgspec.json.Decoder(Command)
+_books = msgspec.json.Decoder(AccountRow)
 _row: msgspec.json.Decoder[AnyRow] = msgspec.json.Decoder(AnyRow)
 
 
@@ -164,6 +166,30 @@ def decode_progress(data: bytes | None) -> Progress:
 def decode_row(data: bytes | None) -> AnyRow:
     """A row of a worker's table. Raises BadRecord."""
     return _decode(_row, data, "a row of a worker's table", checks.check_row)
+
+
+def seal(row: AccountRow) -> bytes:
+    """The account's row as bytes that show whether they were changed: one that was would be traded on."""
+    body = encode(row)
+    return encode(Sealed(_digest(body), msgspec.Raw(body)))
+
+
+def opened(data: bytes) -> AccountRow:
+    """What `seal` closed. Raises BadRecord."""
+    sealed = decode_row(data)
+    found = f"a row that is no account's: {data[:80]!r}"
+    if isinstance(sealed, Sealed):
+        if (digest := _digest(bytes(sealed.row))) == sealed.digest:
+            return _decode(_books, bytes(sealed.row), "the account's row")
+        found = f"digest {digest} of bytes that were written as {sealed.digest[:40]!r}"
+    raise BadRecord(
+        f"expected the row of the table `account`, found {found}. The account's state is damaged; `sofia parity` "
+        "computes from the log what it should be, docs/paper_trading.md says how an account begins anew."
+    )
+
+
+def _digest(body: bytes) -> str:
+    return blake2b(body, digest_size=16).hexdigest()
 
 
 def _decode(

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from sofia_streams.core.bars.windows import SIZE_NAME, Feed, Row, Window
-from sofia_streams.core.oms.steps import AccountRow, Snapshot
+from sofia_streams.core.oms.steps import Sealed, Snapshot
 from sofia_streams.core.signals.in_force import ChosenRow
 from sofia_streams.core.signals.rolling import OpenRow, RollingRow
 from sofia_streams.model import Bar, Gap, Punctuation, Ticker, TradeBatch
@@ -113,7 +113,7 @@ def check_scored(record: Scored) -> None:
         _check_prices((record.close,))
 
 
-def check_row(row: Row | RollingRow | OpenRow | ChosenRow | AccountRow) -> None:
+def check_row(row: Row | RollingRow | OpenRow | ChosenRow | Sealed) -> None:
     """A row of a worker's table. Raises as `check_trades`."""
     windows = [row] if isinstance(row, Window) else row.open.values() if isinstance(row, Feed) else []
     for sums in [window.sums for window in windows if window.sums is not None]:

@@ -1,7 +1,8 @@
 """One table a file: the paper account, and how far each input of it is handed out.
 
 key        "paper"; one row, in the one partition of its changelog, whoever reads `control` has it
-value      core.oms.steps.AccountRow: money, positions, open orders, risk, what is known of markets, places of inputs
+value      core.oms.steps.Sealed, an AccountRow and its digest: money, positions, open orders, risk, what is known of
+           markets, places of inputs
 window     none; open orders and positions, quotes of each instrument, 12 instruments: about 10 kB
 retention  one row
 changelog  sofia-paper_oms-account-changelog, compacted; written four times a second at most, with what it is behind

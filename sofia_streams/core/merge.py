@@ -126,6 +126,10 @@ class Merge(Generic[T]):
         """Whether there is such an input."""
         return name in self._lines or name in self._rare
 
+    def passed_ns(self, name: str) -> int:
+        """Up to which time an input has come; 0 for a rare one."""
+        return self._lines[name].passed_ns if name in self._lines else _BEGIN_NS
+
     def reached_ns(self) -> int:
         """Every time up to this one has been, or is to be, handed out: everything, where nobody is waited for."""
         waited = [one.passed_ns for one in self._lines.values() if one.is_waited_for()]

@@ -36,7 +36,9 @@ _WAITING_MANY = 50_000
 _TAKEN_BACK = 5_000
 """Records of `account` that are looked through for decisions when the worker comes back: the row is never that old."""
 PATIENCE_S = 10.0
-"""An input that has said nothing for so long, while others were held back by it, is waited for no longer."""
+"""An input that has come no second of event time further for so long, while others were held back by it, is waited for
+no longer: it is silent, or stamped by a clock that was set back.
+"""
 READS = {one.name: DECODE[one] for one in (topics.TRADES, topics.TICKERS, topics.SIGNALS, topics.CONTROL)}
 """Each input topic, and what reads its records."""
 WRITES = (topics.ORDERS, topics.FILLS, topics.ACCOUNT, topics.ALERTS)
@@ -45,6 +47,16 @@ WRITES = (topics.ORDERS, topics.FILLS, topics.ACCOUNT, topics.ALERTS)
 class _Pending(NamedTuple):
     serial: int
     event: Any
+
+
+class _Came(NamedTuple):
+    """How far an input was when it last came a second of event time further, and when that was by our clock."""
+
+    passed_ns: int
+    at_s: float
+
+
+_NEVER = _Came(-NS_PER_SECOND, 0.0)
 
 
 class Batch:
@@ -78,7 +90,7 @@ class Accounting:
         self._pending: dict[str, deque[_Pending]] = {}
         self._done: list[Any] = []
         self._next: dict[str, int] = {}
-        self._heard_s: dict[str, float] = {}
+        self._came: dict[str, _Came] = {}
         self._partition_of: dict[str, int] = {}
         self._outputs: list[Any] = []
         self._snapped_hour = -1
@@ -98,19 +110,24 @@ class Accounting:
             await asyncio.sleep(_LOOK_S)
 
     async def begin(self) -> PaperSteps:
-        """The steps, from the row and from what was decided since; new ones where there is no row. Raises
+        """The steps, from the row and from what was decided since; new ones where there is no row. Raises BadRecord or
         LedgerUnbalanced for a damaged row.
         """
         if self.steps is None:
             found = self._table.data.get(self._key)
-            row = codec.decode_row(bytes(found)) if isinstance(found, msgspec.Raw) else found
-            self.steps, decided = self._make(row if isinstance(row, AccountRow) else None), await self._decided()
-            if isinstance(row, AccountRow):
-                self.steps.expect(decided)
-            else:
+            row = None if found is None else codec.opened(codec.encode(found))
+            self.steps, decided = self._make(row), await self._decided()
+            if row is None:
                 self.steps.begin_behind(decided)
+            else:
+                self.steps.expect(decided)
             self._next = await self._committed()
             self._free_s = time.monotonic()
+            for one in self.steps.stranded():
+                _log.error(
+                    "a position is neither valued nor closed: its symbol is not in the settings. Put it there until "
+                    "it is closed.", market=one.market, symbol=one.symbol, quantity=str(one.quantity),
+                )  # fmt: skip
         return self.steps
 
     async def _decided(self) -> list[Taken]:
@@ -142,7 +159,9 @@ class Accounting:
         place = partition_name(message)
         serial = steps.take(record, message.offset, place_of(message))
         self._next[place] = message.offset + 1
-        self._heard_s[name] = time.monotonic()
+        passed_ns = steps.merge.passed_ns(name)
+        if passed_ns >= self._came.get(name, _NEVER).passed_ns + NS_PER_SECOND:
+            self._came[name] = _Came(passed_ns, time.monotonic())
         self._partition_of[name] = message.partition
         if serial < 0:
             self._done.append(event)
@@ -164,7 +183,7 @@ class Accounting:
                 events.append(waiting.popleft().event)
         if not events and not self._outputs:
             return None
-        data = msgspec.Raw(codec.encode(row))  # the books go on changing
+        data = msgspec.Raw(codec.seal(row))  # the books go on changing
         self._table.data[self._key] = data
         outputs, self._outputs = self._outputs, []
         return Batch(events), outputs, [Change(0, self._key, data)]
@@ -186,17 +205,20 @@ class Accounting:
         return self.steps.snapshot(row, offsets)
 
     def lose_patience(self, steps: PaperSteps) -> None:
-        """Wait no longer for an input that has said nothing for `PATIENCE_S` of our clock while it held others back:
+        """Wait no longer for an input that has come no further for `PATIENCE_S` of our clock while it held others back:
         one that speaks once a minute, in time, holds nobody. Where a second of event time is reached, nobody was held.
         """
         name, now_s, reached_ns = steps.merge.waits_for(), time.monotonic(), steps.merge.reached_ns()
         if not steps.merge.waiting or reached_ns >= self._free_ns + NS_PER_SECOND:
             self._free_ns, self._free_s = reached_ns, now_s
         while self._waits and name and steps.merge.waiting:
-            silent_s = now_s - max(self._free_s, self._heard_s.get(name, 0.0))
+            silent_s = now_s - max(self._free_s, self._came.get(name, _NEVER).at_s)
             if silent_s < PATIENCE_S:
                 return
-            _log.warning("an input is silent and waited for no longer", input=name, seconds=round(silent_s, 1))
+            _log.warning(
+                "an input is silent, or its time stands still: it is waited for no longer", input=name,
+                seconds=round(silent_s, 1),
+            )  # fmt: skip
             steps.merge.give_up(name)
             metrics.GIVEN_UP.labels(name).inc()
             name = steps.merge.waits_for()

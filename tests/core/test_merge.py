@@ -143,7 +143,7 @@ def test_a_crash_that_lost_the_last_states_gives_the_same_outputs_once_more(foun
     assert new == []
 
 
-@settings(max_examples=1000)
+@settings(max_examples=300)
 @given(feeds(rare=True), st.data())
 def test_crash_after_crash_while_it_catches_up_gives_the_same_outputs_too(found, data):
     """What is kept then says nothing of decisions that it was told of and has not come to yet."""

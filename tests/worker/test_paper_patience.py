@@ -38,11 +38,13 @@ class Account:
         self.accounting.take(self.steps, record, SimpleNamespace(message=message))
         self._run()
 
-    def pass_second(self, *, tickers=True):
+    def pass_second(self, *, tickers=True, set_back_s=0):
+        """`set_back_s` of the clock that says when something was received."""
         at_ns = T0 + int(self.second) * S
+        received_ns = at_ns - set_back_s * S
         if tickers:
-            self.take("tickers", Ticker("binance", "spot", "BTC/USDT", at_ns))
-        self.take("trades", Punctuation("binance", "spot", "BTC/USDT", at_ns, "L0", at_ns))
+            self.take("tickers", Ticker("binance", "spot", "BTC/USDT", received_ns))
+        self.take("trades", Punctuation("binance", "spot", "BTC/USDT", received_ns, "L0", at_ns))
         for _ in range(LOOKS):
             self.second += 1 / LOOKS
             self.accounting.lose_patience(self.steps)
@@ -89,3 +91,14 @@ def test_all_that_are_silent_are_given_up_together_also_if_they_never_spoke(monk
             account.take("trades", TradeBatch("binance", "spot", "BTC/USDT", T0, "L0", [trade]))
     assert [name.partition("|")[0] for name, _ in account.given_up] == ["signals", "tickers"]
     assert len({second for _, second in account.given_up}) == 1
+
+
+def test_a_clock_that_was_set_back_delays_the_account_and_does_not_stop_it(monkeypatch):
+    account = Account(monkeypatch)
+    for second in range(180):
+        if second % 60 == 0:
+            account.signal(T0 + second * S)
+        account.pass_second(set_back_s=3_600 if second >= 60 else 0)
+    assert {name for name, _ in account.given_up} == {"tickers|binance|spot|BTC/USDT"}
+    assert [second for _, second in account.given_up] == [60 + PATIENCE_S, 120 + PATIENCE_S]  # while a signal waits
+    assert account.steps.merge.waiting == 0

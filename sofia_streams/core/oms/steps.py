@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from sofia_streams.core.merge import Decision, Item, Kept, Merge
+from sofia_streams.core.oms.account.holdings import Holding
 from sofia_streams.core.oms.desk import Books
 from sofia_streams.core.oms.engine import Engine
 from sofia_streams.core.oms.money import exact
@@ -23,14 +24,21 @@ from sofia_streams.scored import Signal
 Said = Paper | Taken
 
 
-class AccountRow(msgspec.Struct, frozen=True, array_like=True, tag="account"):
-    """The row of the table `account`: the engine's books, how far each input is handed out, and the `lots` that the
-    account began with: a restart rounds as the run before it.
+class AccountRow(msgspec.Struct, frozen=True, array_like=True):
+    """What the table `account` keeps (sealed): the engine's books, how far each input is handed out, and the `lots`
+    that the account began with: a restart rounds as the run before it.
     """
 
     books: Books
     kept: Kept
     lots: list[tuple[str, str, Lot]] = []
+
+
+class Sealed(msgspec.Struct, frozen=True, array_like=True, tag="account"):
+    """The row of the table `account`: an `AccountRow` as bytes, and their digest (`codec.seal`)."""
+
+    digest: str
+    row: msgspec.Raw
 
 
 class Snapshot(msgspec.Struct, frozen=True, tag_field="kind", tag="snapshot"):
@@ -81,6 +89,12 @@ class PaperSteps:
     def books(self) -> Books:
         """The account and open orders as they stand."""
         return self._engine.books
+
+    def stranded(self) -> list[Holding]:
+        """Positions in symbols of which no record is taken: nothing marks them, and no order in them is met."""
+        names = {(one.market, one.symbol) for one in self.instruments}
+        held = [one for one in self.books.money.holdings.values() if one.quantity]
+        return [one for one in held if (one.market, one.symbol) not in names]
 
     def expect(self, taken: list[Taken]) -> None:
         """Decisions of an earlier run (`account`), in order."""
