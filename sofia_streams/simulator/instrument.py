@@ -9,7 +9,7 @@ import math
 from decimal import Decimal
 from random import Random
 
-from sofia_streams.model import NS_PER_MS, ParsedTicker, ParsedTrade, Side, Trade
+from sofia_streams.model import NS_PER_DAY, NS_PER_MS, NS_PER_SECOND, ParsedTicker, ParsedTrade, Side, Trade
 from sofia_streams.venues.bybit.parse import TRADES_PER_FRAME_MAX
 from sofia_streams.venues.registry import VENUES
 
@@ -30,6 +30,8 @@ _ID_EVERY_NS = {"binance": 1_000, "okx": 10_000, "coinbase": 100_000, "bybit": 1
 """The first id is the start time in these units: a later run begins above an earlier one, at any sane rate."""
 _BYBIT_IDS_FROM = 2_290_000_000_000_000_000
 """Nineteen digits, as the venue's spot ids have."""
+_TRADE_QUOTE = 1_000.0
+"""About the mean of a generated trade, in dollars."""
 _TIME_UNIT_NS = {"coinbase": 1_000}
 
 
@@ -51,9 +53,13 @@ def time_of(venue: str, at_ns: int) -> int:
 
 
 class SimulatedInstrument:
-    """`symbol` on `venue`. The price it opens at is `price`; `start_ns` makes its first id."""
+    """`symbol` on `venue`. The price it opens at is `price`; `start_ns` makes its first id; its last 24 hours begin
+    with a day of `rate` trades a second.
+    """
 
-    def __init__(self, venue: str, symbol: str, start_ns: int, price: float | None = None) -> None:
+    def __init__(
+        self, venue: str, symbol: str, start_ns: int, price: float | None = None, *, rate: float = 0.0
+    ) -> None:
         price = price_of(symbol) if price is None else price
         self.opens_at = price
         self.venue, self.symbol = venue, symbol
@@ -66,7 +72,9 @@ class SimulatedInstrument:
         self.number = start_ns // _ID_EVERY_NS[venue]
         self.side: Side = "buy"
         self.open = self.high = self.low = self.last = self.price(price)
-        self.volume = self.quote_volume = Decimal(0)
+        day_quote = rate * (NS_PER_DAY / NS_PER_SECOND) * _TRADE_QUOTE / self.quote_worth
+        self.volume = Decimal(round(day_quote / price * self._lots_a_unit)).scaleb(-self.lot_digits)
+        self.quote_volume = self.volume * self.last
 
     def price(self, value: float) -> Decimal:
         """The nearest tick, at least one."""

@@ -20,6 +20,8 @@ _TICKER_EVERY_NS = 500_000_000
 DEPTH_QUOTE = (1_000.0, 200_000.0)
 """Between what bounds the size at the best bid and ask is drawn, in the quote currency."""
 _VOLATILITY = 0.000_02  # of the mid, a trade
+_FAVOUR = 1.5
+"""Above 1: the first symbols have more of the trades."""
 _LARGE_ONE_IN, _LARGE_TIMES = 2_000, 200
 _SPELL_S = 20.0
 _SPELLS = (0.15, 1.0, 1.0, 1.0, 4.0)
@@ -52,10 +54,14 @@ class Market:
         self._random = Random(plan.seed)  # noqa: S311
         self._mids = {symbol: price_of(symbol) for symbol in plan.symbols}
         self._offsets = {venue: self._random.uniform(-0.0001, 0.0001) for venue in plan.venues}
+        count = len(plan.symbols)
+        starts = [(number / count) ** (1 / _FAVOUR) for number in range(count + 1)]
         self.instruments = {
-            (venue, symbol): SimulatedInstrument(venue, symbol, start_ns)
+            (venue, symbol): SimulatedInstrument(
+                venue, symbol, start_ns, rate=plan.rate * (starts[number + 1] - starts[number])
+            )
             for venue in plan.venues
-            for symbol in plan.symbols
+            for number, symbol in enumerate(plan.symbols)
         }
 
     def events(self) -> Iterator[Event]:
@@ -85,7 +91,7 @@ class Market:
 
     def _trade(self, venue: str, at_ns: int) -> ParsedTrade:
         draw = self._random
-        symbol = self._plan.symbols[int(len(self._plan.symbols) * draw.random() ** 1.5)]
+        symbol = self._plan.symbols[int(len(self._plan.symbols) * draw.random() ** _FAVOUR)]
         self._mids[symbol] *= math.exp(draw.gauss(0.0, _VOLATILITY))
         side: Side = "buy" if draw.random() < 0.5 else "sell"
         half_spread = 0.00002 if side == "buy" else -0.00002

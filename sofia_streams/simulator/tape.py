@@ -137,7 +137,9 @@ class TapeMarket:
         weights = {symbol: number**-_WEIGHT_POWER for number, symbol in enumerate(plan.symbols, 1)}
         self._rates = {symbol: plan.rate * weight / sum(weights.values()) for symbol, weight in weights.items()}
         self.instruments = {
-            (venue, symbol): SimulatedInstrument(venue, symbol, start_ns, self._opens_at(symbol))
+            (venue, symbol): SimulatedInstrument(
+                venue, symbol, start_ns, self._opens_at(symbol), rate=self._rates[symbol]
+            )
             for venue in plan.venues
             for symbol in plan.symbols
         }
