@@ -14,9 +14,10 @@ import msgspec
 from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.account.holdings import Holding, Money
 from sofia_streams.core.oms.account.risk import Risk, Standing, denial
+from sofia_streams.core.oms.market.feed import Feed
 from sofia_streams.core.oms.market.fees import schedule_of, schedules_of
-from sofia_streams.core.oms.market.matching import Execution, Ground, Print, match
-from sofia_streams.core.oms.market.seen import Feed, Swing
+from sofia_streams.core.oms.market.matching import Conditions, Execution, Print, match
+from sofia_streams.core.oms.market.volatility import Volatility
 from sofia_streams.core.oms.money import ZERO, bps_between, fee_of, is_quoted_in, tick_of, told, whole_steps, within
 from sofia_streams.core.oms.orders import Working, filled, moved, order_id
 from sofia_streams.core.oms.rules import Lot, Rules
@@ -45,7 +46,7 @@ class Books(msgspec.Struct, array_like=True):
     working: dict[str, Working] = {}
     feeds: dict[str, Feed] = {}
     """By "venue|market|symbol"."""
-    swings: dict[str, Swing] = {}
+    volatilities: dict[str, Volatility] = {}
     """By "market|symbol"."""
     now_ns: int = -1
     serial: int = 0
@@ -98,12 +99,12 @@ class Desk:
             found = self.books.feeds[key] = Feed()
         return found
 
-    def swing(self, market: Market, symbol: str) -> Swing:
+    def volatility(self, market: Market, symbol: str) -> Volatility:
         """How much a symbol moves."""
         key = f"{market}|{symbol}"
-        found = self.books.swings.get(key)
+        found = self.books.volatilities.get(key)
         if found is None:
-            found = self.books.swings[key] = Swing()
+            found = self.books.volatilities[key] = Volatility()
         return found
 
     def lot(self, venue: str, symbol: str) -> Lot:
@@ -235,28 +236,29 @@ class Desk:
             (one.order.expires_ns for one in self.books.working.values() if one.order.expires_ns), default=NEVER_NS
         )
 
-    def meet(self, working: Working, ground: Ground, seen: Print | None, place: str) -> bool:
+    def meet(self, working: Working, conditions: Conditions, printed: Print | None, place: str) -> bool:
         """An active order meets one market record; whether it was filled, in part or whole."""
         order, was_triggered = working.order, working.is_triggered
         closing = _against(self.books.money.holding(order.market, order.symbol), order)
-        execution = match(working, ground, seen, closing + working.opening)
+        execution = match(working, conditions, printed, closing + working.opening)
         if working.is_triggered and not was_triggered:
-            working.triggered_mid = ground.feed.middle()
+            working.triggered_mid = conditions.feed.middle()
         elif not working.held_by and closing + working.opening == 0:
             working.held_by = reasons.reason(reasons.REDUCE_ONLY_WOULD_INCREASE, "what it was to reduce is gone")
         at_once = order.time_in_force in ("ioc", "fok") and (order.type != "stop" or was_triggered)
         if order.time_in_force == "fok" and execution is not None and execution.quantity < order.quantity:
             execution = None
         if execution is not None:
-            evidence = f"trade {seen.trade_id}" if seen is not None and seen.trade_id else ground.feed.evidence
+            trade_id = printed.trade_id if printed is not None else ""
+            evidence = f"trade {trade_id}" if trade_id else conditions.feed.evidence
             working.opening -= max(ZERO, execution.quantity - closing)
-            self._fill(working, execution, ground, evidence, place)
+            self._fill(working, execution, conditions, evidence, place)
         if at_once and working.order.status not in TERMINAL:
-            self.end(working, "expired", ground.at_ns, reasons.reason(reasons.NOT_FILLED_AT_ONCE, working.held_by))
+            self.end(working, "expired", conditions.at_ns, reasons.reason(reasons.NOT_FILLED_AT_ONCE, working.held_by))
         return execution is not None
 
-    def _fill(self, working: Working, execution: Execution, ground: Ground, evidence: str, place: str) -> None:
-        order, money, at_ns = working.order, self.books.money, ground.at_ns
+    def _fill(self, working: Working, execution: Execution, conditions: Conditions, evidence: str, place: str) -> None:
+        order, money, at_ns = working.order, self.books.money, conditions.at_ns
         quantity, price, liquidity = execution
         decided = working.triggered_mid if order.type == "stop" else order.decision_mid
         schedule = schedule_of(self._schedules, order.venue)
@@ -269,7 +271,7 @@ class Desk:
             spent = fee if holding.quantity == 0 else fee - holding.fees_quote
             self.books.risk.closed(net + realised - spent, at_ns, self.rules.limits)
         holding.venue, holding.is_synthetic = order.venue, order.is_synthetic
-        mark(holding, ground.feed)
+        mark(holding, conditions.feed)
         working.order = filled(order, quantity, price, fee, at_ns)
         working.fills += 1
         if working.order.status == "filled":

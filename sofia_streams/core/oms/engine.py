@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.desk import Books, Desk, mark
-from sofia_streams.core.oms.market.matching import Ground, Print
-from sofia_streams.core.oms.market.seen import Feed
+from sofia_streams.core.oms.market.feed import Feed
+from sofia_streams.core.oms.market.matching import Conditions, Print
 from sofia_streams.core.oms.money import ZERO
 from sofia_streams.core.oms.orders import Working
 from sofia_streams.core.oms.rules import Lot, Rules
@@ -78,8 +78,8 @@ class Engine:
             return
         feed.trade(trade.price, trade.quantity, made_ns, self._rules.costs)
         if self.books.working:
-            seen = Print(trade.price, trade.quantity, trade.taker_side, trade.trade_id)
-            self._met(venue, market, symbol, feed, at_ns, seen, place, active_by_ns=made_ns)
+            printed = Print(trade.price, trade.quantity, trade.taker_side, trade.trade_id)
+            self._met(venue, market, symbol, feed, at_ns, printed, place, active_by_ns=made_ns)
         else:
             self._mark(venue, market, symbol, feed, at_ns)
 
@@ -176,8 +176,8 @@ class Engine:
     ) -> None:
         """One point of a bar: a print, and the quote around it for the stops that it sets off."""
         feed.around(price, at_ns, self._rules.costs)
-        seen = Print(price, quantity, "buy" if price >= bar.open else "sell", "")
-        self._met(bar.venue, bar.market, bar.symbol, feed, at_ns, seen, active_by_ns=active_by_ns)
+        printed = Print(price, quantity, "buy" if price >= bar.open else "sell", "")
+        self._met(bar.venue, bar.market, bar.symbol, feed, at_ns, printed, active_by_ns=active_by_ns)
         if any(one.is_triggered and one.allowance is None for one in self.books.working.values()):
             self._met(bar.venue, bar.market, bar.symbol, feed, at_ns, active_by_ns=active_by_ns)
 
@@ -209,7 +209,7 @@ class Engine:
                 self._desk.end(working, "expired", due_ns, reason)
 
     def _met(
-        self, venue: str, market: Market, symbol: str, feed: Feed, at_ns: int, seen: Print | None = None,
+        self, venue: str, market: Market, symbol: str, feed: Feed, at_ns: int, printed: Print | None = None,
         place: str = "", active_by_ns: int | None = None,
     ) -> None:  # fmt: skip
         """Active orders of the instrument meet a record, then positions are marked by it."""
@@ -223,23 +223,23 @@ class Engine:
             and one.order.active_ns <= last_ns
         ]
         if due:
-            volatility = self._desk.swing(market, symbol).daily(self._rules.costs)
-            ground = Ground(feed, self._desk.lot(venue, symbol), self._rules.costs, volatility, at_ns)
+            volatility = self._desk.volatility(market, symbol).daily(self._rules.costs)
+            conditions = Conditions(feed, self._desk.lot(venue, symbol), self._rules.costs, volatility, at_ns)
             for working in sorted(due, key=_exits_first):
                 if working.order.order_id in self.books.working:  # a fill before may have ended it
-                    self._meet(working, ground, seen, place)
+                    self._meet(working, conditions, printed, place)
         self._mark(venue, market, symbol, feed, at_ns)
 
-    def _meet(self, working: Working, ground: Ground, seen: Print | None, place: str) -> None:
-        is_filled, order = self._desk.meet(working, ground, seen, place), working.order
+    def _meet(self, working: Working, conditions: Conditions, printed: Print | None, place: str) -> None:
+        is_filled, order = self._desk.meet(working, conditions, printed, place), working.order
         if order.type == "stop" and order.reduce_only and working.is_triggered:
-            self._trader.stop_entries(order, ground.at_ns)
+            self._trader.stop_entries(order, conditions.at_ns)
         if not is_filled:
             return
         holding = self.books.money.holding(order.market, order.symbol)
-        self._trader.guard(holding, f"{order.order_id}-{working.fills}", ground.at_ns, by=order)
-        self._say(ground.at_ns, "fill")
-        self._watch(ground.at_ns)
+        self._trader.guard(holding, f"{order.order_id}-{working.fills}", conditions.at_ns, by=order)
+        self._say(conditions.at_ns, "fill")
+        self._watch(conditions.at_ns)
 
     def _mark(self, venue: str, market: Market, symbol: str, feed: Feed, at_ns: int) -> None:
         """A position is worth what it was traded for last at its venue."""

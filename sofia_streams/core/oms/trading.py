@@ -14,7 +14,7 @@ import msgspec
 from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.account.holdings import Holding
 from sofia_streams.core.oms.desk import Desk, Request
-from sofia_streams.core.oms.market.seen import Feed
+from sofia_streams.core.oms.market.feed import Feed
 from sofia_streams.core.oms.money import BPS, ZERO, tick_of, whole_steps, within
 from sofia_streams.core.oms.policies import policy_of
 from sofia_streams.core.oms.policies.base import View
@@ -37,10 +37,10 @@ class Trader:
     def signal(self, signal: Signal, at_ns: int) -> None:
         """A signal, at its moment."""
         desk, key = self._desk, f"{signal.market}|{signal.symbol}"
-        swing = desk.books.swings.get(key) or desk.swing(signal.market, signal.symbol)
-        if not swing.is_new(signal.start_ns, signal.size_ns):
+        volatility = desk.books.volatilities.get(key) or desk.volatility(signal.market, signal.symbol)
+        if not volatility.is_new(signal.start_ns, signal.size_ns):
             return
-        swing.add(signal.close, signal.size_ns)
+        volatility.add(signal.close, signal.size_ns)
         money = desk.books.money
         holding = money.holdings.get(key) or money.holding(signal.market, signal.symbol)
         if holding.quantity:
@@ -55,8 +55,9 @@ class Trader:
         held_share = ZERO
         if holding.quantity and (equity := money.equity_quote()) > 0:
             held_share = holding.value_quote() / equity
-        volatility = swing.daily(desk.rules.costs)
-        view = View(held_share, holding.held_bars, volatility, desk.rules.limits.short_enabled)
+        view = View(
+            held_share, holding.held_bars, volatility.daily(desk.rules.costs), desk.rules.limits.short_enabled
+        )  # fmt: skip
         share = self._policy(signal, view, self._strategy)
         if share:
             self._aim(holding, share, signal, at_ns)

@@ -66,7 +66,7 @@ class Backtest(NamedTuple):
     """Of orders, fills and the account, as `sofia replay` has them; of recordings only."""
 
 
-class _Ground(NamedTuple):
+class _Setup(NamedTuple):
     """What every pass needs."""
 
     seen: Sequence[Seen]
@@ -92,13 +92,13 @@ def backtest(bars: Bars, settings: Settings, asked: Asked, report: models.OnProg
     """Raises ConfigError where nothing can be tested, BadModel."""
     began_s = time.monotonic()
     tried = sweeps.combinations(asked.axes)
-    ground = _ground(bars, settings, asked)
-    every = [sweeps.with_values(ground.settings, values) for values in tried]
-    chosen = _chosen(ground, asked, report, is_synthetic=bars.is_synthetic)
-    ground, chosen = _begun(ground, chosen)
-    trials = [Trial(paper_rules(one), ground.lots) for one in every]
+    setup = _setup(bars, settings, asked)
+    every = [sweeps.with_values(setup.settings, values) for values in tried]
+    chosen = _chosen(setup, asked, report, is_synthetic=bars.is_synthetic)
+    setup, chosen = _begun(setup, chosen)
+    trials = [Trial(paper_rules(one), setup.lots) for one in every]
     passed_s = time.monotonic()
-    passed = ground.run(chosen, trials, "trading", report)
+    passed = setup.run(chosen, trials, "trading", report)
     pace = passed.bars / max(1e-9, time.monotonic() - passed_s)
     _check(passed, chosen, trials)
     report("statistics", 0, 1)
@@ -108,13 +108,13 @@ def backtest(bars: Bars, settings: Settings, asked: Asked, report: models.OnProg
         found = [sweeps.trial_of(values, one.statistics) for values, one in zip(tried, told, strict=True)]
         sweep = Sweep(found, sweeps.best(found))
     at = sweep.chosen if sweep else 0
-    simpler = _baselines(ground, trials[at], told[at], asked.draws, report)
-    made = _report(bars, ground, chosen, passed, trials[at], sweep, simpler)
+    simpler = _baselines(setup, trials[at], told[at], asked.draws, report)
+    made = _report(bars, setup, chosen, passed, trials[at], sweep, simpler)
     elapsed_s = time.monotonic() - began_s
     return Backtest(made, passed.bars, pace, elapsed_s, dict(passed.outcomes.most_common()), chosen.how)
 
 
-def _ground(bars: Bars, settings: Settings, asked: Asked) -> _Ground:
+def _setup(bars: Bars, settings: Settings, asked: Asked) -> _Setup:
     sets, seen = sets_of(SIZES_NS[asked.size]), with_pairs(bars.seen, settings)
     first_ns, last_ns = min(one.start_ns for one in seen), max(one.start_ns for one in seen) + sets[0].size_ns
     span = max(asked.from_ns or 0, first_ns), min(asked.until_ns or last_ns, last_ns)
@@ -131,24 +131,24 @@ def _ground(bars: Bars, settings: Settings, asked: Asked) -> _Ground:
             f"backtest: expected at least one pair in {currency} (PAPER_CURRENCY), found {', '.join(symbols)[:200]}."
         )
     settings = settings.model_copy(update={"crypto_exchanges": (venue,)})
-    return _Ground(seen, sets, settings, venue, span, kept_lots(settings))
+    return _Setup(seen, sets, settings, venue, span, kept_lots(settings))
 
 
-def _chosen(ground: _Ground, asked: Asked, report: models.OnProgress, *, is_synthetic: bool) -> Chosen:
+def _chosen(setup: _Setup, asked: Asked, report: models.OnProgress, *, is_synthetic: bool) -> Chosen:
     if asked.walk is not None:
-        return walked(ground.seen, ground.sets, asked.walk, ground.span, report, is_synthetic=is_synthetic)
+        return walked(setup.seen, setup.sets, asked.walk, setup.span, report, is_synthetic=is_synthetic)
     if asked.model_id is not None:
-        return models.fixed(ground.settings, ground.sets, asked.model_id, ground.span)
-    return asyncio.run(models.as_activated(ground.settings, ground.sets, ground.span))
+        return models.fixed(setup.settings, setup.sets, asked.model_id, setup.span)
+    return asyncio.run(models.as_activated(setup.settings, setup.sets, setup.span))
 
 
-def _begun(ground: _Ground, chosen: Chosen) -> tuple[_Ground, Chosen]:
+def _begun(setup: _Setup, chosen: Chosen) -> tuple[_Setup, Chosen]:
     """The period from the first model on: what is compared begins at the same moment."""
     first_ns = max(chosen.activations[0].said_ns, chosen.activations[0].from_ns)
-    if not ground.span[0] < first_ns < ground.span[1]:
-        return ground, chosen
+    if not setup.span[0] < first_ns < setup.span[1]:
+        return setup, chosen
     said = f"The period begins at {moment(first_ns)}: no model was in force before."
-    return ground._replace(span=(first_ns, ground.span[1])), chosen._replace(warnings=[said, *chosen.warnings])
+    return setup._replace(span=(first_ns, setup.span[1])), chosen._replace(warnings=[said, *chosen.warnings])
 
 
 def _check(passed: Pass, chosen: Chosen, trials: Sequence[Trial]) -> None:
@@ -163,23 +163,23 @@ def _check(passed: Pass, chosen: Chosen, trials: Sequence[Trial]) -> None:
         raise ConfigError("backtest: expected at least a full minute of bars, found less.")
 
 
-def _baselines(ground: _Ground, trial: Trial, told: Told, draws: int, report: models.OnProgress) -> list[Baseline]:
+def _baselines(setup: _Setup, trial: Trial, told: Told, draws: int, report: models.OnProgress) -> list[Baseline]:
     """Buy and hold, and so many draws of random entries, in one pass that scores nothing."""
     if not draws:
         return []
-    size_ns = ground.sets[0].size_ns
+    size_ns = setup.sets[0].size_ns
     plan = baselines.plan_of(trial.written, told.trips, size_ns, trial.rules)
     starts: dict[str, list[int]] = {}
-    for one in ground.seen:
-        if ground.span[0] < one.start_ns + size_ns <= ground.span[1]:
+    for one in setup.seen:
+        if setup.span[0] < one.start_ns + size_ns <= setup.span[1]:
             starts.setdefault(one.symbol, []).append(one.start_ns)
-    held = baselines.Holding(baselines.plain(trial.rules, share=plan.share), ground.lots)
+    held = baselines.Holding(baselines.plain(trial.rules, share=plan.share), setup.lots)
     rules = baselines.plain(trial.rules, bars=plan.bars, share=plan.share)
     entering = [
-        baselines.Entering(rules, ground.lots, baselines.drawn(plan, starts, trial.rules.seed, draw))
+        baselines.Entering(rules, setup.lots, baselines.drawn(plan, starts, trial.rules.seed, draw))
         for draw in range(draws if plan.entries else 0)
     ]
-    ground.run(None, [held, *entering], "baselines", report)
+    setup.run(None, [held, *entering], "baselines", report)
     found = [baselines.told("buy and hold", held.written, "bought at once in the same sizes, never sold")]
     if entering:
         ours = told.statistics.total_return
@@ -188,20 +188,20 @@ def _baselines(ground: _Ground, trial: Trial, told: Told, draws: int, report: mo
 
 
 def _report(
-    bars: Bars, ground: _Ground, chosen: Chosen, passed: Pass, trial: Trial, sweep: Sweep | None,
+    bars: Bars, setup: _Setup, chosen: Chosen, passed: Pass, trial: Trial, sweep: Sweep | None,
     simpler: Sequence[Baseline],
 ) -> Report:  # fmt: skip
     written = trial.written
     prices: dict[str, list[tuple[int, float]]] = {}
-    for one in ground.seen:
-        if ground.span[0] <= one.start_ns < ground.span[1]:
+    for one in setup.seen:
+        if setup.span[0] <= one.start_ns < setup.span[1]:
             prices.setdefault(one.symbol, []).append((one.start_ns, one.candle.close))
     refused = [f"model refused, the one before went on: {one.error}" for one in passed.refused]
     return make_report(
         Run(written.accounts(), written.fills, written.orders()),
         title=f"Backtest of {bars.name}, {chosen.how}",
         prices=prices,
-        currency=ground.settings.paper_currency,
+        currency=setup.settings.paper_currency,
         rules=recorded(trial.rules, (), ()),
         baselines=simpler,
         sweep=sweep,

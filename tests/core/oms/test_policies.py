@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from oms_played import Played, money, rules
 from oms_world import signal
 
-from sofia_streams.core.oms.market.seen import Swing
+from sofia_streams.core.oms.market.volatility import Volatility
 from sofia_streams.core.oms.money import exact
 from sofia_streams.core.oms.policies import POLICIES
 from sofia_streams.core.oms.policies.base import View, size_share
@@ -107,13 +107,13 @@ def test_kelly_and_volatility_in_the_engine():
 
 
 def test_daily_volatility_is_measured_from_thirty_returns_on():
-    swing, costs = Swing(), rules().costs
+    volatility, costs = Volatility(), rules().costs
     closes = [Decimal(100) if place % 2 else Decimal(101) for place in range(31)]
     for place, close in enumerate(closes):
-        assert swing.daily(costs) == 0.03, place
-        swing.add(close, 60 * 10**9)
+        assert volatility.daily(costs) == 0.03, place
+        volatility.add(close, 60 * 10**9)
     # every return is log(1.01) or its opposite: a variance of log(1.01)^2 a minute, and 1,440 minutes a day
-    assert math.isclose(swing.daily(costs), math.log(1.01) * math.sqrt(1440), rel_tol=1e-12)
+    assert math.isclose(volatility.daily(costs), math.log(1.01) * math.sqrt(1440), rel_tol=1e-12)
 
 
 def test_how_to_write_another_runs_as_the_docs_have_it():

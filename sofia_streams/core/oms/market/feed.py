@@ -1,12 +1,10 @@
-"""What is known of the market at a moment: quotes, last trades, gaps, volume and volatility. Plain state, no decisions.
+"""What is known of an instrument at a moment: quotes, last trades, gaps, volume. Plain state, no decisions.
 
-One `Feed` a venue and symbol, from `tickers` and `trades`; one `Swing` a symbol, from the closes of signals. What it
-does not do: match orders (`matching`).
+One `Feed` a venue and symbol, from `tickers` and `trades`. What it does not do: match orders (`matching`).
 """
 
 from __future__ import annotations
 
-import math
 from decimal import Decimal
 
 import msgspec
@@ -15,8 +13,6 @@ from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.money import BPS, ZERO, told
 from sofia_streams.core.oms.rules import Costs
 from sofia_streams.model import NS_PER_DAY, NS_PER_MINUTE, Gap, Ticker, Trade
-
-_CLOSES_MIN, _MEMORY = 30, 0.97
 
 
 class Feed(msgspec.Struct, array_like=True):
@@ -119,44 +115,3 @@ class Feed(msgspec.Struct, array_like=True):
         if self.since_ns < 0 or elapsed_ns < NS_PER_MINUTE:
             return ZERO
         return self.volume * NS_PER_DAY / max(elapsed_ns, NS_PER_MINUTE)
-
-
-class Swing(msgspec.Struct, array_like=True):
-    """How much a symbol's closes move: an exponentially weighted mean of squared log returns, as RiskMetrics (1996)
-    has it (decay 0.97), plain mean until then.
-    """
-
-    close: float = 0.0
-    variance: float = 0.0
-    count: int = 0
-    size_ns: int = NS_PER_MINUTE
-    starts_ns: dict[int, int] = {}
-    """Start of the newest bar that was taken, by size."""
-
-    def is_new(self, start_ns: int, size_ns: int) -> bool:
-        """Whether a bar is behind all that were taken, and then it is. A signals worker that was killed says its last
-        bars again, which are the same ones.
-        """
-        if start_ns <= self.starts_ns.get(size_ns, -1):
-            return False
-        self.starts_ns[size_ns] = start_ns
-        return True
-
-    def add(self, close: Decimal | None, size_ns: int) -> None:
-        """The next bar's close; None for a quiet bar, and one that is not above 0 says nothing either."""
-        self.size_ns = size_ns
-        if close is None or close <= 0:
-            return
-        now = float(close)
-        if self.close > 0.0:
-            move = math.log(now / self.close)
-            self.count += 1
-            weight = max(1.0 / self.count, 1.0 - _MEMORY)
-            self.variance += (move * move - self.variance) * weight
-        self.close = now
-
-    def daily(self, costs: Costs) -> float:
-        """Daily volatility, a fraction; the configured one until 30 returns are known."""
-        if self.count < _CLOSES_MIN:
-            return float(costs.volatility_day)
-        return math.sqrt(self.variance * NS_PER_DAY / self.size_ns)
