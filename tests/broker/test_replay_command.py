@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -73,12 +72,10 @@ def test_ctrl_c_in_the_middle_leaves_no_process_and_no_file(number, tmp_path):
             break
     children = psutil.Process(running.pid).children(recursive=True)
     assert len(children) >= 7
-    began_s = time.monotonic()
     running.send_signal(number)
-    _, stderr = running.communicate(timeout=20)
+    _, stderr = running.communicate(timeout=60)
     assert running.returncode == 1
     assert "nothing is left running" in stderr
     assert "Traceback" not in stderr
-    assert time.monotonic() - began_s < 20
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
     assert list(tmp_path.iterdir()) == []
