@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from sofia_streams import codec, topics
 from sofia_streams.app import add_acknowledger, add_table_pages, create_app, set_aside, topic_on, was_given_up
 from sofia_streams.core.oms import view
-from sofia_streams.core.oms.steps import Said
+from sofia_streams.core.oms.steps import Said, Snapshot
 from sofia_streams.ingest.rest.lots import kept_lots, wait_for_lots
 from sofia_streams.paper import ACCOUNT, Fill, Order, Taken
 from sofia_streams.paper_rules import paper_steps
@@ -38,7 +39,7 @@ async def begin() -> None:
         await wait_for_lots(settings, _LOTS_S)
 
 
-async def put(said: list[Said]) -> None:
+async def put(said: Sequence[Said | Snapshot]) -> None:
     """Send what was said; a decision is in the log before what follows from it."""
     for one in said:
         topic = orders if isinstance(one, Order) else fills if isinstance(one, Fill) else account
@@ -58,7 +59,9 @@ async def trade(stream: Any) -> None:
         async with acknowledger.in_hand:
             if was_given_up(app, event.message):
                 continue
-            steps, record = await accounting.begin(), None
+            is_back, steps, record = accounting.steps is None, await accounting.begin(), None
+            if is_back:  # all that it goes by stands before anything that follows from it
+                await put(accounting.snapshots())
             async with set_aside(app, settings, event):
                 record = READS[topics.catalogue_name(event.message)](event.value)
             if record is not None:
@@ -74,9 +77,7 @@ async def look_after() -> None:
         async with acknowledger.in_hand:
             if (steps := accounting.steps) is not None:
                 accounting.lose_patience(steps)
-                await put(steps.run())
-                if (snapshot := accounting.snapshot()) is not None:
-                    accounting.owe(await account.send(key=ACCOUNT.encode(), value=codec.encode(snapshot)))
+                await put([*steps.run(), *accounting.snapshots()])
                 if (due := accounting.checkpoint()) is not None:
                     await acknowledger.add(*due)
                 app.consumer.read_but(accounting.ahead(steps))

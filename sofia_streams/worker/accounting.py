@@ -188,13 +188,13 @@ class Accounting:
         outputs, self._outputs = self._outputs, []
         return Batch(events), outputs, [Change(0, self._key, data)]
 
-    def snapshot(self) -> Snapshot | None:
-        """Once an hour of event time, and at each start: everything, for who computes what follows again."""
+    def snapshots(self) -> list[Snapshot]:
+        """One an hour of event time, and at each start: everything, for who computes what follows again."""
         if self.steps is None:
-            return None
+            return []
         hour = self.steps.merge.reached_ns() // NS_PER_HOUR
         if hour == self._snapped_hour:
-            return None
+            return []
         self._snapped_hour, row = hour, self.steps.row()
         offsets = dict(self._next)
         for name, waiting in self._pending.items():
@@ -202,7 +202,7 @@ class Accounting:
             for message in ahead[:1]:
                 place = partition_name(message)
                 offsets[place] = min(offsets[place], message.offset)
-        return self.steps.snapshot(row, offsets)
+        return [self.steps.snapshot(row, offsets)]
 
     def lose_patience(self, steps: PaperSteps) -> None:
         """Wait no longer for an input that has come no further for `PATIENCE_S` of our clock while it held others back:

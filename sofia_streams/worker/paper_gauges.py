@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import get_args
 
-from sofia_streams.core.oms.steps import Said
+from sofia_streams.core.oms.steps import Said, Snapshot
 from sofia_streams.model import Alert
 from sofia_streams.obs import metrics
 from sofia_streams.paper import TERMINAL, Account, Fill, Order, TradingState
@@ -13,7 +13,7 @@ from sofia_streams.paper import TERMINAL, Account, Fill, Order, TradingState
 _STATES = get_args(TradingState)
 
 
-def observe(said: Iterable[Said], worker: str) -> list[Alert]:
+def observe(said: Iterable[Said | Snapshot], worker: str) -> list[Alert]:
     """Count orders, fills and rejections; alerts of a state that is not ACTIVE any more, the same id each time."""
     alerts = []
     for one in said:

@@ -15,6 +15,7 @@ from sofia_streams.embedded.ports import pick_ports
 from sofia_streams.embedded.stack import Ports
 from sofia_streams.logwrite import Written, write_records
 from sofia_streams.model import NS_PER_SECOND, Ticker, Trade, TradeBatch
+from sofia_streams.ops.paper.parity import Asked, parity
 from sofia_streams.ops.paper.switch import switch
 from sofia_streams.ops.stack import running_stack
 from sofia_streams.ops.topics import apply_topics
@@ -42,8 +43,8 @@ class Market:
         self.settings, self.children = settings, list[process.Child]()
         self.ports = pick_ports([0, 0])
 
-    def start(self, copy: int = 0) -> process.Child:
-        own = self.settings.model_copy(update={"web_port": self.ports[copy]})
+    def start(self, copy: int = 0, **others: object) -> process.Child:
+        own = self.settings.model_copy(update={"web_port": self.ports[copy], **others})
         child = start_worker(WORKER, own, self.settings.data_dir, copy=copy + 1)
         self.children.append(child)
         return child
@@ -77,7 +78,7 @@ class Market:
 
 
 async def test_commands_count_from_before_the_account_began_and_after_kills(settings):
-    market = Market(settings)
+    market, begin_ns = Market(settings), time.time_ns()
     await switch(settings, "halt", reason="before it began")
     try:
         child = market.start()
@@ -89,8 +90,12 @@ async def test_commands_count_from_before_the_account_began_and_after_kills(sett
         await switch(settings, "halt", reason="again")
         await market.until("HALTED")
         process.stop([child], grace_s=0)
-        market.start()
+        market.start(paper_stop_loss_bps=Decimal(9))
         await switch(settings, "resume", reason="while it was away")
         await market.until("ACTIVE")
     finally:
         process.stop(market.children, grace_s=5)
+    said = await parity(settings, Asked(begin_ns), lambda *_: None)
+    assert (said["differences"], said["notes"]) == ([], [])
+    assert said["counts"]["log"]["account"] >= 4
+    assert [line.partition(" ns: ")[2] for line in said["changed"]][:1] == ["strategy.stop_loss_bps: 0, now 9"]

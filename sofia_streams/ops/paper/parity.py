@@ -24,7 +24,7 @@ from sofia_streams.model import NS_PER_DAY
 from sofia_streams.ops.paper.log_stretch import LogView, side_by_side
 from sofia_streams.ops.paper.parity_compare import Said, compare, profit, shown
 from sofia_streams.ops.paper.parity_log import Course, course, said_behind, snapshots
-from sofia_streams.ops.paper.parity_rules import changes, gone_by
+from sofia_streams.ops.paper.parity_rules import changes, gone_by, parts
 from sofia_streams.ops.paper.parity_stores import are_equal, compare_stores, logged_ids
 from sofia_streams.ops.paper.traced import traced
 from sofia_streams.ops.times import ago_or_utc_ns, check_order, utc_ns
@@ -87,8 +87,12 @@ async def parity(settings: Settings, asked: Asked, report: Report, *, stores: bo
             return _not_compared(had_snapshots=bool(found))
         report("reading what the account said", 0, 1)
         logged = await said_behind(settings, view, begun.begin)
-        run = Rerun(settings, begun, is_by_now=asked.is_by_now)
-        await run.through(view, reached, asked.until_ns, report)
+        run = Rerun(settings, is_by_now=asked.is_by_now)
+        for part in [begun] if asked.is_by_now else parts(settings, begun):
+            if run.stopped or part.begin.snapshot.at_ns >= asked.until_ns:
+                break
+            run.begin(part)
+            await run.through(view, reached, asked.until_ns, report)
         until_ns = min(asked.until_ns - 1, run.steps.books.now_ns)
         result = _result(settings, asked, begun, run, logged, until_ns)
         if stores:
@@ -101,16 +105,21 @@ async def parity(settings: Settings, asked: Asked, report: Report, *, stores: bo
 
 
 class Rerun:
-    """The steps from a snapshot on, and what they say."""
+    """The steps from a snapshot on, and what they say; `begin` comes before everything."""
 
-    def __init__(self, settings: Settings, begun: Course, *, is_by_now: bool = False) -> None:
+    def __init__(self, settings: Settings, *, is_by_now: bool = False) -> None:
         """`is_by_now`: by the settings of now instead of those that the snapshot has."""
-        self._settings, self._begun = settings, begun
-        snapshot = deepcopy(begun.begin.snapshot)  # the books go on changing
-        rules, instruments, lots = gone_by(settings, None if is_by_now else snapshot)
+        self._settings, self._is_by_now = settings, is_by_now
+        self.said, self.stopped, self.unreadable = Said(), "", 0
+        self.steps: PaperSteps
+        self._begun: Course
+
+    def begin(self, begun: Course) -> None:
+        """At a snapshot, as the worker did; what was said before stays."""
+        self._begun, snapshot = begun, deepcopy(begun.begin.snapshot)  # the books go on changing
+        rules, instruments, lots = gone_by(self._settings, None if self._is_by_now else snapshot)
         self.steps = PaperSteps(rules, instruments, row=msgspec.structs.replace(snapshot.row, lots=lots))
         self.steps.expect(begun.taken)
-        self.said, self.stopped, self.unreadable = Said(), "", 0
         self._silent = silent_since(begun)
         for name, place in snapshot.row.kept.places.items():
             self._give_up(name, place.serial)
@@ -121,6 +130,8 @@ class Rerun:
         self, view: LogView, reached: Mapping[TopicPartition, int], until_ns: int, report: Report
     ) -> None:
         """Take every input from the snapshot's offsets up to where the worker has come, or until the end is passed."""
+        if self._begun.until is not None:
+            until_ns = min(until_ns, self._begun.until.kept.reached_ns + 1)
         starts = {TopicPartition(*topics.partition_named(name)): at
                   for name, at in self._begun.begin.snapshot.offsets.items()}  # fmt: skip
         control = places(self._settings, topics.CONTROL)  # all of it: the decisions say which were applied
@@ -153,7 +164,7 @@ class Rerun:
             return False
         self._give_up(input_of(record), serial)
         for one in self.steps.run():
-            if not isinstance(one, Taken):
+            if not isinstance(one, Taken) and self._begun.has(one):
                 self.said.add(one)
         return True
 
@@ -171,7 +182,7 @@ def silent_since(begun: Course) -> dict[str, int]:
     if not begun.later:
         return {}
     back = {(one.input, one.serial) for one in begun.taken if one.what == "gave_up"}
-    found = {name: place.given_up for name, place in begun.later[-1].row.kept.places.items()}
+    found = {name: place.given_up for name, place in begun.later[-1].snapshot.row.kept.places.items()}
     return {name: serial for name, serial in found.items() if serial is not None and (name, serial) not in back}
 
 

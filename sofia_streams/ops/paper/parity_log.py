@@ -7,7 +7,7 @@ from typing import NamedTuple
 from aiokafka import TopicPartition
 
 from sofia_streams import topics
-from sofia_streams.core.oms.steps import Snapshot
+from sofia_streams.core.oms.steps import AccountRow, Snapshot
 from sofia_streams.errors import BadRecord
 from sofia_streams.logread import DECODE, places
 from sofia_streams.model import NS_PER_HOUR
@@ -31,10 +31,16 @@ class Course(NamedTuple):
     """A snapshot to begin with, those behind it, and what was decided behind it."""
 
     begin: Kept
-    later: list[Snapshot]
+    later: list[Kept]
     taken: list[Taken]
-    passed_over: str
+    passed_over: str = ""
     """Why an older snapshot was not begun with; "" where none was passed over."""
+    until: AccountRow | None = None
+    """From this row on the account went by other rules: what is behind it is another course's."""
+
+    def has(self, record: Account | Fill | Order) -> bool:
+        """Whether a record that was said behind the begin belongs to this course."""
+        return self.until is None or not is_behind(self.until, record)
 
 
 async def snapshots(settings: Settings, view: LogView, from_ns: int) -> list[Kept]:
@@ -65,8 +71,7 @@ async def course(settings: Settings, view: LogView, found: list[Kept]) -> Course
         if cut:
             why = why or f"retention has dropped what {', '.join(cut)} had behind it"
             continue
-        later = [one.snapshot for one in found[number + 1 :]]
-        return Course(kept, later, await _decisions(settings, view, kept), why)
+        return Course(kept, found[number + 1 :], await _decisions(settings, view, kept), why)
     return None
 
 

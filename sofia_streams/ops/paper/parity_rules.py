@@ -6,7 +6,7 @@ from sofia_streams.core.oms.recorded import changed, recorded
 from sofia_streams.core.oms.rules import Instrument, Lot, Rules
 from sofia_streams.core.oms.steps import Snapshot, lots_of
 from sofia_streams.ingest.rest.lots import kept_lots
-from sofia_streams.ops.paper.parity_log import Course
+from sofia_streams.ops.paper.parity_log import Course, Kept
 from sofia_streams.paper_rules import paper_instruments, paper_rules
 from sofia_streams.settings import Settings
 
@@ -21,11 +21,26 @@ def gone_by(
     return paper_rules(settings), instruments, lots_of(instruments, kept_lots(settings))
 
 
+def parts(settings: Settings, begun: Course) -> list[Course]:
+    """The stretches of a course in which the account went by the same rules: a worker that starts with others says a
+    snapshot before anything else.
+    """
+    found: list[Course] = []
+    begin, later, known = begun.begin, list[Kept](), recorded(*gone_by(settings, begun.begin.snapshot))
+    for one in begun.later:
+        then = recorded(*gone_by(settings, one.snapshot))
+        later.append(one)
+        if then != known:
+            found.append(Course(begin, later, begun.taken, until=one.snapshot.row))
+            begin, later, known = one, [], then
+    return [*found, Course(begin, later, begun.taken)]
+
+
 def changes(settings: Settings, begun: Course) -> list[str]:
     """Rules, lots and instruments that were changed while the log was written, and that are others now."""
     known, found = recorded(*gone_by(settings, begun.begin.snapshot)), []
-    for snapshot in begun.later:
-        then = recorded(*gone_by(settings, snapshot))
-        found += [f"changed by {snapshot.at_ns} ns: {line}" for line in changed(known, then)]
+    for one in begun.later:
+        then = recorded(*gone_by(settings, one.snapshot))
+        found += [f"changed at {one.snapshot.at_ns} ns: {line}" for line in changed(known, then)]
         known = then
     return found + changed(known, recorded(*gone_by(settings, None)))

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 from sofia_streams import codec, topics
 from sofia_streams.core.oms.rules import Lot
 from sofia_streams.core.oms.steps import PaperSteps, Snapshot
+from sofia_streams.logread import DECODE
 from sofia_streams.model import NS_PER_MS, NS_PER_SECOND, Ticker, Trade, TradeBatch
 from sofia_streams.ops.paper.parity import Rerun
 from sofia_streams.ops.paper.parity_compare import Said, is_behind
 from sofia_streams.ops.paper.parity_log import Course, Kept
+from sofia_streams.ops.paper.parity_rules import parts
 from sofia_streams.paper import Command, Taken
 from sofia_streams.paper_rules import paper_instruments, paper_rules
 from sofia_streams.scored import Signal
@@ -65,6 +67,19 @@ class Live:
         for one in self.steps.run():
             (self.taken if isinstance(one, Taken) else self.said).append(one)
 
+    def restart(self, settings: Settings) -> Kept:
+        """The worker ends and comes back by other settings; what it says first."""
+        row = codec.opened(codec.seal(self.steps.row()))
+        self.settings = settings
+        self.steps = PaperSteps(paper_rules(settings), paper_instruments(settings), row=row)
+        self.steps.expect(self.taken)
+        first = self.snapshot()
+        for message in self.log:
+            record = DECODE[topics.TOPICS[topics.catalogue_name(message)]](message.value)
+            self.steps.take(record, message.offset, f"{partition_name(message)}/{message.offset}")
+            self.said += self.steps.run()
+        return first
+
     def snapshot(self) -> Kept:
         """As it stands in the log; everything is read again from the first record on."""
         snapshot = self.steps.snapshot(self.steps.row(), dict.fromkeys(self._next, 0))
@@ -116,8 +131,10 @@ def again(
 ) -> Rerun:  # fmt: skip
     """All of the log computed again from a snapshot on."""
     decided = live.taken if taken is None else taken
-    course = Course(begin, [one.snapshot for one in later], decided, "")
-    run = Rerun(settings or live.settings, course, is_by_now=is_by_now)
-    for message in live.log:
-        assert run.take(message)
+    chosen, course = settings or live.settings, Course(begin, [*later], decided)
+    run = Rerun(chosen, is_by_now=is_by_now)
+    for part in [course] if is_by_now else parts(chosen, course):
+        run.begin(part)
+        for message in live.log:
+            assert run.take(message)
     return run

@@ -129,7 +129,7 @@ def test_a_command_is_taken_when_the_worker_took_it(tmp_path):
 
 def test_a_run_is_computed_by_the_settings_it_went_by_and_what_was_changed_is_named(tmp_path):
     live, begin = run_of(tmp_path)
-    course = Course(begin, [], live.taken, "")
+    course = Course(begin, [], live.taken)
     assert changes(live.settings, course) == []
     assert changes(settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="2.0"), course) == []
     other = settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="3", CRYPTO_SYMBOLS="BTC/USDT,ETH/USDT")
@@ -143,10 +143,32 @@ def test_a_run_is_computed_by_the_settings_it_went_by_and_what_was_changed_is_na
     first = differences(live, begin, again(live, begin, settings=changed, is_by_now=True))[0]
     assert first.fields[0][0] == "limit_price"
     meanwhile = Live(changed).snapshot()
-    assert changes(live.settings, Course(begin, [meanwhile.snapshot], [], "")) == [
-        "changed by 0 ns: strategy.take_profit_bps: 2, now 3",
+    assert changes(live.settings, Course(begin, [meanwhile], [])) == [
+        "changed at 0 ns: strategy.take_profit_bps: 2, now 3",
         "strategy.take_profit_bps: 3, now 2",
     ]
+
+
+def test_a_worker_that_was_started_with_other_settings_is_computed_by_both(tmp_path):
+    live = Live(settings_of(tmp_path))
+    begin = live.snapshot()
+    live.seconds(0, 30)
+    same = live.restart(live.settings)
+    live.seconds(30, 45)
+    assert live.snapshot().snapshot.row.books.working, "open orders must go on"
+    other = live.restart(settings_of(tmp_path, PAPER_TAKE_PROFIT_BPS="3", CRYPTO_EXCHANGES="okx,binance"))
+    live.seconds(45, 60)
+    third = live.restart(settings_of(tmp_path, PAPER_STOP_LOSS_BPS="9"))
+    live.seconds(60, 80)
+    later = [same, other, third]
+    run = again(live, begin, later)
+    assert min(run.said.counts(NEVER_NS).values()) > 10
+    assert differences(live, begin, run) == []
+    told = changes(live.settings, Course(begin, later, []))
+    assert len([line for line in told if line.startswith(f"changed at {other.snapshot.at_ns} ns")]) == 2
+    assert len(told) == 2 + 3
+    run = again(live, begin, [same])  # who does not know of them computes something else
+    assert differences(live, begin, run)[0].at_ns > other.snapshot.at_ns
 
 
 def test_a_run_is_computed_by_the_lots_it_knew(tmp_path):
@@ -159,7 +181,7 @@ def test_a_run_is_computed_by_the_lots_it_knew(tmp_path):
     assert all(one.price % Decimal("0.5") == 0 for one in fills if one.liquidity == "taker")
     assert differences(live, begin, again(live, begin)) == []
     assert differences(live, begin, again(live, begin, is_by_now=True)) != []  # none is kept now: others are rounded to
-    found = changes(live.settings, Course(begin, [], [], ""))
+    found = changes(live.settings, Course(begin, [], []))
     assert found == ["lot binance BTC/USDT: 0.5 0.001 0.001 5, now not there"]
 
 
