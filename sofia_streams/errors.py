@@ -95,6 +95,7 @@ class QueryRefused(SofiaError, ValueError):
     """A database refuses a query: a table or column that is not there or of another type, a right that is lacking."""
 
     def __init__(self, store: str, place: str, sql: str, found: str, *, is_missing: bool) -> None:
+        self.is_missing = is_missing
         cure = (
             "The writer makes the tables: start it (`sofia up`), or correct NAMESPACE and the database's address."
             if is_missing

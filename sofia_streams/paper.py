@@ -25,6 +25,8 @@ AccountCause = Literal["fill", "minute", "state", "control"]
 """Why the account is said: a fill, a full minute, a change of state by a limit, a command."""
 ACCOUNT = "paper"
 """The name of the one account."""
+REPLACED = "REPLACED"
+"""The code of an order that was cancelled for another one to take its place."""
 REASON_CHARS_MAX = 200
 """Of the reason of a command."""
 

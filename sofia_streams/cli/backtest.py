@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sofia_streams.settings import Settings
     from sofia_streams.training.sources.reading import Generation
 
+    Source = str | list[Path] | tuple[str, int | None, Generation]
 Sizes = Literal["1s", "1m"]
 
 
@@ -40,6 +41,7 @@ def backtest(
     bars: Annotated[int, typer.Option(min=500, max=1_000_000, help="A symbol, with --data generated")] = 15_000,
     seed: Annotated[int, typer.Option(min=0, help="With --data generated")] = 1,
     until: Annotated[str | None, typer.Option(help="End of generated bars, UTC; now, on the minute")] = None,
+    trades: Annotated[str | None, typer.Option(help="questdb, or Parquet: trade by trade, with --model")] = None,
     capture: Annotated[list[Path] | None, typer.Option(help="Recordings instead of bars, with --model")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder of the report; DATA_DIR/backtests/TIME")] = None,
     as_json: AsJson = False,
@@ -57,12 +59,18 @@ def backtest(
     walk = _walk(settings, size, (train_days, retrain_days), horizon, label, sets) if walk_forward else None
     asked = _asked(settings, size, (start, end), (model, walk), venue, sweep or [], draws)
     folder = out or settings.data_dir / "backtests" / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
-    source = capture if capture else (data, days, Generation(bars, seed, until_ns_of(until)))
-    _run(settings, asked, source, folder, as_json=as_json)
+    generation = Generation(bars, seed, until_ns_of(until))
+    _run(settings, asked, _source(trades, capture, (data, days, generation)), folder, as_json=as_json)
+
+
+def _source(trades: str | None, captures: list[Path] | None, bars: tuple[str, int | None, Generation]) -> Source:
+    if trades is not None and captures:
+        raise typer.BadParameter("expected --trades or --capture, found both", param_hint="--trades")
+    return trades or captures or bars
 
 
 def _run(
-    settings: Settings, asked: Asked, source: list[Path] | tuple[str, int | None, Generation], folder: Path,
+    settings: Settings, asked: Asked, source: Source, folder: Path,
     *, as_json: bool,
 ) -> None:  # fmt: skip
     from sofia_streams.ops.report.making import write_report
@@ -78,17 +86,27 @@ def _run(
 
 
 def _tested(
-    settings: Settings, asked: Asked, source: list[Path] | tuple[str, int | None, Generation], report: Report
+    settings: Settings, asked: Asked, source: Source, report: Report
 ) -> Backtest:
     from sofia_streams.ops.backtest.run import backtest as run
-    from sofia_streams.ops.backtest.ticks import backtest_captures
+    from sofia_streams.ops.backtest.stored import source_of
+    from sofia_streams.ops.backtest.tape import tape_of
+    from sofia_streams.ops.backtest.ticks import backtest_captures, backtest_trades
+    from sofia_streams.stores.questdb import QuestDb
     from sofia_streams.training.sources.reading import read
 
     if isinstance(source, tuple):
         data, days, generation = source
         return run(read(data, settings, asked.size, days, generation), settings, asked, report)
-    if asked.model_id is None or asked.axes or asked.from_ns or asked.until_ns:
-        raise typer.BadParameter("expected it with --model, and without --sweep, --from, --to", param_hint="--capture")
+    name = "--trades" if isinstance(source, str) else "--capture"
+    if asked.model_id is None or asked.axes:
+        raise typer.BadParameter("expected it with --model, and without --sweep", param_hint=name)
+    if isinstance(source, str):
+        store = QuestDb(settings.questdb_address(), settings.table_prefix())
+        tape = tape_of(source_of(source, store), asked.from_ns, asked.until_ns)
+        return backtest_trades(tape, settings, asked.model_id, asked.size, report)
+    if asked.from_ns or asked.until_ns:
+        raise typer.BadParameter("expected it without --from and --to", param_hint=name)
     report("trading", 0, 1)
     return backtest_captures(source, settings, asked.model_id, asked.size)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Annotated, Literal, get_args
 
-from pydantic import BeforeValidator, Field, field_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings
 
 from sofia_streams.settings.values import Exchange, fees_of, split_list
@@ -123,6 +123,15 @@ class PaperSettings(BaseSettings):
     def _fees(cls, fees: tuple[str, ...]) -> tuple[str, ...]:
         fees_of(fees, get_args(Exchange))
         return fees
+
+    @model_validator(mode="after")
+    def _orders_come_in_time(self) -> PaperSettings:
+        if self.paper_latency_ms >= self.paper_order_ttl_s * 1_000:
+            raise ValueError(
+                f"PAPER_LATENCY_MS: expected less than PAPER_ORDER_TTL_S={self.paper_order_ttl_s} s, or orders expire "
+                f"on their way, found {self.paper_latency_ms}. Make the one smaller or the other larger."
+            )
+        return self
 
     def fees_bps(self) -> tuple[tuple[str, Decimal, Decimal], ...]:
         """`paper_fees` as (venue, maker, taker), bps."""

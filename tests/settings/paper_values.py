@@ -10,6 +10,8 @@ from sofia_streams.settings.paper import PaperSettings
 _FEES = st.tuples(st.decimals(-9999, 9999, places=2), st.decimals(0, 9999, places=6)).map("{0[0]:f}/{0[1]:f}".format)
 _OWN = {
     "paper_currency": st.from_regex(r"[A-Z0-9]{2,12}", fullmatch=True),
+    "paper_order_ttl_s": st.integers(61, 86_400),  # longer than any latency
+    "paper_latency_ms": st.integers(0, 59_999),
     "paper_policy": st.from_regex(r"[a-z][a-z0-9_]{0,40}", fullmatch=True),
     "paper_fees": st.dictionaries(st.sampled_from(["binance", "okx", "bybit"]), _FEES, min_size=1).map(
         lambda found: tuple(f"{venue}={fee}" for venue, fee in found.items())

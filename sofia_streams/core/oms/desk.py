@@ -121,16 +121,18 @@ class Desk:
         if (known := self.books.working.get(order.order_id)) is not None:
             return known.order
         cap_price = self._cap(order, feed.middle(), lot)
-        standing = self._standing(order, cap_price or ZERO)
+        valued_at = max(cap_price or ZERO, feed.middle() or ZERO)
+        standing = self._standing(order, cap_price or ZERO, valued_at)
         unsound = refusal or self._unsound(order, feed, at_ns)
         risk, limits = self.books.risk, self.rules.limits
-        why = denial(order, cap_price or ZERO, standing, risk, limits, lot, at_ns, unsound)
+        why = denial(order, valued_at, standing, risk, limits, lot, at_ns, unsound)
         if why or cap_price is None:
             order = msgspec.structs.replace(order, status="rejected", reason=why or reasons.NO_QUOTE)
         else:
-            risk.accepted(at_ns)
+            if not request.active_ns:  # an amendment is no new order
+                risk.accepted(at_ns)
             opening = ZERO if order.reduce_only else max(ZERO, order.quantity - standing.closable)
-            self.books.working[order.order_id] = Working(order, cap_price, opening=opening)
+            self.books.working[order.order_id] = Working(order, cap_price, opening=opening, valued_at=valued_at)
             if 0 < order.expires_ns < self.due_ns:
                 self.due_ns = order.expires_ns
         self.said.append(order)
@@ -188,16 +190,16 @@ class Desk:
             )
         return None
 
-    def _standing(self, order: Order, price: Decimal) -> Standing:
+    def _standing(self, order: Order, cap_price: Decimal, valued_at: Decimal) -> Standing:
         money, buying, selling, others, reserved = self.books.money, ZERO, ZERO, ZERO, ZERO
         for working in self.books.working.values():
             one = working.order
             if one.side == "buy":
-                reserved += one.leaves_quantity * working.cap_price * (1 + self._fee_rate(one.venue))
+                reserved += self._to_pay(one, working.cap_price)
             if one.reduce_only:
                 continue
             if (one.market, one.symbol) != (order.market, order.symbol):
-                others += one.leaves_quantity * working.cap_price
+                others += one.leaves_quantity * working.valued_at
             elif one.side == "buy":
                 buying += one.leaves_quantity
             else:
@@ -205,19 +207,18 @@ class Desk:
         holding = money.holding(order.market, order.symbol)
         equity, _, gross = money.worth()
         others += gross - (abs(holding.value_quote()) if holding.quantity else ZERO)
-        notional = order.quantity * price
-        fee = notional * self._fee_rate(order.venue)
-        need = notional + fee if order.side == "buy" else fee
+        need = self._to_pay(order, cap_price if order.side == "buy" else valued_at)
         closing = ZERO if order.reduce_only else buying if order.side == "buy" else selling
         return Standing(
             equity, holding.quantity, buying, selling, max(ZERO, _against(holding, order) - closing), others,
             money.cash_quote - reserved, need, len(self.books.working),
         )  # fmt: skip
 
-    def _fee_rate(self, venue: str) -> Decimal:
-        """The dearer one."""
-        schedule = schedule_of(self._schedules, venue)
-        return max(schedule.maker, schedule.taker)
+    def _to_pay(self, order: Order, price: Decimal) -> Decimal:
+        """Cash that the rest of an order takes at a price, by the dearer fee; of a sale the fee alone."""
+        schedule, left = schedule_of(self._schedules, order.venue), order.leaves_quantity * price
+        fee = fee_of((order.notional_quote + left) * max(schedule.maker, schedule.taker)) - order.fees_quote
+        return left + fee if order.side == "buy" else fee
 
     def end(self, working: Working, status: Status, at_ns: int, reason: str) -> None:
         """Cancelled or expired."""
@@ -263,7 +264,8 @@ class Desk:
         decided = working.triggered_mid if order.type == "stop" else order.decision_mid
         schedule = schedule_of(self._schedules, order.venue)
         rate = schedule.maker if liquidity == "maker" else schedule.taker
-        fee = fee_of(quantity * price, rate)
+        working.fee_exact += quantity * price * rate
+        fee = fee_of(working.fee_exact) - order.fees_quote  # in pieces it costs what it costs whole
         holding = money.holding(order.market, order.symbol)
         held, net = holding.quantity, holding.realised_quote - holding.fees_quote
         realised = money.settle(holding, order.side, quantity, price, fee, at_ns)
@@ -293,5 +295,5 @@ def _against(holding: Holding, order: Order) -> Decimal:
 
 def mark(holding: Holding, feed: Feed) -> None:
     """A long is worth the best bid, a short the best ask; a quote that is crossed marks nothing."""
-    if feed.bid is not None and feed.ask is not None and feed.bid < feed.ask:
+    if feed.bid is not None and feed.ask is not None and not feed.is_crossed():
         holding.mark = feed.bid if holding.quantity > 0 else feed.ask

@@ -25,6 +25,8 @@ from sofia_streams.scored import Signal
 
 _OPENING = 20
 """The open of a bar stands for its first twentieth: longer latencies meet what comes after."""
+_PARTS = 5
+"""Of a bar's volume: at its open, and at each of its four prices."""
 
 
 class BarSeen(NamedTuple):
@@ -65,6 +67,7 @@ class Engine:
         feed, seen_ns = self._desk.feed(ticker.venue, ticker.market, ticker.symbol), min(at_ns, ticker.received_ns)
         if feed.quote(ticker, seen_ns):
             self._met(ticker.venue, ticker.market, ticker.symbol, feed, at_ns, place=place, active_by_ns=seen_ns)
+            self._mark(ticker.venue, ticker.market, ticker.symbol, feed, at_ns)
 
     def trade(self, venue: str, market: Market, symbol: str, trade: Trade, at_ns: int, place: str = "") -> None:
         """A print of a venue; history, what was fetched later, what was stale when it came, and what does not stand
@@ -74,14 +77,13 @@ class Engine:
             return
         self._pass(at_ns)
         feed, made_ns = self._desk.feed(venue, market, symbol), min(at_ns, trade.exchange_ns)
-        if not feed.is_new(trade):
+        if not feed.is_new(made_ns, trade.order):
             return
         feed.trade(trade.price, trade.quantity, made_ns, self._rules.costs)
         if self.books.working:
             printed = Print(trade.price, trade.quantity, trade.taker_side, trade.trade_id)
             self._met(venue, market, symbol, feed, at_ns, printed, place, active_by_ns=made_ns)
-        else:
-            self._mark(venue, market, symbol, feed, at_ns)
+        self._mark(venue, market, symbol, feed, at_ns)
 
     def gap(self, gap: Gap, at_ns: int) -> None:
         """A hole in a venue's trades opens or is closed: nothing is filled there while it is open."""
@@ -109,8 +111,9 @@ class Engine:
                     self._trader.guard(holding, f"{command.command_id}|{self.books.serial}|{key}", at_ns)
 
     def bar_opens(self, bar: BarSeen) -> None:
-        """The open of a bar, taken a twentieth of it later: what was decided before meets a quote around that price.
-        In a bar without volume nobody traded: time passes, and that is all. Where no order is open, nobody looks.
+        """The open of a bar, taken a twentieth of it later: what was decided before meets a quote around that price, of
+        a fifth of the bar's volume. In a bar without volume nobody traded: time passes, and that is all. Where no order
+        is open, nobody looks.
         """
         if not self.books.working:
             return
@@ -119,14 +122,14 @@ class Engine:
         if not bar.volume:
             return
         feed = self._desk.feed(bar.venue, bar.market, bar.symbol)
-        feed.around(bar.open, at_ns, self._rules.costs)
+        feed.around(bar.open, at_ns, self._rules.costs, bar.volume / _PARTS)
         feed.evidence = f"bar {bar.start_ns}"
         self._met(bar.venue, bar.market, bar.symbol, feed, at_ns)
 
     def bar_closes(self, bar: BarSeen) -> None:
         """The rest of a bar, at its last moment: open, low, high, close as prints where it rose, high before low where
-        it fell, a quarter of the volume each, and stops at their price on the way. An order that became active within
-        the bar meets the close alone.
+        it fell, a fifth of the volume each, and stops at their price on the way. An order that became active within the
+        bar meets the close alone, which also marks positions: what they were worth on the way nobody knows.
         """
         at_ns = bar.start_ns + bar.size_ns - 1
         self._pass(at_ns)
@@ -154,7 +157,7 @@ class Engine:
         for price, active_by_ns in zip((bar.open, *turns, bar.close), (*[opened_ns] * 3, at_ns), strict=True):
             for stop_price in self._stops_between(bar, before, price, opened_ns):
                 self._print(bar, feed, stop_price, ZERO, at_ns, opened_ns)
-            self._print(bar, feed, price, bar.volume / 4, at_ns, active_by_ns)
+            self._print(bar, feed, price, bar.volume / _PARTS, at_ns, active_by_ns)
             before = price
 
     def _stops_between(self, bar: BarSeen, before: Decimal, price: Decimal, active_by_ns: int) -> list[Decimal]:
@@ -175,7 +178,7 @@ class Engine:
         self, bar: BarSeen, feed: Feed, price: Decimal, quantity: Decimal, at_ns: int, active_by_ns: int
     ) -> None:
         """One point of a bar: a print, and the quote around it for the stops that it sets off."""
-        feed.around(price, at_ns, self._rules.costs)
+        feed.around(price, at_ns, self._rules.costs, bar.volume / _PARTS)
         printed = Print(price, quantity, "buy" if price >= bar.open else "sell", "")
         self._met(bar.venue, bar.market, bar.symbol, feed, at_ns, printed, active_by_ns=active_by_ns)
         if any(one.is_triggered and one.allowance is None for one in self.books.working.values()):
@@ -212,7 +215,7 @@ class Engine:
         self, venue: str, market: Market, symbol: str, feed: Feed, at_ns: int, printed: Print | None = None,
         place: str = "", active_by_ns: int | None = None,
     ) -> None:  # fmt: skip
-        """Active orders of the instrument meet a record, then positions are marked by it."""
+        """Active orders of the instrument meet a record."""
         last_ns = at_ns if active_by_ns is None else active_by_ns
         due = [
             one
@@ -228,7 +231,6 @@ class Engine:
             for working in sorted(due, key=_exits_first):
                 if working.order.order_id in self.books.working:  # a fill before may have ended it
                     self._meet(working, conditions, printed, place)
-        self._mark(venue, market, symbol, feed, at_ns)
 
     def _meet(self, working: Working, conditions: Conditions, printed: Print | None, place: str) -> None:
         is_filled, order = self._desk.meet(working, conditions, printed, place), working.order

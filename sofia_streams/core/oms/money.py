@@ -1,7 +1,8 @@
 """Exact money: the context sums and products are made in, and every place where something is rounded.
 
-Notionals, cash and positions are never rounded. Rounded are: fees (half up, 8 digits), the cost that leaves a position
-that is reduced (half even, 18 digits), prices to the tick (against the trader), quantities to the step (down).
+Notionals, cash and positions are never rounded. Rounded are: fees (half up, 8 digits, of an order's fills together),
+the cost that leaves a position that is reduced (half even, 18 digits), prices to the tick (against the trader),
+quantities to the step (down).
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ def exact() -> Iterator[None]:
         yield
 
 
-def fee_of(notional_quote: Decimal, rate: Decimal) -> Decimal:
-    """notional * rate, half up to 8 digits."""
-    return (notional_quote * rate).quantize(_FEE, ROUND_HALF_UP)
+def fee_of(exact_quote: Decimal) -> Decimal:
+    """The fee of an order's fills together, half up to 8 digits."""
+    return exact_quote.quantize(_FEE, ROUND_HALF_UP)
 
 
 def share_of_cost(cost_quote: Decimal, part: Decimal, whole: Decimal) -> Decimal:
@@ -89,4 +90,4 @@ def ceiled(value: Decimal, unit: Decimal) -> Decimal:
 
 def told(value: Decimal) -> str:
     """A value as a reason tells it: all its digits, no zeros behind them."""
-    return f"{value.normalize():f}"
+    return f"{_EXACT.normalize(value):f}"

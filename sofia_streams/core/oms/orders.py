@@ -32,6 +32,8 @@ class Working(msgspec.Struct, array_like=True):
     arrival_mid    middle of best bid and ask when it first met the market
     fills          how many it has had
     cap_price      no market order is filled at a worse price (its collar)
+    valued_at      what exposure counts it at: the worse of `cap_price` and the middle when it was accepted
+    fee_exact      fees of its fills before they are rounded, quote currency
     opening        how much of it may open or enlarge a position; the rest only ever reduces
     """
 
@@ -45,6 +47,8 @@ class Working(msgspec.Struct, array_like=True):
     fills: int = 0
     opening: Decimal = ZERO
     triggered_mid: Decimal | None = None
+    valued_at: Decimal = ZERO
+    fee_exact: Decimal = ZERO
 
 
 def order_id(cause: str, purpose: str) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sofia_streams.paper import REPLACED
+
+__all__ = ["REPLACED"]
 TRADING_HALTED = "TRADING_HALTED"
 TRADING_REDUCING = "TRADING_REDUCING"
 COOL_DOWN = "COOL_DOWN"
@@ -29,7 +32,6 @@ DAILY_LOSS = "DAILY_LOSS"
 DRAWDOWN = "DRAWDOWN"
 HALTED_BY_COMMAND = "HALTED_BY_COMMAND"
 POSITION_CLOSED = "POSITION_CLOSED"
-REPLACED = "REPLACED"
 
 
 def reason(code: str, text: str = "") -> str:

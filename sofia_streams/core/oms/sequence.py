@@ -2,7 +2,8 @@
 
     signals|market|symbol         at the bar's end; the next is a bar later. `Silence` says that none is to come
     tickers|venue|market|symbol   at receipt; ingest repeats the last one each second
-    trades|venue|market|symbol    each trade at its exchange time, gaps where they stand, punctuation in between
+    trades|venue|market|symbol    each trade at its exchange time, ten seconds ahead of its receipt at most; gaps
+                                  where they stand, punctuation in between
     control                       rare: at once
 
 A feed that ingest calls dead, or is silent for five seconds of ingest's clock, holds nobody. What it does not do: read
@@ -21,6 +22,10 @@ from sofia_streams.scored import Signal, Silence
 
 CONTROL = "control"
 _SILENT_NS = 5 * NS_PER_SECOND
+_AHEAD_NS = 10 * NS_PER_SECOND
+"""A print is at most so far ahead of its receipt, which is more than clocks differ: one that says more would hide all
+that follow it for as long.
+"""
 _PARTS = 2**20
 """Trades in one record, at most; a record of a megabyte holds fewer."""
 
@@ -102,6 +107,7 @@ def _trades(name: str, batch: TradeBatch, offset: int) -> Iterator[Arrival]:
     for trade in batch.trades:
         if not (trade.snapshot or trade.backfilled or trade.stale):
             event = Printed(batch.venue, batch.market, batch.symbol, trade)
-            yield Arrival(name, serial_of(offset, part), event, trade.exchange_ns)
+            at_ns = min(trade.exchange_ns, batch.received_ns + _AHEAD_NS)
+            yield Arrival(name, serial_of(offset, part), event, at_ns)
             part += 1
     yield Arrival(name, serial_of(offset, part), None)

@@ -50,7 +50,7 @@ class Trader:
             self._leave(holding, "time_exit", signal, at_ns)
             return
         sure, is_idle = signal.confidence, signal.action == "hold"
-        if sure is not None and not is_idle and not sure >= self._sure:
+        if not is_idle and not (sure is not None and sure >= self._sure):
             signal = msgspec.structs.replace(signal, action="hold")
         held_share = ZERO
         if holding.quantity and (equity := money.equity_quote()) > 0:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import msgspec
 
-from sofia_streams.paper import Fill, Order
+from sofia_streams.paper import REPLACED, Fill, Order
 
 _ZERO = Decimal(0)
 _BPS = 10_000
@@ -38,7 +38,8 @@ class CostFigures(msgspec.Struct, frozen=True):
 class OrderFigures(msgspec.Struct, frozen=True):
     """Of orders, each as it stood last. An order is accepted where it was not rejected.
 
-    fill_rate      filled whole / accepted and done, 0 to 1; None without any
+    fill_rate      filled whole / accepted and done, 0 to 1; None without any. One that was replaced before anything of
+                   it was filled counts in neither rate: its successor does
     quantity_rate  mean over accepted and done orders of filled / ordered quantity
     endings        codes of what was cancelled or has expired
     """
@@ -81,7 +82,7 @@ def outcomes(orders: Iterable[Order]) -> OrderFigures:
         if one.order_id not in last or one.revision >= last[one.order_id].revision:
             last[one.order_id] = one
     some = list(last.values())
-    done = [one for one in some if one.status in ("filled", "cancelled", "expired")]
+    done = [one for one in some if one.status in ("filled", "cancelled", "expired") and not _is_amended(one)]
     shares = [float(one.filled_quantity / one.quantity) for one in done if one.quantity > 0]
     return OrderFigures(
         count=len(some),
@@ -91,6 +92,10 @@ def outcomes(orders: Iterable[Order]) -> OrderFigures:
         fill_rate=sum(one.status == "filled" for one in done) / len(done) if done else None,
         quantity_rate=sum(shares) / len(shares) if shares else None,
     )
+
+
+def _is_amended(order: Order) -> bool:
+    return order.reason_code == REPLACED and not order.filled_quantity
 
 
 def _counted(names: Iterable[str]) -> dict[str, int]:

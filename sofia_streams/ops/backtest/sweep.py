@@ -8,6 +8,7 @@ from math import inf, sqrt
 
 from pydantic import ValidationError
 
+from sofia_streams.core.oms.policies import policy_of
 from sofia_streams.core.performance.summary import Statistics
 from sofia_streams.errors import ConfigError
 from sofia_streams.ops.report.records import SweepTrial
@@ -15,6 +16,8 @@ from sofia_streams.settings import Settings
 
 TRIALS_MAX = 200
 _ALSO = ("AI_MIN_SIGNAL_CONFIDENCE",)
+_FIXED = ("PAPER_SEED", "PAPER_CURRENCY", "PAPER_INSTRUMENTS", "PAPER_INITIAL_BALANCE")
+"""What all trials must have in common."""
 Axis = tuple[str, list[str]]
 Setting = dict[str, str]
 
@@ -23,13 +26,14 @@ def axis_of(text: str) -> Axis:
     """NAME=a,b,c as it is typed. Raises ConfigError."""
     name, equals, values = text.partition("=")
     name, found = name.strip().upper(), [one.strip() for one in values.split(",") if one.strip()]
-    known = [one.upper() for one in Settings.model_fields if one.startswith("paper_")] + [*_ALSO]
-    if not equals or not found or name not in known:
+    known = {one.upper() for one in Settings.model_fields if one.startswith("paper_")} | {*_ALSO}
+    if not equals or not found or name not in known - {*_FIXED}:
         raise ConfigError(
             "--sweep: expected NAME=a,b,c with a setting of paper trading, such as PAPER_STOP_LOSS_BPS=0,50,100, "
-            f"found {text[:60]!r}. All of them stand in .env.example."
+            f"found {text[:60]!r}. All of them stand in .env.example; {', '.join(_FIXED)} are the same for all."
         )
-    return name, list(dict.fromkeys(found))
+    by_value = {getattr(with_values(Settings(), {name: one}), name.lower()): one for one in reversed(found)}
+    return name, [one for one in dict.fromkeys(found) if one in by_value.values()]
 
 
 def combinations(axes: Sequence[Axis]) -> list[Setting]:
@@ -48,7 +52,9 @@ def combinations(axes: Sequence[Axis]) -> list[Setting]:
 def with_values(settings: Settings, values: Mapping[str, str]) -> Settings:
     """These settings but for those. Raises ConfigError for a value that cannot be."""
     try:
-        return Settings.model_validate(dict(settings) | {name.lower(): value for name, value in values.items()})
+        found = Settings.model_validate(dict(settings) | {name.lower(): value for name, value in values.items()})
+        policy_of(found.paper_policy)
+        return found
     except ValidationError as error:
         problem = error.errors()[0]
         place = ".".join(str(one) for one in problem["loc"]).upper()

@@ -1,6 +1,6 @@
-"""Recordings as a backtest: every frame through ingest, bars, the model and the paper account, as in a replay.
+"""A backtest trade by trade: recordings or stored trades through bars, the model and the paper account, as in a replay.
 
-Nothing stands for trades here: orders meet the quotes and prints that were recorded. What it does not do: fold frames
+Nothing stands for trades here: orders meet the quotes and prints that were recorded. What it does not do: fold records
 itself (`replay.in_process` does), baselines and sweeps, which need bars.
 """
 
@@ -15,14 +15,18 @@ from sofia_streams.core.bars.windows import SIZES_NS
 from sofia_streams.core.features.sets import sets_of
 from sofia_streams.core.oms.recorded import recorded
 from sofia_streams.errors import ConfigError
-from sofia_streams.model import CONSOLIDATED
-from sofia_streams.ops.backtest.models import overlap
+from sofia_streams.model import CONSOLIDATED, NS_PER_SECOND
+from sofia_streams.ops.backtest.models import OnProgress, overlap
 from sofia_streams.ops.backtest.run import Backtest
+from sofia_streams.ops.backtest.tape import Tape
 from sofia_streams.ops.replay.in_process import Replay, replay_in_process
+from sofia_streams.ops.replay.paper_book import PaperFold
 from sofia_streams.ops.report.making import Run, make_report
 from sofia_streams.paper_rules import paper_rules
 from sofia_streams.settings import Settings
-from sofia_streams.training.registry import Registry
+from sofia_streams.training.registry import Registry, Stored
+
+_TELL_EVERY = 5_000
 
 
 def backtest_captures(captures: Sequence[Path], settings: Settings, model_id: str, size: str) -> Backtest:
@@ -32,19 +36,39 @@ def backtest_captures(captures: Sequence[Path], settings: Settings, model_id: st
     began_s, stored = time.monotonic(), Registry(settings.models_folder()).load(model_id)
     settings = settings.model_copy(update={"signals_bar_size": size})
     replay = replay_in_process(captures, settings, model=stored)
+    return _judged(replay, stored, settings, ", ".join(path.name for path in captures), began_s)
+
+
+def backtest_trades(tape: Tape, settings: Settings, model_id: str, size: str, report: OnProgress) -> Backtest:
+    """One model over stored trades, and quotes where there are any. Raises BadModel, DependencyDown, and ConfigError
+    where nothing was scored.
+    """
+    began_s, stored = time.monotonic(), Registry(settings.models_folder()).load(model_id)
+    settings = settings.model_copy(update={"signals_bar_size": size, "paper_instruments": tape.names()})
+    replay = Replay(settings, model=stored, paper=PaperFold(settings))
+    total_s = (tape.until_ns - tape.from_ns) // NS_PER_SECOND
+    for number, record in enumerate(tape.records()):
+        if number % _TELL_EVERY == 0:
+            report("trading", max(0, min(total_s, (record.received_ns - tape.from_ns) // NS_PER_SECOND)), total_s)
+        replay.fold([record])
+    return _judged(replay, stored, settings, f"trades of {tape.source.name}", began_s)
+
+
+def _judged(replay: Replay, stored: Stored, settings: Settings, data: str, began_s: float) -> Backtest:
     assert replay.paper is not None  # with a model there is one
-    elapsed_s, book = time.monotonic() - began_s, replay.paper.book
+    elapsed_s, book, model_id = time.monotonic() - began_s, replay.paper.book, stored.document.model_id
     outcomes = Counter(one.abstention or one.model_id for one in replay.scored.predictions())
+    size = settings.signals_bar_size
     if not outcomes[model_id] or not book.accounts():
         warm_up = max(one.warm_up for one in sets_of(SIZES_NS[size]))
         raise ConfigError(
-            "backtest: expected recordings of which the model scores a bar, found none; of the bars: "
+            f"backtest: expected {data} to have a bar that the model scores, found none; of the bars: "
             f"{dict(outcomes.most_common()) or 'no bar'}. Features need {warm_up} bars in a row before the first."
         )
     accounts = book.accounts()
     made = make_report(
         Run(accounts, book.fills(), book.orders()),
-        title=f"Backtest of {', '.join(path.name for path in captures)}, model {model_id}",
+        title=f"Backtest of {data}, model {model_id}",
         prices=_prices(replay, size),
         currency=settings.paper_currency,
         rules=recorded(paper_rules(settings), (), ()),

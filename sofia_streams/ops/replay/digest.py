@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 
-def sha256_of(records: Iterable[msgspec.Struct]) -> str:
+def sha256_of(records: Iterable[object]) -> str:
     """Of these records in their order, each as JSON with its keys sorted, and a newline; 64 hexadecimal digits."""
     digest = hashlib.sha256()
     for record in records:

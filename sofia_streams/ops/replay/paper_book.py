@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from decimal import Decimal
 
 import msgspec
 
+from sofia_streams.core.oms.money import told
 from sofia_streams.core.oms.sequence import Record, input_of
+from sofia_streams.core.oms.steps import Snapshot
 from sofia_streams.ingest.rest.lots import kept_lots
 from sofia_streams.ops.replay.digest import sha256_of
 from sofia_streams.paper import Account, Fill, Order
@@ -24,6 +27,8 @@ class PaperBook:
         self._orders: dict[str, Order] = {}
         self._fills: dict[str, Fill] = {}
         self._accounts: dict[int, Account] = {}
+        self.snapshot: Snapshot | None = None
+        """The newest."""
 
     def add(self, record: object) -> None:
         """One that is written again replaces itself; anything else is left out."""
@@ -35,6 +40,8 @@ class PaperBook:
             self._fills[record.fill_id] = record
         elif isinstance(record, Account):
             self._accounts[record.serial] = record
+        elif isinstance(record, Snapshot):
+            self.snapshot = record
 
     def orders(self) -> list[Order]:
         """By when they were made."""
@@ -59,13 +66,23 @@ class PaperBook:
         }  # fmt: skip
 
     def hashes(self) -> dict[str, str]:
-        """SHA-256 of all `orders`, `fills` and `account`, as canonical JSON lines; without places in the log."""
+        """SHA-256 of all `orders`, `fills` and `account`, as canonical JSON lines; without places in the log, decimals
+        by value (a store may add zeros to them).
+        """
         replace = msgspec.structs.replace
         return {
-            "orders": sha256_of(replace(one, signal_place="") for one in self.orders()),
-            "fills": sha256_of(replace(one, place="") for one in self.fills()),
-            "account": sha256_of(self.accounts()),
+            "orders": sha256_of(_canonical(replace(one, signal_place="")) for one in self.orders()),
+            "fills": sha256_of(_canonical(replace(one, place="")) for one in self.fills()),
+            "account": sha256_of(map(_canonical, self.accounts())),
         }
+
+
+def _canonical(value: object) -> object:
+    if isinstance(value, Decimal):
+        return told(value)
+    if isinstance(value, msgspec.Struct):
+        return {name: _canonical(getattr(value, name)) for name in value.__struct_fields__}
+    return [*map(_canonical, value)] if isinstance(value, list) else value
 
 
 class PaperFold:

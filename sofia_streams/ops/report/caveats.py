@@ -18,7 +18,8 @@ def warnings(
     found: Statistics, last: Account, baselines: Sequence[Baseline], trials: Trials | None, *, is_synthetic: bool
 ) -> list[str]:
     """One sentence or two each, the gravest first; `last` is the account as it stood at the end."""
-    said = [*(_synthetic() if is_synthetic else ()), *_tried(found, trials), *_short(found), *_luck(found)]
+    said = [*(_synthetic() if is_synthetic else ()), *_tried(found, trials), *_unfilled(found)]
+    said += [*_short(found), *_luck(found)]
     return [*said, *_costs(found), *_beaten(found, baselines), *_end(found, last)]
 
 
@@ -29,10 +30,10 @@ def _synthetic() -> Iterable[str]:
 def _tried(found: Statistics, trials: Trials | None) -> Iterable[str]:
     if trials is None or trials.tried < 2:
         return
-    best = expected_best_sharpe(trials.tried, trials.variance) * found.periods_per_year**0.5
-    said = (
-        f"{trials.tried} settings were tried: the best of so many worthless ones has a Sharpe of {best:.2f} by luck. "
-    )
+    said = f"{trials.tried} settings were tried. "
+    if trials.variance:
+        best = expected_best_sharpe(trials.tried, trials.variance) * found.periods_per_year**0.5
+        said += f"The best of so many worthless ones has a Sharpe of {best:.2f} by luck. "
     deflated = found.ratios.sharpe_deflated
     if deflated is None:
         yield said + "There are too few returns to say how likely this one is better than that."
@@ -42,6 +43,14 @@ def _tried(found: Statistics, trials: Trials | None) -> Iterable[str]:
             said
             + f"The probability that this one is truly better (deflated Sharpe) is {deflated * 100:.1f} %{verdict}."
         )
+
+
+def _unfilled(found: Statistics) -> Iterable[str]:
+    orders = found.orders
+    if orders.count and not found.costs.fills:
+        reasons = orders.rejections | orders.endings
+        code = max(reasons, key=lambda one: reasons[one], default="none")
+        yield f"Nothing was filled of {orders.count} orders; the most frequent reason is {code}."
 
 
 def _short(found: Statistics) -> Iterable[str]:

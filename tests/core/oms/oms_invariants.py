@@ -97,13 +97,25 @@ class Watched:
         if self.state == "REDUCING":
             assert after * sign <= 0
         if after * sign > 0:
-            assert abs(after) * working[order.order_id].cap_price <= limits.position_share * money.equity_quote()
+            feed = self.engine.books.feeds[f"{order.venue}|spot|{order.symbol}"]
+            price, equity = max(working[order.order_id].cap_price, feed.middle()), money.equity_quote()
+            assert abs(after) * price <= limits.position_share * equity
+            others = sum(
+                (abs(one.value_quote()) for one in money.holdings.values() if one.symbol != order.symbol), Decimal(0)
+            )
+            assert others + abs(after) * price <= limits.gross_share * equity
+            wanted = sum(
+                (one.order.leaves_quantity * one.cap_price for one in working.values() if one.order.side == "buy"),
+                Decimal(0),
+            )
+            assert sign < 0 or wanted <= money.cash_quote
         assert after >= 0 or limits.short_enabled
 
     def _paced(self, order: Order) -> None:
-        """Not too many at once; exits count and pass."""
+        """Not too many at once; exits count and pass, but for those by price: most take the place of another."""
         limits, at_ns = self.rules.limits, order.created_ns
-        self.accepted_ns.append(at_ns)
+        if order.purpose not in ("take_profit", "stop_loss"):
+            self.accepted_ns.append(at_ns)
         if not order.reduce_only:
             assert sum(one > at_ns - 1_000_000_000 for one in self.accepted_ns) <= limits.orders_per_second
             assert sum(one > at_ns - 60_000_000_000 for one in self.accepted_ns) <= limits.orders_per_minute

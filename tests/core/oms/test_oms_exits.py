@@ -174,7 +174,7 @@ def test_a_signal_that_stands_in_the_log_twice_is_taken_once():
     assert len(played.orders) == 1
 
 
-@pytest.mark.parametrize(("confidence", "places"), [(0.59, False), (float("nan"), False), (0.6, True), (None, True)])
+@pytest.mark.parametrize(("confidence", "places"), [(0.59, False), (float("nan"), False), (0.6, True), (None, False)])
 def test_confidence_below_the_least_is_as_a_hold(confidence, places):
     played = Played()
     played.quote(0, "99.98", "100.02")

@@ -93,3 +93,18 @@ def test_prints_that_come_again_are_no_new_volume_and_fill_nothing_more():
         msgspec.structs.replace(one, place="") for one in fills
     ]
     assert played(0, 2, 5)[1] == volume
+
+
+def test_a_print_of_the_future_hides_none_of_those_that_follow():
+    line = Line(stop_loss_bps=Decimal(50))
+    line.take(ticker(END - S, 100, "100.1"), prints(trade(END - S, 100, 1)), signal(END, "buy"))
+    for second in range(3):
+        line.take(ticker(END + second * S, 100, "100.1"), nothing_until(END + second * S))
+    (bought,) = line.fills()
+    ahead = trade(END + 60 * S, 100, "0.01")
+    line.take(TradeBatch("binance", "spot", "BTC/USDT", END + 3 * S, "L0", [ahead]))
+    for second in range(5, 19):
+        line.take(prints(trade(END + second * S, 90, 1, "sell")), ticker(END + second * S + 1, 90, "90.1"))
+    sold = line.fills()[-1]
+    assert sold.side == "sell" and sold.at_ns < END + 16 * S, "the stop of 0.5 %, ten seconds late, not sixty"
+    assert bought.quantity == sold.quantity

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 from tested_bars import quiet
 
+from sofia_streams.capture import CaptureWriter, read_capture
 from sofia_streams.core.scoring.labels import Rule
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import NS_PER_HOUR, NS_PER_SECOND
-from sofia_streams.ops.backtest.ticks import backtest_captures
+from sofia_streams.ops.backtest.stored import source_of
+from sofia_streams.ops.backtest.tape import tape_of
+from sofia_streams.ops.backtest.ticks import backtest_captures, backtest_trades
+from sofia_streams.ops.replay.export import write_trades
 from sofia_streams.ops.replay.in_process import replay_in_process
 from sofia_streams.settings import Settings
 from sofia_streams.training.fitting.run import Order, run
@@ -47,6 +51,30 @@ def test_a_recording_is_traded_as_its_replay_does(ground):
     assert chart.symbol == "BTC/USDT" and len(chart.points) > 200
     assert found.report.is_synthetic
     assert not [one for one in found.report.warnings if "LOOKS AHEAD" in one]
+
+
+def without_quotes(capture, folder):
+    """The recording with its trades alone."""
+    with CaptureWriter(folder / capture.name) as writer:
+        for frame in read_capture(capture):
+            if b"@bookTicker" not in frame.data():
+                writer.write(frame)
+    return folder / capture.name
+
+
+def test_stored_trades_are_traded_as_the_recording_that_they_came_from(ground, tmp_path):
+    """Rows of a file, made records again: another way to the same orders, fills and account."""
+    settings, stored = ground
+    capture = without_quotes(CAPTURES / "binance-spot-btcusdt-20240808.jsonl.gz", tmp_path)
+    replay = replay_in_process([capture], settings, model=stored, keep_trades=True)
+    write_trades(tmp_path / "trades.parquet", replay.trades.batches())
+    told = []
+    tape = tape_of(source_of(str(tmp_path), None), None, None)
+    found = backtest_trades(tape, settings, stored.document.model_id, "1s", lambda *progress: told.append(progress))
+    book = replay.paper.book
+    assert found.report.statistics.costs.fills == len(book.fills()) >= 10
+    assert found.hashes == book.hashes()
+    assert told
 
 
 def test_a_recording_without_a_scored_bar_is_refused(ground):

@@ -12,7 +12,7 @@ import msgspec
 from sofia_streams.core.oms import reasons
 from sofia_streams.core.oms.money import BPS, ZERO, told
 from sofia_streams.core.oms.rules import Costs
-from sofia_streams.model import NS_PER_DAY, NS_PER_MINUTE, Gap, Ticker, Trade
+from sofia_streams.model import NS_PER_DAY, NS_PER_MINUTE, Gap, Ticker
 
 
 class Feed(msgspec.Struct, array_like=True):
@@ -40,11 +40,11 @@ class Feed(msgspec.Struct, array_like=True):
     printed: tuple[int, int] = (-1, -1)
     """Time and the venue's order of the newest print."""
 
-    def is_new(self, trade: Trade) -> bool:
+    def is_new(self, made_ns: int, order: int) -> bool:
         """Whether a print stands behind all before it, and then it is the newest. One that does not came again (an
         ingest worker that was killed says its last prints once more), or late.
         """
-        place = trade.exchange_ns, trade.order
+        place = made_ns, order
         if place <= self.printed:
             return False
         self.printed = place
@@ -75,10 +75,11 @@ class Feed(msgspec.Struct, array_like=True):
         if not self.is_quoted and at_ns >= self.quoted_ns:
             self.around(price, at_ns, costs)
 
-    def around(self, price: Decimal, at_ns: int, costs: Costs) -> None:
-        """A quote that is assumed: half a spread to either side of a price, of unknown size."""
+    def around(self, price: Decimal, at_ns: int, costs: Costs, size: Decimal | None = None) -> None:
+        """A quote that is assumed: half a spread to either side of a price. `size` None: nobody knows how much."""
         half = price * costs.half_spread_bps * BPS
         self.bid, self.ask, self.quoted_ns = price - half, price + half, at_ns
+        self.bid_quantity = self.ask_quantity = size
 
     def gap(self, gap: Gap) -> None:
         """A hole in the trades. It holds orders while it lasts; one that has an end lies behind, filled or not."""
@@ -93,9 +94,15 @@ class Feed(msgspec.Struct, array_like=True):
         age_ns = at_ns - self.quoted_ns
         if age_ns > costs.quote_age_ns_max:
             return reasons.reason(reasons.STALE_QUOTE, f"expected at most {costs.quote_age_ns_max} ns, found {age_ns}")
-        if self.bid >= self.ask:
+        if self.is_crossed():
             return reasons.reason(reasons.CROSSED_QUOTE, f"bid {told(self.bid)}, ask {told(self.ask)}")
         return reasons.reason(reasons.DATA_GAP, f"{', '.join(self.gaps)} lasts") if self.gaps else None
+
+    def is_crossed(self) -> bool:
+        """Whether bid and ask cannot be: a venue's must be apart, those that are assumed may be one price."""
+        if self.bid is None or self.ask is None:
+            return False
+        return self.bid >= self.ask if self.is_quoted else self.bid > self.ask
 
     def middle(self) -> Decimal | None:
         """Halfway between bid and ask."""
