@@ -29,6 +29,8 @@ from sofia_streams.stores.base import TICKER_VALUES
 
 Record = TradeBatch | Ticker | Punctuation
 _LINE, _DIGITS_MAX = "stored", 18
+_AROUND_NS = NS_PER_MINUTE
+"""Quotes have our clock and trades the venue's: those of a minute around the trades are read too."""
 _OVER_NS = 2 * NS_PER_MINUTE
 """So long after the last record everything is over: every window closes."""
 
@@ -47,9 +49,10 @@ class Tape(NamedTuple):
 
     def records(self) -> Iterator[Record]:
         """Trades at their exchange time, quotes at their receipt; each second says how far all are."""
-        span = self.from_ns, self.until_ns
-        trades = ((row["exchange_ns"], "trades", row) for row in self.source.rows("trades", *span))
-        quotes = ((row["received_ns"], "tickers", row) for row in self.source.rows("tickers", *span))
+        printed = self.source.rows("trades", self.from_ns, self.until_ns)
+        quoted = self.source.rows("tickers", self.from_ns - _AROUND_NS, self.until_ns + _AROUND_NS)
+        trades = ((row["exchange_ns"], "trades", row) for row in printed)
+        quotes = ((row["received_ns"], "tickers", row) for row in quoted)
         made, last_ns = _Made(), self.from_ns
         for second, found in groupby(heapq.merge(trades, quotes, key=_time), key=lambda one: one[0] // NS_PER_SECOND):
             yield from self._passed(second * NS_PER_SECOND)
@@ -72,7 +75,7 @@ class _Made:
 
     def __init__(self) -> None:
         self._count = 0
-        self._quoted: dict[Name, int] = {}
+        self._quoted: dict[Name, tuple[int, dict[str, Decimal | None]]] = {}
 
     def trade(self, row: Row) -> TradeBatch:
         """Where the venue's ids are no numbers, trades of one moment are in the order in which they are stored."""
@@ -86,12 +89,15 @@ class _Made:
         return TradeBatch(row["venue"], row["market"], row["symbol"], row["received_ns"], _LINE, [trade])
 
     def quote(self, row: Row) -> Ticker:
-        """Ingest says a quote again each second while nothing comes: that is no new one, and only says the time."""
-        name, exchange_ns = (row["venue"], row["market"], row["symbol"]), row["exchange_ns"]
-        is_again = exchange_ns is not None and self._quoted.get(name) == exchange_ns
-        self._quoted[name] = exchange_ns
-        ticker = Ticker(*name, row["received_ns"], exchange_ns, state="dead" if is_again else "said")
+        """Ingest says a quote again each second while nothing comes, whether its feed is alive or not: one that is the
+        same as a second before only says the time.
+        """
+        name, received_ns = (row["venue"], row["market"], row["symbol"]), row["received_ns"]
         values = {one: None if row[one] is None else Decimal(row[one]) for one in TICKER_VALUES}
+        before_ns, before = self._quoted.get(name, (received_ns, None))
+        is_again = before == values and received_ns - before_ns >= NS_PER_SECOND
+        self._quoted[name] = received_ns, values
+        ticker = Ticker(*name, received_ns, row["exchange_ns"], state="dead" if is_again else "said")
         return msgspec.structs.replace(ticker, **values)
 
 
