@@ -1,8 +1,8 @@
 """The records of paper trading: orders, fills, the account, and the switch that stops it. Plain data, exact decimals.
 
 Money is in the account's currency (the quote currency of what is traded: `_quote`), quantities in the base currency,
-times are event times in int ns. Status terms are those of FIX 4.4 OrdStatus (tag 39), and DENIED of our own risk checks
-is told apart from REJECTED of the venue (simulated) by `reason`. What it does not do: compute any of it (`core.oms`).
+times are event times in int ns. Status terms are those of FIX 4.4 OrdStatus (tag 39); what our own risk checks deny is
+rejected, and `reason` says why. What it does not do: compute any of it (`core.oms`).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Order(msgspec.Struct, frozen=True, tag_field="kind", tag="order", omit_def
     order_id       at most 32 letters and digits, the same whenever the same signal is taken again
     reason         why it is rejected, cancelled or expired: a code of `core.oms.reasons`, then what was found
     signal_*       what it follows from: the bar, its "topic/partition/offset", the model; empty for exits by price
-    decision_mid   middle of best bid and ask when it was decided
+    decision_mid   middle of best bid and ask when it was decided; None of stops and take-profits, which prices decide
     active_ns      from when on it may be filled: decision plus modelled latency
     expires_ns     0: never
     """
@@ -90,7 +90,8 @@ class Fill(msgspec.Struct, frozen=True, tag_field="kind", tag="fill", omit_defau
     fee_rate       fraction of the notional; `fee_schedule` names the dated table it is from
     realised_quote what it realised before fees: 0 where it only opens
     slippage_bps   side * (price - decision_mid) / decision_mid * 10,000, to 4 digits; above 0 is a cost
-    evidence       the market record it follows from: "trade <id>" or "quote <received_ns>", with its place in the log
+    evidence       the market record it follows from: "trade <id>", "quote <received_ns>" with its place in the log, or
+                   "bar <start_ns>"
     """
 
     fill_id: str
@@ -164,7 +165,7 @@ class Account(msgspec.Struct, frozen=True, tag_field="kind", tag="account", omit
     cause: AccountCause
     flows_quote: Decimal = Decimal(0)
     reason: str = ""
-    """Why the state is not ACTIVE."""
+    """Why the state is not ACTIVE; of a command, who gave it and why."""
     positions: list[Position] = []
     account: str = ACCOUNT
 

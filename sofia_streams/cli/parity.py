@@ -21,7 +21,7 @@ def parity(
     start: Annotated[str | None, typer.Option("--from", help="UTC, like 2026-01-31T12:00, or ago: 90m, 6h, 2d")] = None,
     end: Annotated[str | None, typer.Option("--to", help="Likewise; none: as far as paper_oms has come")] = None,
     last: Annotated[bool, typer.Option("--last", help="From the snapshot before the newest one to the end")] = False,
-    now: Annotated[bool, typer.Option("--now", help="By the settings of now, not those that it went by")] = False,
+    now: Annotated[bool, typer.Option("--now", help="Use the current settings, not the recorded ones")] = False,
     stores: Annotated[bool, typer.Option("--stores", help="QuestDB's rows of the stretch too, by id")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -40,7 +40,7 @@ def parity(
         show(found, as_json=True)
     else:
         _print(found)
-    if found["differences"] or not found["stores_equal"]:
+    if found["differences"] or found["stores_equal"] is False:
         raise typer.Exit(1)
     if not found["whole"]:
         raise typer.Exit(NOT_COMPARED)
@@ -62,16 +62,16 @@ def _asked(date: str | None, start: str | None, end: str | None, *, last: bool) 
 
 def _print(found: dict[str, Any]) -> None:
     """For people."""
-    if "counts" in found:
+    if found["counts"] is not None:
         rows = [{"in": name, **found["counts"][name], **found["pnl"][name]} for name in ("log", "computed")]
         show_rows("runs", rows, as_json=False, title="what the account did")
         print(f"compared: {found['compared']['from_ns']} to {found['compared']['until_ns']} ns, "
               f"from the snapshot {found['compared']['snapshot']}")  # fmt: skip
     for line in found["changed"]:
         print(f"settings were changed: {line}")
-    for table, one in found.get("stores", {}).items():
+    for table, one in (found["stores"] or {}).items():
         print(f"QuestDB {table}: {one['rows']} rows, missing {one['missing']}, surplus {one['surplus']}")
-    if first := found.get("first_cause"):
+    if first := found["first_cause"]:
         print(f"first difference, at {first['at_ns']} ns: follows from {first['follows_from']}")
         for line in first["because"]:
             print(f"  {line}")
@@ -80,7 +80,7 @@ def _print(found: dict[str, Any]) -> None:
         print(f"{one['at_ns']} {one['what']} {one['table']} {one['id']}{revision}; from {one['follows_from']}")
         for field in one["fields"]:
             print(f"  {field['field']}: log {field['log']}, computed {field['computed']}")
-    if left := found.get("differences_left_out"):
+    if left := found["differences_left_out"]:
         print(f"and {left} more")
     for line in found["notes"]:
         print(f"not compared: {line}")

@@ -21,9 +21,9 @@ BUSY = {
     "PAPER_IMPACT": "0.1",
     "PAPER_TAKE_PROFIT_BPS": "2",
     "PAPER_STOP_LOSS_BPS": "3",
-    "PAPER_ORDERS_PER_MIN": "80",
+    "PAPER_ORDERS_PER_MIN": "12",
     "PAPER_DAILY_LOSS_PCT": "50",
-    "PAPER_DRAWDOWN_PCT": "0.11",
+    "PAPER_DRAWDOWN_PCT": "0.09",
     "PAPER_LOSSES_MAX": "0",
 }
 """Orders every few seconds, fills in parts, guards by price, too many orders a minute, and a halt near the end."""

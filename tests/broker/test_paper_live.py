@@ -19,7 +19,7 @@ from sofia_streams.ops.paper.parity import Asked, parity
 from sofia_streams.ops.paper.switch import switch
 from sofia_streams.ops.stack import running_stack
 from sofia_streams.ops.topics import apply_topics
-from sofia_streams.ops.workers import start_worker
+from sofia_streams.ops.workers import Lag, start_worker
 from sofia_streams.settings import Settings, load_settings
 
 pytestmark = pytest.mark.broker
@@ -59,6 +59,14 @@ class Market:
                     return page
                 await asyncio.sleep(0.2)
 
+    async def until_acknowledged(self) -> None:
+        """The worker has committed all that was said by now."""
+        async with Lag(self.settings) as lag, asyncio.timeout(PATIENCE_S):
+            said = sum(end for _, end in (await lag.positions(WORKER)).values())
+            while await lag.committed(WORKER) < said:
+                await self._speak()
+                await asyncio.sleep(0.2)
+
     async def _speak(self) -> None:
         now_ns = time.time_ns()
         trade = Trade(f"{now_ns}", Decimal(100), Decimal(1), "buy", now_ns, 1)
@@ -93,6 +101,7 @@ async def test_commands_count_from_before_the_account_began_and_after_kills(sett
         market.start(paper_stop_loss_bps=Decimal(9))
         await switch(settings, "resume", reason="while it was away")
         await market.until("ACTIVE")
+        await market.until_acknowledged()
     finally:
         process.stop(market.children, grace_s=5)
     said = await parity(settings, Asked(begin_ns), lambda *_: None)

@@ -91,8 +91,9 @@ class Killer:
                 process.stop([children[place]], grace_s=0)
                 own = settings.model_copy(update={"web_port": port})
                 children[place] = start_worker(WORKER, own, settings.data_dir)  # takes seconds to join
-                while not await lag.of(WORKER):  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
+                async with asyncio.timeout(60):
+                    while not await lag.of(WORKER):  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
                 self.gate.clear()
                 await taken_up(port)
                 self.gate.set()

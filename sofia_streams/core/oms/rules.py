@@ -21,7 +21,7 @@ class Costs(NamedTuple):
     latency_ns       from the bar's end to the venue: our lateness (1 s by default) and the way there
     half_spread_bps  half of best ask less best bid, where a venue quotes none
     impact           Y of the square-root law, impact = Y * daily volatility * sqrt(quantity / daily volume)
-    volatility_day   daily volatility (fraction) until it is known from 30 closes
+    volatility_day   daily volatility (fraction) until it is known from 30 returns
     participation    the largest share of the market's volume that an order may be
     queue_position   True: a resting order also fills at its own price, once the size ahead of it has traded
     quote_age_ns_max older quotes fill nothing
@@ -37,10 +37,12 @@ class Costs(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What is checked before every order. Shares are of the account's equity.
+    """What is checked before every order. Shares are of the account's equity; what bounds orders is the most there may
+    be.
 
-    daily_loss       -daily_loss: REDUCING; 1.5 times that: HALTED; until the next UTC day
-    drawdown         from the highest equity: HALTED until it is resumed
+    collar           how far from the middle an order may be priced or filled, a fraction of it
+    daily_loss       a fraction of the day's first equity lost: REDUCING until the next UTC day; 1.5 times that: HALTED
+    drawdown         a fraction of the highest equity lost: HALTED until it is resumed
     losses_max       so many losing round trips in a row, then nothing new for cool_down_ns
     """
 
@@ -81,8 +83,9 @@ class Strategy(NamedTuple):
 
 
 class Rules(NamedTuple):
-    """Everything an account goes by. `venues` in the order in which they are preferred; `fees` by venue, in bps as
-    (maker, taker), instead of the schedule's.
+    """Everything an account goes by. It begins with `start_quote` of `currency`, the quote of the pairs it trades;
+    `venues` in the order in which they are preferred; `fees` by venue, in bps as (maker, taker), instead of the
+    schedule's; `seed` of what is drawn about it (random entries, bootstrap), never of fills.
     """
 
     start_quote: Decimal = Decimal(10_000)
@@ -99,7 +102,7 @@ class Lot(NamedTuple):
     """How finely a venue trades an instrument; None: not known, and then six digits of the price are kept.
 
     price_tick, quantity_step  what prices and quantities are multiples of
-    notional_min_quote         of one order
+    quantity_min, notional_min_quote  the least of one order
     """
 
     price_tick: Decimal | None = None

@@ -36,7 +36,7 @@ from sofia_streams.training.sources.bars import Bars
 class Asked(NamedTuple):
     """What is to be tested.
 
-    from_ns, until_ns  windows that end behind the one and by the other are traded; earlier bars warm features up
+    from_ns, until_ns  windows that end after the one and not after the other are traded; earlier bars warm features up
     model_id, walk     a fixed model, or models trained along the way; neither: as the log says they were in force
     venue              where orders go: its fees, its lots
     axes               settings that are tried in all combinations
@@ -54,7 +54,7 @@ class Asked(NamedTuple):
 
 
 class Backtest(NamedTuple):
-    """What came of it. `bars_per_s` is of the pass that scores and trades, everything included."""
+    """What came of it. `bars_per_s` is of the pass that scores and trades; trade by trade, of all that was done."""
 
     report: Report
     bars: int

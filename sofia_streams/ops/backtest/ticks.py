@@ -22,7 +22,6 @@ from sofia_streams.ops.backtest.tape import Tape
 from sofia_streams.ops.replay.in_process import Replay, replay_in_process
 from sofia_streams.ops.replay.paper_book import PaperFold
 from sofia_streams.ops.report.making import Run, make_report
-from sofia_streams.paper_rules import paper_rules
 from sofia_streams.settings import Settings
 from sofia_streams.training.registry import Registry, Stored
 
@@ -71,7 +70,7 @@ def _judged(replay: Replay, stored: Stored, settings: Settings, data: str, began
         title=f"Backtest of {data}, model {model_id}",
         prices=_prices(replay, size),
         currency=settings.paper_currency,
-        rules=recorded(paper_rules(settings), (), ()),
+        rules=recorded(*replay.paper.gone_by()),
         warnings=overlap(stored.document, (accounts[0].at_ns, accounts[-1].at_ns)),
         is_synthetic=stored.document.is_synthetic,
         seed=settings.paper_seed,

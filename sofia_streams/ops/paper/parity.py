@@ -84,15 +84,17 @@ async def parity(settings: Settings, asked: Asked, report: Report, *, stores: bo
             found = found[-2:]
         begun = await course(settings, view, found)
         if begun is None:
-            return _not_compared(had_snapshots=bool(found))
+            return _not_compared(asked, had_snapshots=bool(found))
         report("reading what the account said", 0, 1)
         logged = await said_behind(settings, view, begun.begin)
         run = Rerun(settings, is_by_now=asked.is_by_now)
         for part in [begun] if asked.is_by_now else parts(settings, begun):
-            if run.stopped or part.begin.snapshot.at_ns >= asked.until_ns:
+            if part.begin.snapshot.at_ns >= asked.until_ns:
                 break
             run.begin(part)
             await run.through(view, reached, asked.until_ns, report)
+            if not run.is_through():
+                break
         until_ns = min(asked.until_ns - 1, run.steps.books.now_ns)
         result = _result(settings, asked, begun, run, logged, until_ns)
         if stores:
@@ -134,8 +136,9 @@ class Rerun:
             until_ns = min(until_ns, self._begun.until.kept.reached_ns + 1)
         starts = {TopicPartition(*topics.partition_named(name)): at
                   for name, at in self._begun.begin.snapshot.offsets.items()}  # fmt: skip
-        control = places(self._settings, topics.CONTROL)  # all of it: the decisions say which were applied
-        ends = {place: reached.get(place, 0) for place in starts} | await view.consumer.end_offsets(control)
+        # of commands all: the decisions say which were applied; and a worker that said a later row had read up to there
+        whole = places(self._settings, topics.CONTROL) if self._begun.until is None else [*starts]
+        ends = {place: reached.get(place, 0) for place in starts} | await view.consumer.end_offsets(whole)
         total, done = sum(max(0, ends[place] - at) for place, at in starts.items()), 0
         if not total:
             return
@@ -146,6 +149,11 @@ class Rerun:
                     report("computing again", done, total)
                 if not self.take(message) or self.steps.books.now_ns >= until_ns:
                     break
+
+    def is_through(self) -> bool:
+        """Whether everything of the course is computed."""
+        until = self._begun.until
+        return not self.stopped and (until is None or self.steps.merge.reached_ns() >= until.kept.reached_ns)
 
     def take(self, message: Any) -> bool:
         """One record of the log; whether it can go on."""
@@ -200,17 +208,16 @@ def _result(
     return {
         "equal": not differences,
         "whole": not notes,
-        "asked": {
-            "from_ns": None if asked.is_last else asked.from_ns,
-            "until_ns": None if asked.until_ns == _NEVER_NS else asked.until_ns,
-        },
+        "asked": _asked(asked),
         "compared": {"from_ns": snapshot.at_ns, "until_ns": until_ns, "snapshot": snapshot_place(settings, begun)},
         "counts": counts,
         "pnl": {name: profit(said, snapshot.row, from_ns, until_ns) for name, said in both.items()},
         "changed": changes(settings, begun),
         "notes": notes,
         "unreadable": run.unreadable,
-        "stores_equal": True,
+        "stores": None,
+        "stores_equal": None,
+        "first_cause": None,
         "differences": shown(differences[:_SHOWN_MAX]),
         "differences_left_out": max(0, len(differences) - _SHOWN_MAX),
     }
@@ -238,14 +245,25 @@ def _notes(asked: Asked, begun: Course, run: Rerun, until_ns: int) -> list[str]:
         notes.append(f"not computed to the end: {run.stopped}")
     elif asked.until_ns != _NEVER_NS and until_ns < asked.until_ns - 1:
         waits = run.steps.merge.waits_for()
-        notes.append(f"the log goes, or paper_oms has come, no further than {until_ns} ns; behind all is {waits}")
+        notes.append(f"the log goes, or paper_oms has come, no further than {until_ns} ns; {waits} is furthest behind")
     return notes
 
 
-def _not_compared(*, had_snapshots: bool) -> dict[str, Any]:
+def _not_compared(asked: Asked, *, had_snapshots: bool) -> dict[str, Any]:
     why = (
         "retention has dropped what stood behind every snapshot"
         if had_snapshots
         else "`account` has no snapshot: paper_oms has not run on this log, or retention has dropped all it wrote"
     )
-    return {"equal": False, "whole": False, "notes": [why], "differences": [], "changed": [], "stores_equal": True}
+    nothing = dict.fromkeys(("compared", "counts", "pnl", "stores", "stores_equal", "first_cause"))
+    return nothing | {
+        "equal": False, "whole": False, "asked": _asked(asked), "changed": [], "notes": [why], "unreadable": 0,
+        "differences": [], "differences_left_out": 0,
+    }  # fmt: skip
+
+
+def _asked(asked: Asked) -> dict[str, int | None]:
+    return {
+        "from_ns": None if asked.is_last else asked.from_ns,
+        "until_ns": None if asked.until_ns == _NEVER_NS else asked.until_ns,
+    }

@@ -1,4 +1,5 @@
-"""What paper trading said in a replay, and the hashes by which two runs are compared. Does no I/O.
+"""What paper trading said in a replay, and the hashes by which two runs are compared. Reads nothing but the
+lots that are kept in DATA_DIR (`PaperFold`).
 
 `PaperFold` makes it with the steps of the paper_oms worker. What it does not do: read the log, make signals.
 """
@@ -11,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from sofia_streams.core.oms.money import told
+from sofia_streams.core.oms.rules import Instrument, Lot, Rules
 from sofia_streams.core.oms.sequence import Record, input_of
 from sofia_streams.core.oms.steps import Snapshot
 from sofia_streams.ingest.rest.lots import kept_lots
@@ -92,6 +94,10 @@ class PaperFold:
         self.book = PaperBook()
         self._steps = paper_steps(settings, kept_lots(settings))
         self._offsets: dict[str, int] = defaultdict(int)
+
+    def gone_by(self) -> tuple[Rules, list[Instrument], list[tuple[str, str, Lot]]]:
+        """What decides besides the records."""
+        return self._steps.rules, self._steps.instruments, self._steps.lots
 
     def take(self, record: Record) -> None:
         """The next record of its input, in the order of the log."""

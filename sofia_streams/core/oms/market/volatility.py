@@ -15,7 +15,7 @@ _CLOSES_MIN, _MEMORY = 30, 0.97
 
 class Volatility(msgspec.Struct, array_like=True):
     """How much a symbol's closes move: an exponentially weighted mean of squared log returns, as RiskMetrics (1996)
-    has it (decay 0.97), plain mean until then.
+    has it (decay 0.97); the plain mean while that weighs the newest more, 33 returns.
     """
 
     close: float = 0.0
