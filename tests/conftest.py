@@ -1,5 +1,6 @@
 """Of all tests: Hypothesis judges no example by its time, which is the machine's and not the code's; and several tests
-share the processor, where a worker that gives way would wait for those of others.
+share the processor, where a worker that gives way would wait for those of others, and a server that lives for a minute
+earns no second compiler.
 """
 
 from collections.abc import Iterator
@@ -12,8 +13,9 @@ settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nobody_gives_way() -> Iterator[None]:
-    """Every worker that a test starts has its share."""
+def short_lives() -> Iterator[None]:
+    """Every worker that a test starts has its share; servers of Java start with half of the work."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sofia_streams.ops.workers._NICENESS", 0)
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
         yield

@@ -164,6 +164,9 @@ class Accounting:
             self._came[name] = _Came(passed_ns, time.monotonic())
         self._partition_of[name] = message.partition
         if serial < 0:
+            if steps.strangers.get(name) == 1:
+                _log.warning("records are passed over: their instrument is in no setting of the account", input=name)
+            metrics.STRANGERS.labels(name.partition("|")[0]).inc()
             self._done.append(event)
         else:
             self._pending.setdefault(name, deque()).append(_Pending(serial, event))

@@ -21,7 +21,7 @@ def observe(said: Iterable[Said | Snapshot], worker: str) -> list[Alert]:
             if one.status in TERMINAL or one.status == "new":
                 metrics.ORDERS.labels(one.status, one.reason_code).inc()
         elif isinstance(one, Fill):
-            metrics.FILLS.labels(one.venue, one.liquidity).inc()
+            _count(one)
         elif isinstance(one, Account):
             _show(one)
             if one.cause == "state" and one.state != "ACTIVE":
@@ -31,7 +31,22 @@ def observe(said: Iterable[Said | Snapshot], worker: str) -> list[Alert]:
     return alerts
 
 
+def _count(fill: Fill) -> None:
+    """Turnover, slippage, and what was won and lost: rates of them are live statistics."""
+    metrics.FILLS.labels(fill.venue, fill.liquidity).inc()
+    metrics.TRADED.labels(fill.venue).inc(float(fill.price * fill.quantity))
+    if fill.decision_mid is not None:
+        worse = fill.price - fill.decision_mid
+        metrics.SLIPPAGE.inc(float((worse if fill.side == "buy" else -worse) * fill.quantity))
+    if fill.realised_quote:
+        result = "won" if fill.realised_quote > 0 else "lost"
+        metrics.CLOSED.labels(result).inc()
+        metrics.CLOSED_QUOTE.labels(result).inc(abs(float(fill.realised_quote)))
+
+
 def _show(account: Account) -> None:
+    for name in ("cash", "realised", "unrealised", "fees", "gross_exposure"):
+        metrics.ACCOUNT.labels(name).set(float(getattr(account, f"{name}_quote")))
     metrics.EQUITY.set(float(account.equity_quote))
     metrics.DRAWDOWN.set(float(1 - account.equity_quote / account.peak_quote) if account.peak_quote else 0.0)
     metrics.POSITIONS.set(len(account.positions))

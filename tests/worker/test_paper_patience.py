@@ -8,6 +8,7 @@ import pytest
 from sofia_streams.core.oms.rules import Instrument, Rules
 from sofia_streams.core.oms.steps import PaperSteps
 from sofia_streams.model import NS_PER_MINUTE, NS_PER_SECOND, Punctuation, Ticker, Trade, TradeBatch
+from sofia_streams.obs import metrics
 from sofia_streams.paper import Taken
 from sofia_streams.scored import Signal
 from sofia_streams.settings import Settings
@@ -101,4 +102,17 @@ def test_a_clock_that_was_set_back_delays_the_account_and_does_not_stop_it(monke
         account.pass_second(set_back_s=3_600 if second >= 60 else 0)
     assert {name for name, _ in account.given_up} == {"tickers|binance|spot|BTC/USDT"}
     assert [second for _, second in account.given_up] == [60 + PATIENCE_S, 120 + PATIENCE_S]  # while a signal waits
+    assert account.steps.merge.waiting == 0
+
+
+def test_records_of_instruments_that_no_setting_names_are_counted_and_said_once(monkeypatch):
+    account = Account(monkeypatch)
+    before = metrics.STRANGERS.labels("tickers")._value.get()
+    for second in range(3):
+        account.take("tickers", Ticker("okx", "spot", "DOGE/USDT", T0 + second * S))
+    assert account.steps.strangers == {"tickers|okx|spot|DOGE/USDT": 3}
+    assert metrics.STRANGERS.labels("tickers")._value.get() == before + 3
+    for number in range(1_200):
+        account.take("tickers", Ticker("okx", "spot", f"X{number}/USDT", T0))
+    assert len(account.steps.strangers) <= 1_001 and account.steps.strangers["others"] == 201
     assert account.steps.merge.waiting == 0

@@ -22,6 +22,7 @@ from sofia_streams.paper import Account, Paper, Taken
 from sofia_streams.scored import Signal
 
 Said = Paper | Taken
+_STRANGERS_MAX = 1_000
 
 
 class AccountRow(msgspec.Struct, frozen=True, array_like=True):
@@ -108,6 +109,7 @@ class PaperSteps:
         """One record of its input, in order; its last serial, by which `is_done` knows it. Raises MergeFull."""
         name, last = input_of(record), -1
         if not self.merge.knows(name):
+            name = name if name in self.strangers or len(self.strangers) < _STRANGERS_MAX else "others"
             self.strangers[name] = self.strangers.get(name, 0) + 1
             return last
         for arrival in arrivals(record, offset):

@@ -10,7 +10,7 @@ from sofia_streams.core.oms.steps import PaperSteps
 _PARTS: dict[str, Callable[[PaperSteps], Any]] = {
     "account": lambda steps: steps.latest,
     "positions": lambda steps: [one.shown() for one in steps.books.money.holdings.values() if one.quantity],
-    "orders": lambda steps: [one.order for one in steps.books.working.values()],
+    "orders": lambda steps: [{"order": one.order, "held_by": one.held_by} for one in steps.books.working.values()],
     "risk": lambda steps: steps.books.risk,
     "ledger": lambda steps: steps.books.money.balances,
     "markets": lambda steps: steps.books.feeds,
