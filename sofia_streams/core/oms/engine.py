@@ -25,8 +25,6 @@ from sofia_streams.scored import Signal
 
 _OPENING = 20
 """The open of a bar stands for its first twentieth: longer latencies meet what comes after."""
-_PARTS = 5
-"""Of a bar's volume: at its open, and at each of its four prices."""
 
 
 class BarSeen(NamedTuple):
@@ -111,9 +109,9 @@ class Engine:
                     self._trader.guard(holding, f"{command.command_id}|{self.books.serial}|{key}", at_ns)
 
     def bar_opens(self, bar: BarSeen) -> None:
-        """The open of a bar, taken a twentieth of it later: what was decided before meets a quote around that price, of
-        a fifth of the bar's volume. In a bar without volume nobody traded: time passes, and that is all. Where no order
-        is open, nobody looks.
+        """The open of a bar, taken a twentieth of it later: what was decided before meets a quote around that price,
+        and may have its share of the whole bar. In a bar without volume nobody traded: time passes, and that is all.
+        Where no order is open, nobody looks.
         """
         if not self.books.working:
             return
@@ -122,14 +120,14 @@ class Engine:
         if not bar.volume:
             return
         feed = self._desk.feed(bar.venue, bar.market, bar.symbol)
-        feed.around(bar.open, at_ns, self._rules.costs, bar.volume / _PARTS)
+        feed.around(bar.open, at_ns, self._rules.costs, bar.volume)
         feed.evidence = f"bar {bar.start_ns}"
-        self._met(bar.venue, bar.market, bar.symbol, feed, at_ns)
+        self._met_in(bar, feed, at_ns, at_ns)
 
     def bar_closes(self, bar: BarSeen) -> None:
         """The rest of a bar, at its last moment: open, low, high, close as prints where it rose, high before low where
-        it fell, a fifth of the volume each, and stops at their price on the way. An order that became active within the
-        bar meets the close alone, which also marks positions: what they were worth on the way nobody knows.
+        it fell, a quarter of the volume each, and stops at their price on the way. An order that became active within
+        the bar meets the close alone, which also marks positions: what they were worth on the way nobody knows.
         """
         at_ns = bar.start_ns + bar.size_ns - 1
         self._pass(at_ns)
@@ -157,7 +155,7 @@ class Engine:
         for price, active_by_ns in zip((bar.open, *turns, bar.close), (*[opened_ns] * 3, at_ns), strict=True):
             for stop_price in self._stops_between(bar, before, price, opened_ns):
                 self._print(bar, feed, stop_price, ZERO, at_ns, opened_ns)
-            self._print(bar, feed, price, bar.volume / _PARTS, at_ns, active_by_ns)
+            self._print(bar, feed, price, bar.volume / 4, at_ns, active_by_ns)
             before = price
 
     def _stops_between(self, bar: BarSeen, before: Decimal, price: Decimal, active_by_ns: int) -> list[Decimal]:
@@ -178,11 +176,23 @@ class Engine:
         self, bar: BarSeen, feed: Feed, price: Decimal, quantity: Decimal, at_ns: int, active_by_ns: int
     ) -> None:
         """One point of a bar: a print, and the quote around it for the stops that it sets off."""
-        feed.around(price, at_ns, self._rules.costs, bar.volume / _PARTS)
+        feed.around(price, at_ns, self._rules.costs, bar.volume)
         printed = Print(price, quantity, "buy" if price >= bar.open else "sell", "")
-        self._met(bar.venue, bar.market, bar.symbol, feed, at_ns, printed, active_by_ns=active_by_ns)
+        self._met_in(bar, feed, at_ns, active_by_ns, printed)
         if any(one.is_triggered and one.allowance is None for one in self.books.working.values()):
-            self._met(bar.venue, bar.market, bar.symbol, feed, at_ns, active_by_ns=active_by_ns)
+            self._met_in(bar, feed, at_ns, active_by_ns)
+
+    def _met_in(
+        self, bar: BarSeen, feed: Feed, at_ns: int, active_by_ns: int, printed: Print | None = None
+    ) -> None:
+        """Orders meet a point of a bar. One that takes where it arrives has had its share of all of the bar then."""
+        coming = [one for one in self.books.working.values() if one.allowance is None]
+        self._met(
+            bar.venue, bar.market, bar.symbol, feed, at_ns, printed, active_by_ns=active_by_ns, start_ns=bar.start_ns
+        )
+        for one in coming:
+            if one.allowance is not None and (one.fills or one.order.type != "limit"):
+                one.shared_ns = bar.start_ns
 
     def finish(self, at_ns: int) -> None:
         """Time passes to `at_ns` without a record."""
@@ -213,9 +223,9 @@ class Engine:
 
     def _met(
         self, venue: str, market: Market, symbol: str, feed: Feed, at_ns: int, printed: Print | None = None,
-        place: str = "", active_by_ns: int | None = None,
+        place: str = "", active_by_ns: int | None = None, start_ns: int | None = None,
     ) -> None:  # fmt: skip
-        """Active orders of the instrument meet a record."""
+        """Active orders of the instrument meet a record; `start_ns` of the bar that it is a point of."""
         last_ns = at_ns if active_by_ns is None else active_by_ns
         due = [
             one
@@ -230,7 +240,10 @@ class Engine:
             conditions = Conditions(feed, self._desk.lot(venue, symbol), self._rules.costs, volatility, at_ns)
             for working in sorted(due, key=_exits_first):
                 if working.order.order_id in self.books.working:  # a fill before may have ended it
-                    self._meet(working, conditions, printed, place)
+                    rest = printed
+                    if printed is not None and start_ns is not None and working.shared_ns == start_ns:
+                        rest = printed._replace(quantity=ZERO)
+                    self._meet(working, conditions, rest, place)
 
     def _meet(self, working: Working, conditions: Conditions, printed: Print | None, place: str) -> None:
         is_filled, order = self._desk.meet(working, conditions, printed, place), working.order

@@ -33,6 +33,7 @@ class Working(msgspec.Struct, array_like=True):
     fills          how many it has had
     cap_price      no market order is filled at a worse price (its collar)
     valued_at      what exposure counts it at: the worse of `cap_price` and the middle when it was accepted
+    shared_ns      start of the bar of which it had its share when it arrived (backtests on bars)
     fee_exact      fees of its fills before they are rounded, quote currency
     opening        how much of it may open or enlarge a position; the rest only ever reduces
     """
@@ -49,6 +50,7 @@ class Working(msgspec.Struct, array_like=True):
     triggered_mid: Decimal | None = None
     valued_at: Decimal = ZERO
     fee_exact: Decimal = ZERO
+    shared_ns: int = -1
 
 
 def order_id(cause: str, purpose: str) -> str:

@@ -29,10 +29,10 @@ def test_a_bar_gives_no_more_than_a_share_of_what_was_traded_in_it():
         played.bar(number * 60, 100, 101, 99, 100, 1_000)
     played.place(360, "buy", 90)
     played.bar(360, 100, 101, 99, 100, "0.01")
-    # a tenth of a fifth of 0.01, five times: at the open and at each price
+    # a tenth of 0.01, at the open; of its prints no more
     assert sum(one.quantity for one in played.fills) == money("0.001")
     played.bar(420, 100, 101, 99, 100, 500)
-    assert sum(one.quantity for one in played.fills) == money("40.001")  # active before: a tenth of four prints of 100
+    assert sum(one.quantity for one in played.fills) == money("50.001")  # it was there before: a tenth of four prints
 
 
 def test_fees_of_many_small_fills_are_those_of_the_whole_and_cash_stays_above_zero():

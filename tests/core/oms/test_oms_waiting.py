@@ -189,7 +189,7 @@ def test_in_bars_a_take_profit_needs_a_price_beyond_it_and_its_share_of_volume()
     assert order.limit_price == money("101.011")
     played.bar(120, 100, "101.011", 99, 100, 60_000)
     assert played.now(order).status == "new"
-    played.bar(180, 100, "101.1", 99, 100, 50)  # a tenth of a fifth of 50
+    played.bar(180, 100, "101.1", 99, 100, 40)  # a tenth of a quarter of 40
     assert (played.fills[-1].quantity, played.fills[-1].price) == (1, money("101.011"))
 
 
