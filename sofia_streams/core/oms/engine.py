@@ -142,10 +142,11 @@ class Engine:
         self._mark(bar.venue, bar.market, bar.symbol, feed, at_ns)
 
     def _waits(self, bar: BarSeen) -> bool:
-        """Whether an order of the bar's instrument is open."""
+        """Whether an order of the bar's instrument is open that has not had its share."""
         for working in self.books.working.values():
             order = working.order
-            if order.symbol == bar.symbol and order.venue == bar.venue and order.market == bar.market:
+            is_here = order.symbol == bar.symbol and order.venue == bar.venue and order.market == bar.market
+            if is_here and working.shared_ns != bar.start_ns:
                 return True
         return False
 
@@ -234,16 +235,14 @@ class Engine:
             and one.order.venue == venue
             and one.order.market == market
             and one.order.active_ns <= last_ns
+            and (start_ns is None or one.shared_ns != start_ns)
         ]
         if due:
             volatility = self._desk.volatility(market, symbol).daily(self._rules.costs)
             conditions = Conditions(feed, self._desk.lot(venue, symbol), self._rules.costs, volatility, at_ns)
             for working in sorted(due, key=_exits_first):
                 if working.order.order_id in self.books.working:  # a fill before may have ended it
-                    rest = printed
-                    if printed is not None and start_ns is not None and working.shared_ns == start_ns:
-                        rest = printed._replace(quantity=ZERO)
-                    self._meet(working, conditions, rest, place)
+                    self._meet(working, conditions, printed, place)
 
     def _meet(self, working: Working, conditions: Conditions, printed: Print | None, place: str) -> None:
         is_filled, order = self._desk.meet(working, conditions, printed, place), working.order
