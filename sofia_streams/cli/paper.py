@@ -10,7 +10,7 @@ import typer
 
 from sofia_streams.cli.output import AsJson, show, wrong_use
 
-_Reason = Annotated[str, typer.Option(help="Kept with the record, at most 200 letters")]
+_Reason = Annotated[str, typer.Option(help="Kept with the record, at most 200 characters")]
 
 
 def account(

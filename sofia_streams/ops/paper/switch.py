@@ -17,7 +17,7 @@ from sofia_streams.settings import Settings
 def checked_reason(text: str) -> str:
     """A reason as it may stand in the log. Raises ConfigError."""
     if len(text) > REASON_CHARS_MAX or not text.isprintable():
-        raise ConfigError(f"--reason: expected at most {REASON_CHARS_MAX} letters on one line, found {text[:40]!r}.")
+        raise ConfigError(f"--reason: expected at most {REASON_CHARS_MAX} characters on one line, found {text[:40]!r}.")
     return text
 
 
