@@ -27,6 +27,8 @@ STORED = "questdb"
 _STRETCH_NS, _BATCH = 10 * NS_PER_MINUTE, 10_000
 _COLUMNS = {"is_snapshot": "snapshot", "is_stale": "stale"}
 """Columns of `replay --out` that have other names in the database."""
+_MAY_LACK = {"line", "id_count", "backfilled"}
+"""What it does not have."""
 
 
 class Source(Protocol):
@@ -125,6 +127,12 @@ class _Files:
     def _table(self, table: str, columns: Sequence[str] | None) -> pa.Table:
         path = self._paths[table]
         try:
+            names = {_COLUMNS.get(name, name) for name in pq.read_schema(path).names}
+            if lacking := [name for name in TABLES[table].columns if name not in names | _MAY_LACK]:
+                raise ConfigError(
+                    f"--trades: {path}: expected the columns of {table}, found none named {', '.join(lacking)}. "
+                    "`sofia replay --out FOLDER` and `sofia export` write such files."
+                )
             return pq.read_table(path, columns=columns)
         except (OSError, pa.ArrowException) as error:
             found = str(error)[:200]

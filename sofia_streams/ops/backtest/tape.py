@@ -6,13 +6,14 @@ A hole is not seen here: what is not stored was not traded. What it does not do:
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from itertools import groupby
 from typing import NamedTuple, cast
 
 import msgspec
 
+from sofia_streams.codec_checks import check_ticker, check_trades
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import (
     NS_PER_MINUTE,
@@ -27,7 +28,8 @@ from sofia_streams.model import (
 from sofia_streams.ops.backtest.stored import Name, Row, Source
 from sofia_streams.stores.base import TICKER_VALUES
 
-Record = TradeBatch | Ticker | Punctuation
+Made = TradeBatch | Ticker
+Record = Made | Punctuation
 _LINE, _DIGITS_MAX = "stored", 18
 _AROUND_NS = NS_PER_MINUTE
 """Quotes have our clock and trades the venue's: those of a minute around the trades are read too."""
@@ -58,7 +60,7 @@ class Tape(NamedTuple):
             yield from self._passed(second * NS_PER_SECOND)
             for at_ns, table, row in found:
                 last_ns = max(last_ns, at_ns, row["received_ns"])
-                yield made.trade(row) if table == "trades" else made.quote(row)
+                yield _checked(made.trade if table == "trades" else made.quote, row, self.source.name)
         yield from self._passed(last_ns + _OVER_NS)
 
     def _passed(self, until_ns: int) -> Iterator[Record]:
@@ -83,7 +85,7 @@ class _Made:
         name = row["trade_id"]
         order = int(name) if name.isdecimal() and len(name) <= _DIGITS_MAX else self._count
         trade = Trade(
-            name, Decimal(row["price"]), Decimal(row["quantity"]), row["taker_side"], row["exchange_ns"], order,
+            name, _exact(row["price"]), _exact(row["quantity"]), row["taker_side"], row["exchange_ns"], order,
             row["id_kind"], row["snapshot"], row["stale"], row.get("id_count") or 1, bool(row.get("backfilled")),
         )  # fmt: skip
         return TradeBatch(row["venue"], row["market"], row["symbol"], row["received_ns"], _LINE, [trade])
@@ -93,12 +95,33 @@ class _Made:
         same as a second before only says the time.
         """
         name, received_ns = (row["venue"], row["market"], row["symbol"]), row["received_ns"]
-        values = {one: None if row[one] is None else Decimal(row[one]) for one in TICKER_VALUES}
+        values = {one: None if row[one] is None else _exact(row[one]) for one in TICKER_VALUES}
         before_ns, before = self._quoted.get(name, (received_ns, None))
         is_again = before == values and received_ns - before_ns >= NS_PER_SECOND
         self._quoted[name] = received_ns, values
         ticker = Ticker(*name, received_ns, row["exchange_ns"], state="dead" if is_again else "said")
         return msgspec.structs.replace(ticker, **values)
+
+
+def _exact(value: object) -> Decimal:
+    """A number as text, or as a decimal; a float64 has lost digits."""
+    if not isinstance(value, str | Decimal):
+        raise TypeError(f"expected a number as text, found {value!r}")
+    return Decimal(value)
+
+
+def _checked(make: Callable[[Row], Made], row: Row, place: str) -> Made:
+    """Raises ConfigError for a row that cannot be."""
+    try:
+        record = make(row)
+        if isinstance(record, TradeBatch):
+            check_trades(record)
+        else:
+            check_ticker(record)
+        return record
+    except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+        shown = {name: row.get(name) for name in ("venue", "symbol", "trade_id", "received_ns", "price", "bid", "ask")}
+        raise ConfigError(f"--trades: {place}: expected a trade or quote, found {shown} ({error!r}).") from error
 
 
 def _time(one: tuple[int, str, Row]) -> int:

@@ -3,6 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tested_bars import quiet
 
@@ -75,6 +77,48 @@ def test_stored_trades_are_traded_as_the_recording_that_they_came_from(ground, t
     assert found.report.statistics.costs.fills == len(book.fills()) >= 10
     assert found.hashes == book.hashes()
     assert told
+
+
+ROW = {
+    "venue": "binance", "market": "spot", "symbol": "BTC/USDT", "id_kind": "trade", "trade_id": "7", "taker_side": "buy",
+    "exchange_ns": 10**18, "received_ns": 10**18, "price": "1.5", "quantity": "2", "is_snapshot": False,
+    "is_stale": False,
+}  # fmt: skip
+
+
+def written(folder, **changed):
+    row = {name: value for name, value in (ROW | changed).items() if value != "left out"}
+    pq.write_table(pa.Table.from_pylist([row]), folder / "trades.parquet")
+    return source_of(str(folder), None)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"price": "left out"}, "none named price"),
+        ({"exchange_ns": "left out"}, "none named exchange_ns"),
+        ({"price": "NaN"}, "expected a trade or quote"),
+        ({"price": "-1"}, "expected a trade or quote"),
+        ({"price": 1.5}, "expected a number as text"),
+        ({"price": None}, "expected a number as text"),
+        ({"quantity": "two"}, "expected a trade or quote"),
+        ({"trade_id": None}, "expected a trade or quote"),
+    ],
+)
+def test_stored_rows_that_cannot_be_are_named(changed, words, tmp_path):
+    assert len([*tape_of(written(tmp_path), None, None).records()]) > 1
+    with pytest.raises(ConfigError, match=words):
+        [*tape_of(written(tmp_path, **changed), None, None).records()]
+
+
+def test_no_parquet_and_no_stretch_are_said(tmp_path):
+    with pytest.raises(ConfigError, match=r"a folder with trades\.parquet, found"):
+        source_of(str(tmp_path), None)
+    (tmp_path / "trades.parquet").write_bytes(b"no parquet")
+    with pytest.raises(ConfigError, match="expected a Parquet file of trades"):
+        tape_of(source_of(str(tmp_path), None), None, None)
+    with pytest.raises(ConfigError, match="between --from and --to"):
+        tape_of(written(tmp_path), 10**18 + 5, None)
 
 
 def test_a_recording_without_a_scored_bar_is_refused(ground):
