@@ -80,9 +80,9 @@ def test_stored_trades_are_traded_as_the_recording_that_they_came_from(ground, t
 
 
 ROW = {
-    "venue": "binance", "market": "spot", "symbol": "BTC/USDT", "id_kind": "trade", "trade_id": "7", "taker_side": "buy",
+    "venue": "binance", "market": "spot", "symbol": "BTC/USDT", "id_kind": "trade", "trade_id": "7",
     "exchange_ns": 10**18, "received_ns": 10**18, "price": "1.5", "quantity": "2", "is_snapshot": False,
-    "is_stale": False,
+    "is_stale": False, "taker_side": "buy",
 }  # fmt: skip
 
 
