@@ -2,7 +2,7 @@
 
 Its own process, so that its peak of memory is its own.
 
-    python -m bench.backtest_orders ORDERS COPIES DAYS keep|count
+    python -m bench.backtest_orders ORDERS COPIES DAYS keep|drop
 """
 
 from __future__ import annotations
