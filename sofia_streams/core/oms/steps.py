@@ -93,9 +93,8 @@ class PaperSteps:
 
     def stranded(self) -> list[Holding]:
         """Positions in symbols of which no record is taken: nothing marks them, and no order in them is met."""
-        names = {(one.market, one.symbol) for one in self.instruments}
-        held = [one for one in self.books.money.holdings.values() if one.quantity]
-        return [one for one in held if (one.market, one.symbol) not in names]
+        known = {f"{one.market}|{one.symbol}" for one in self.instruments}
+        return [one for key, one in self.books.money.holdings.items() if one.quantity and key not in known]
 
     def expect(self, taken: list[Taken]) -> None:
         """Decisions of an earlier run (`account`), in order."""
