@@ -15,8 +15,8 @@ DEFAULT = Rules(
     ),
     strategy=_STRATEGY,
 )
-"""Positions of 1 % each, which a share of a minute's volume mostly holds at once; confidence, fees of Binance, half spread,
-impact and latency as configured by default.
+"""Positions of 1 % each, which a share of a minute's volume mostly holds at once; confidence, fees of Binance, half
+spread, impact and latency as configured by default.
 """
 LOOSE = DEFAULT._replace(strategy=_STRATEGY._replace(confidence_min=Decimal("0.52")))
 """The same, trading on far less confidence."""
