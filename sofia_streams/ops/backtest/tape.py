@@ -13,7 +13,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from sofia_streams.codec_checks import check_ticker, check_trades
+from sofia_streams import codec
 from sofia_streams.errors import ConfigError
 from sofia_streams.model import (
     NS_PER_MINUTE,
@@ -111,13 +111,13 @@ def _exact(value: object) -> Decimal:
 
 
 def _checked(make: Callable[[Row], Made], row: Row, place: str) -> Made:
-    """Raises ConfigError for a row that cannot be."""
+    """As records of the log are. Raises ConfigError for a row that cannot be."""
     try:
         record = make(row)
         if isinstance(record, TradeBatch):
-            check_trades(record)
+            codec.decode_trades(codec.encode(record))
         else:
-            check_ticker(record)
+            codec.decode_ticker(codec.encode(record))
         return record
     except (KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
         shown = {name: row.get(name) for name in ("venue", "symbol", "trade_id", "received_ns", "price", "bid", "ask")}
