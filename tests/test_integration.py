@@ -78,8 +78,8 @@ SHARES = (0.3, 0.6)
 class Killer:
     """Kills a worker with SIGKILL each time it has committed such a share of the trades, and starts it again.
 
-    Frames are held from a little after the kill until the new one has caught up, however long that takes: the second
-    kill comes on the way too.
+    Frames are held from the kill, which finds records that it has not committed, until the new one has caught up,
+    however long that takes: the second kill comes on the way too.
     """
 
     def __init__(self, worker: str, total: int) -> None:
@@ -94,16 +94,14 @@ class Killer:
     async def _kill(self, settings: Settings, children: list[process.Child]) -> None:
         async with Lag(settings) as lag:
             for share in SHARES:
-                while await applied_trades(settings, self.worker) < share * self.total:  # noqa: ASYNC110  nobody tells
+                while (applied := await applied_trades(settings, self.worker)) < share * self.total:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
+                self.gate.clear()
+                self.done.append(applied)
                 place = next(place for place, child in enumerate(children) if child.name == self.worker)
                 process.stop([children[place]], grace_s=0)
                 own = children_settings(settings, children[place])
-                children[place] = start_worker(self.worker, own, settings.data_dir)  # takes seconds to join
-                self.done.append(await applied_trades(settings, self.worker))
-                while not await lag.of(self.worker):  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
-                self.gate.clear()
+                children[place] = start_worker(self.worker, own, settings.data_dir)
                 while await lag.of(self.worker):  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
                 self.gate.set()
