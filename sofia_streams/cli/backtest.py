@@ -69,10 +69,7 @@ def _source(trades: str | None, captures: list[Path] | None, bars: tuple[str, in
     return trades or captures or bars
 
 
-def _run(
-    settings: Settings, asked: Asked, source: Source, folder: Path,
-    *, as_json: bool,
-) -> None:  # fmt: skip
+def _run(settings: Settings, asked: Asked, source: Source, folder: Path, *, as_json: bool) -> None:
     from sofia_streams.ops.report.making import write_report
 
     with interruptible("stopped; nothing was written"), drawn("bars") as report:
@@ -85,9 +82,7 @@ def _run(
     show(_in_short(found, written), as_json=as_json)
 
 
-def _tested(
-    settings: Settings, asked: Asked, source: Source, report: Report
-) -> Backtest:
+def _tested(settings: Settings, asked: Asked, source: Source, report: Report) -> Backtest:
     from sofia_streams.ops.backtest.run import backtest as run
     from sofia_streams.ops.backtest.stored import source_of
     from sofia_streams.ops.backtest.tape import tape_of

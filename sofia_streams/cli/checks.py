@@ -13,6 +13,7 @@ from sofia_streams.cli.output import AsJson, interruptible, say, show, show_rows
 from sofia_streams.errors import SofiaError
 
 NOT_COMPARED = 5
+"""The exit code where a broker or store did not answer, or a worker did not come to the end of the log."""
 
 
 @contextmanager
@@ -23,7 +24,6 @@ def or_not_compared() -> Iterator[None]:
     except SofiaError as error:
         say(str(error))
         raise typer.Exit(NOT_COMPARED) from None
-"""The exit code where a broker or store did not answer, or a worker did not come to the end of the log."""
 
 
 def verify(

@@ -1,5 +1,5 @@
-"""What paper trading said in a replay, and the hashes by which two runs are compared. Reads nothing but the
-lots that are kept in DATA_DIR (`PaperFold`).
+"""What paper trading said in a replay, and the hashes by which two runs are compared. Reads nothing but the lots
+that are kept in DATA_DIR (`PaperFold`).
 
 `PaperFold` makes it with the steps of the paper_oms worker. What it does not do: read the log, make signals.
 """
